@@ -1,0 +1,400 @@
+//! The frames of the WebSocket protocol, version 1: what a client may say and what it is told. docs/protocol.md shows
+//! each with an example; `web/client/src/wire.ts` is generated from here.
+
+use domain::conversation::{Command, Parent, Part};
+use domain::{CommandId, ConversationId, MessageId, ModelRef, UserId};
+use projections::{ConversationView, MessageView};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use ts_rs::TS;
+use uuid::Uuid;
+
+/// The protocol's version, said in `hello`; a client that does not know it must not go on.
+pub const PROTOCOL: u32 = 1;
+
+/// The subprotocol that the server answers with when a client offers it.
+pub const SUBPROTOCOL: &str = "bestchat.v1";
+
+/// The largest frame accepted from a client, in bytes; a larger one closes the socket with 1009.
+pub const MAX_FRAME_BYTES: usize = 256 * 1024;
+
+/// What a client may say.
+#[derive(Debug, Deserialize, TS)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum ClientFrame {
+    /// Log in, or hand over a newer token before the old one ends.
+    Auth {
+        /// A JWT of one of the configured issuers.
+        token: String,
+    },
+    /// Ask for something to happen.
+    Command {
+        /// Chosen by the client: the same id again gives the first result again.
+        #[ts(type = "string")]
+        id: CommandId,
+        /// The conversation that it is asked of; for `StartConversation` an id chosen by the client.
+        #[ts(type = "string")]
+        conversation: ConversationId,
+        /// Refuse unless the conversation's last event has this sequence.
+        #[serde(default)]
+        #[ts(optional, type = "number")]
+        expected_sequence: Option<u64>,
+        /// What is asked.
+        command: ClientCommand,
+    },
+    /// Follow a conversation.
+    Subscribe {
+        /// Which.
+        #[ts(type = "string")]
+        conversation: ConversationId,
+        /// The last sequence that the client has; without one it gets a snapshot.
+        #[serde(default)]
+        #[ts(optional, type = "number")]
+        after: Option<u64>,
+        /// How much of running replies the client has.
+        #[serde(default)]
+        #[ts(optional, as = "Option<Vec<ReplyCursor>>")]
+        replies: Vec<ReplyCursor>,
+    },
+    /// No longer follow it.
+    Unsubscribe {
+        /// Which.
+        #[ts(type = "string")]
+        conversation: ConversationId,
+    },
+    /// Tell the others there that one is typing; at most once, never stored.
+    Typing {
+        /// Where.
+        #[ts(type = "string")]
+        conversation: ConversationId,
+    },
+    /// Ask for a `pong`.
+    Ping {},
+}
+
+/// How much of a running reply a client has.
+#[derive(Clone, Copy, Debug, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+pub struct ReplyCursor {
+    /// The reply.
+    #[ts(type = "string")]
+    pub reply: MessageId,
+    /// The attempt that the text is of.
+    pub attempt: u32,
+    /// How many bytes of its UTF-8 text the client has.
+    pub offset: u32,
+}
+
+/// A command as a client words it. Ids may be left out: they then follow from the command's id.
+#[derive(Debug, Deserialize, TS)]
+#[serde(tag = "type", deny_unknown_fields)]
+pub enum ClientCommand {
+    /// Begin a conversation.
+    StartConversation {
+        /// Its title.
+        #[serde(default)]
+        #[ts(optional)]
+        title: Option<String>,
+        /// The model that shall answer, `provider/model`.
+        #[serde(default)]
+        #[ts(optional, type = "string")]
+        model: Option<ModelRef>,
+        /// What the model is told before the first message.
+        #[serde(default)]
+        #[ts(optional)]
+        system_prompt: Option<String>,
+    },
+    /// Give it another title.
+    RenameConversation {
+        /// The new title.
+        title: String,
+    },
+    /// Let another model or system prompt answer; what is left out goes back to the default.
+    ConfigureModel {
+        /// The model, `provider/model`.
+        #[serde(default)]
+        #[ts(optional, type = "string")]
+        model: Option<ModelRef>,
+        /// The system prompt.
+        #[serde(default)]
+        #[ts(optional)]
+        system_prompt: Option<String>,
+    },
+    /// Say something.
+    SubmitMessage {
+        /// The text, in Markdown.
+        text: String,
+        /// The message that it follows: left out, the active leaf; null, the root.
+        #[serde(default, deserialize_with = "present")]
+        #[ts(optional, type = "string | null")]
+        parent: Option<Option<MessageId>>,
+        /// The new message's id.
+        #[serde(default)]
+        #[ts(optional, type = "string")]
+        message: Option<MessageId>,
+        /// The id of the reply.
+        #[serde(default)]
+        #[ts(optional, type = "string")]
+        reply: Option<MessageId>,
+        /// Whether the model shall answer; it does unless told not to.
+        #[serde(default = "yes")]
+        #[ts(optional, as = "Option<bool>")]
+        answer: bool,
+    },
+    /// Word one's own message anew, in a sibling branch.
+    EditMessage {
+        /// The message to word anew; it stays.
+        edit_of: MessageId,
+        /// The text.
+        text: String,
+        /// The new message's id.
+        #[serde(default)]
+        #[ts(optional, type = "string")]
+        message: Option<MessageId>,
+        /// The id of the reply.
+        #[serde(default)]
+        #[ts(optional, type = "string")]
+        reply: Option<MessageId>,
+        /// Whether the model shall answer; it does unless told not to.
+        #[serde(default = "yes")]
+        #[ts(optional, as = "Option<bool>")]
+        answer: bool,
+    },
+    /// Ask for another answer to the same message, in a sibling branch.
+    RegenerateReply {
+        /// The reply to word anew; it stays.
+        regenerate_of: MessageId,
+        /// The new reply's id.
+        #[serde(default)]
+        #[ts(optional, type = "string")]
+        reply: Option<MessageId>,
+    },
+    /// Show another branch.
+    SelectBranch {
+        /// A message of that branch; its newest descendant becomes the active leaf.
+        message: MessageId,
+    },
+    /// Stop a reply.
+    StopReply {
+        /// Which.
+        reply: MessageId,
+    },
+    /// Let someone read and write here.
+    AddParticipant {
+        /// Who.
+        #[ts(type = "string")]
+        user: UserId,
+    },
+    /// No longer let someone.
+    RemoveParticipant {
+        /// Who.
+        #[ts(type = "string")]
+        user: UserId,
+    },
+    /// Put it aside.
+    ArchiveConversation {},
+    /// Take it back out of the archive.
+    UnarchiveConversation {},
+    /// Delete it for everyone.
+    DeleteConversation {},
+}
+
+impl ClientCommand {
+    /// The command as the domain knows it; ids that were left out follow from `id`.
+    pub fn into_domain(self, id: CommandId) -> Command {
+        let message_id = |given: Option<MessageId>| given.unwrap_or_else(|| MessageId(id.derive("message")));
+        let reply_id = |given: Option<MessageId>| given.unwrap_or_else(|| MessageId(id.derive("reply")));
+        match self {
+            Self::StartConversation { title, model, system_prompt } => {
+                Command::StartConversation { title, model, system_prompt }
+            }
+            Self::RenameConversation { title } => Command::RenameConversation { title },
+            Self::ConfigureModel { model, system_prompt } => Command::ConfigureModel { model, system_prompt },
+            Self::SubmitMessage { text, parent, message, reply, answer } => Command::SubmitMessage {
+                message: message_id(message),
+                parent: match parent {
+                    None => Parent::ActiveLeaf,
+                    Some(None) => Parent::Root,
+                    Some(Some(message)) => Parent::Message(message),
+                },
+                parts: vec![Part::Text { text }],
+                reply: answer.then(|| reply_id(reply)),
+            },
+            Self::EditMessage { edit_of, text, message, reply, answer } => Command::EditMessage {
+                edit_of,
+                message: message_id(message),
+                parts: vec![Part::Text { text }],
+                reply: answer.then(|| reply_id(reply)),
+            },
+            Self::RegenerateReply { regenerate_of, reply } => {
+                Command::RegenerateReply { regenerate_of, reply: reply_id(reply) }
+            }
+            Self::SelectBranch { message } => Command::SelectBranch { message },
+            Self::StopReply { reply } => Command::StopReply { reply },
+            Self::AddParticipant { user } => Command::AddParticipant { user },
+            Self::RemoveParticipant { user } => Command::RemoveParticipant { user },
+            Self::ArchiveConversation {} => Command::ArchiveConversation {},
+            Self::UnarchiveConversation {} => Command::UnarchiveConversation {},
+            Self::DeleteConversation {} => Command::DeleteConversation {},
+        }
+    }
+}
+
+/// What a client is told.
+#[derive(Debug, Serialize, TS)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ServerFrame<'a> {
+    /// The first frame of every socket.
+    Hello {
+        /// The protocol's version.
+        protocol: u32,
+        /// This socket, for support and logs.
+        session: Uuid,
+        /// How often the server pings; a client that hears nothing for twice as long should reconnect.
+        #[ts(type = "number")]
+        ping_ms: u64,
+        /// The largest frame accepted, in bytes.
+        #[ts(type = "number")]
+        max_frame: usize,
+        /// How long the server waits for `auth`.
+        #[ts(type = "number")]
+        auth_ms: u64,
+    },
+    /// The token was accepted.
+    Authenticated {
+        /// Who the client is.
+        #[ts(type = "string")]
+        user: &'a UserId,
+        /// When the token ends, in seconds since 1970; the socket is closed then unless a newer one came.
+        #[ts(type = "number")]
+        expires_at: u64,
+    },
+    /// The command is durable.
+    Ack {
+        /// The command.
+        #[ts(type = "string")]
+        id: CommandId,
+        /// The conversation's sequence after it.
+        #[ts(type = "number")]
+        sequence: u64,
+        /// Its place in the log: `min_position` of a read that must see it.
+        position: &'a str,
+    },
+    /// The frame was not done.
+    Refused {
+        /// The command, if the frame was one.
+        #[ts(type = "string | null")]
+        id: Option<CommandId>,
+        /// The conversation, if the frame named one.
+        #[ts(type = "string | null")]
+        conversation: Option<ConversationId>,
+        /// Why, stable for programs.
+        code: &'a str,
+        /// Why, for people.
+        message: &'a str,
+        /// Whether the same frame may succeed later.
+        retryable: bool,
+    },
+    /// The conversation is followed from here: then come the events after `sequence`, then `live`.
+    Subscribed {
+        /// Which.
+        #[ts(type = "string")]
+        conversation: ConversationId,
+        /// The sequence that the client is now at.
+        #[ts(type = "number")]
+        sequence: u64,
+        /// The state at that sequence; none when the client's own `after` is taken up.
+        snapshot: Option<Snapshot>,
+    },
+    /// Something happened; each sequence once, in order.
+    Event {
+        /// Where.
+        #[ts(type = "string")]
+        conversation: ConversationId,
+        /// Its place in the conversation, from 1 without a gap.
+        #[ts(type = "number")]
+        sequence: u64,
+        /// Its place in the log.
+        position: &'a str,
+        /// Who asked: `user:<id>` or `worker:<name>`.
+        actor: &'a str,
+        /// When it was recorded (RFC 3339).
+        at: &'a str,
+        /// What happened.
+        #[ts(type = "ConversationEvent")]
+        event: &'a RawValue,
+    },
+    /// Everything up to here was told; what follows is news.
+    Live {
+        /// Where.
+        #[ts(type = "string")]
+        conversation: ConversationId,
+        /// The last sequence told.
+        #[ts(type = "number")]
+        sequence: u64,
+    },
+    /// More of a running reply: `text` begins at byte `offset` of the attempt's text. A higher attempt replaces the text.
+    Delta {
+        /// Where.
+        #[ts(type = "string")]
+        conversation: ConversationId,
+        /// The reply.
+        #[ts(type = "string")]
+        reply: MessageId,
+        /// The attempt.
+        attempt: u32,
+        /// Where the text begins, in bytes of UTF-8.
+        #[ts(type = "number")]
+        offset: usize,
+        /// The text.
+        text: &'a str,
+    },
+    /// Someone is typing.
+    Typing {
+        /// Where.
+        #[ts(type = "string")]
+        conversation: ConversationId,
+        /// Who.
+        #[ts(type = "string")]
+        user: &'a UserId,
+    },
+    /// The conversation is no longer followed.
+    Unsubscribed {
+        /// Which.
+        #[ts(type = "string")]
+        conversation: ConversationId,
+        /// Why: `asked`, or `gone` when it was deleted or the client may no longer see it.
+        reason: &'a str,
+    },
+    /// A conversation in the client's list is new or changed; `conversation` is its row, or null when it left the list.
+    ConversationChanged {
+        /// Which.
+        #[ts(type = "string")]
+        id: ConversationId,
+        /// The row as `GET /api/conversations` gives it.
+        #[ts(type = "ConversationView | null")]
+        conversation: Option<&'a RawValue>,
+    },
+    /// The answer to `ping`.
+    Pong {},
+}
+
+/// A conversation at a sequence: itself and its newest messages.
+#[derive(Debug, Serialize, TS)]
+pub struct Snapshot {
+    /// The conversation.
+    pub conversation: ConversationView,
+    /// Its newest messages, oldest first; older ones from `GET /api/conversations/{id}/messages?before=<sequence>`.
+    pub messages: Vec<MessageView>,
+    /// Whether there are older ones.
+    pub more: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Tells a field that is null from one that is left out.
+fn present<'de, D: serde::Deserializer<'de>>(field: D) -> Result<Option<Option<MessageId>>, D::Error> {
+    Option::<MessageId>::deserialize(field).map(Some)
+}

@@ -1,0 +1,255 @@
+//! What happened in a conversation. Fields are additive; a changed meaning is a new version and an upcaster.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{MessageId, ModelRef, Tenant, UserId};
+
+/// An event of a conversation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "ConversationEvent"))]
+#[serde(tag = "type")]
+pub enum Event {
+    /// It began; the owner is its first participant.
+    ConversationStarted {
+        /// Who owns it: may delete it and choose its participants.
+        owner: UserId,
+        /// The tenant that the owner's login belongs to.
+        tenant: Tenant,
+        /// Its title; without one, readers show the beginning of the first message.
+        #[serde(default)]
+        title: Option<String>,
+        /// The model that answers; without one, the installation's default.
+        #[serde(default)]
+        model: Option<ModelRef>,
+        /// What the model is told before the first message.
+        #[serde(default)]
+        system_prompt: Option<String>,
+    },
+    /// It got another title.
+    ConversationRenamed {
+        /// The new title.
+        title: String,
+    },
+    /// From here on another model, or another system prompt, answers.
+    ModelConfigured {
+        /// The model; none means the installation's default.
+        model: Option<ModelRef>,
+        /// The system prompt; none means no system prompt.
+        system_prompt: Option<String>,
+    },
+    /// Someone may now read and write here.
+    ParticipantAdded {
+        /// Who.
+        user: UserId,
+    },
+    /// Someone may no longer.
+    ParticipantRemoved {
+        /// Who.
+        user: UserId,
+    },
+    /// A person said something.
+    MessageSubmitted {
+        /// The new message.
+        message: MessageId,
+        /// The message that it follows; none at the root.
+        parent: Option<MessageId>,
+        /// Who said it.
+        author: UserId,
+        /// What was said.
+        parts: Vec<Part>,
+        /// The message that this one is another wording of: its sibling in the tree.
+        #[serde(default)]
+        edit_of: Option<MessageId>,
+    },
+    /// The model is asked to answer.
+    ReplyRequested {
+        /// The reply: also the id of the assistant message that it becomes.
+        reply: MessageId,
+        /// The message that it answers.
+        parent: MessageId,
+        /// The model asked; none means the installation's default.
+        model: Option<ModelRef>,
+        /// The reply that this one is another attempt at wording: its sibling in the tree.
+        #[serde(default)]
+        regenerate_of: Option<MessageId>,
+    },
+    /// A worker took the reply; only this attempt's results count from here on.
+    ReplyAttemptStarted {
+        /// The reply.
+        reply: MessageId,
+        /// Which attempt, from 1.
+        attempt: u32,
+        /// The worker that took it.
+        worker: String,
+        /// For how long the attempt counts as alive without a renewal, in milliseconds from when it was recorded.
+        lease_ms: u64,
+    },
+    /// The attempt went wrong in a way that another may not; the reply waits for its next attempt.
+    ReplyAttemptFailed {
+        /// The reply.
+        reply: MessageId,
+        /// The attempt that failed.
+        attempt: u32,
+        /// What went wrong.
+        error: ReplyError,
+    },
+    /// The attempt's worker was not heard of in time; the reply waits for its next attempt.
+    ReplyAttemptExpired {
+        /// The reply.
+        reply: MessageId,
+        /// The attempt that ended.
+        attempt: u32,
+    },
+    /// A person wants the reply to stop; whatever ends it now, it ends as stopped.
+    ReplyStopRequested {
+        /// The reply.
+        reply: MessageId,
+    },
+    /// The reply is whole.
+    ReplyCompleted {
+        /// The reply.
+        reply: MessageId,
+        /// The attempt that completed it.
+        attempt: u32,
+        /// What the model said.
+        parts: Vec<Part>,
+        /// Why the model stopped.
+        finish: Finish,
+        /// The model that answered.
+        model: ModelRef,
+        /// Tokens used, as far as the provider told.
+        usage: Usage,
+    },
+    /// The reply ended because a person stopped it.
+    ReplyStopped {
+        /// The reply.
+        reply: MessageId,
+        /// The attempt that was running; 0 when none had started.
+        attempt: u32,
+        /// What the model had said until then.
+        parts: Vec<Part>,
+    },
+    /// The reply ended without an answer.
+    ReplyFailed {
+        /// The reply.
+        reply: MessageId,
+        /// The last attempt.
+        attempt: u32,
+        /// What went wrong.
+        error: ReplyError,
+        /// What the model had said until then.
+        parts: Vec<Part>,
+    },
+    /// Another branch of the message tree is the one shown.
+    BranchSelected {
+        /// Its last message.
+        leaf: MessageId,
+    },
+    /// It was put aside: readable, closed for messages.
+    ConversationArchived {},
+    /// It was taken back out of the archive.
+    ConversationUnarchived {},
+    /// It is gone for everyone.
+    ConversationDeleted {},
+}
+
+/// A piece of a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Part {
+    /// Text, in Markdown.
+    Text {
+        /// The text.
+        text: String,
+    },
+}
+
+impl Part {
+    /// The piece's size in bytes, as counted against a message's limit.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Text { text } => text.len(),
+        }
+    }
+}
+
+/// Why a model stopped by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum Finish {
+    /// It had said all.
+    Stop,
+    /// It reached its output limit.
+    Length,
+    /// The provider withheld the rest.
+    ContentFilter,
+    /// A reason that we do not know.
+    Other,
+}
+
+/// Tokens of one attempt. The counts do not overlap; none means that the provider said nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct Usage {
+    /// Input tokens read anew.
+    #[cfg_attr(feature = "ts", ts(type = "number | null"))]
+    pub input: Option<u64>,
+    /// Input tokens read from the provider's cache.
+    #[cfg_attr(feature = "ts", ts(type = "number | null"))]
+    pub cached_input: Option<u64>,
+    /// Output tokens without the reasoning ones.
+    #[cfg_attr(feature = "ts", ts(type = "number | null"))]
+    pub output: Option<u64>,
+    /// Output tokens spent on reasoning.
+    #[cfg_attr(feature = "ts", ts(type = "number | null"))]
+    pub reasoning: Option<u64>,
+}
+
+/// Why a reply, or one attempt at it, ended without an answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct ReplyError {
+    /// The kind, stable for programs: `auth`, `quota`, `rate`, `overload`, `invalid`, `unknown_model`, `network`, `timeout`,
+    /// `interrupted`, `protocol`, `worker_lost`.
+    pub code: String,
+    /// The same for people; never a secret, never the provider's raw body.
+    pub message: String,
+}
+
+impl cqrs_es::DomainEvent for Event {
+    fn event_type(&self) -> String {
+        self.name().to_owned()
+    }
+
+    fn event_version(&self) -> String {
+        "1.0".to_owned()
+    }
+}
+
+impl Event {
+    /// The event's type: its last token on the bus, its `event_type` in the log.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::ConversationStarted { .. } => "ConversationStarted",
+            Self::ConversationRenamed { .. } => "ConversationRenamed",
+            Self::ModelConfigured { .. } => "ModelConfigured",
+            Self::ParticipantAdded { .. } => "ParticipantAdded",
+            Self::ParticipantRemoved { .. } => "ParticipantRemoved",
+            Self::MessageSubmitted { .. } => "MessageSubmitted",
+            Self::ReplyRequested { .. } => "ReplyRequested",
+            Self::ReplyAttemptStarted { .. } => "ReplyAttemptStarted",
+            Self::ReplyAttemptFailed { .. } => "ReplyAttemptFailed",
+            Self::ReplyAttemptExpired { .. } => "ReplyAttemptExpired",
+            Self::ReplyStopRequested { .. } => "ReplyStopRequested",
+            Self::ReplyCompleted { .. } => "ReplyCompleted",
+            Self::ReplyStopped { .. } => "ReplyStopped",
+            Self::ReplyFailed { .. } => "ReplyFailed",
+            Self::BranchSelected { .. } => "BranchSelected",
+            Self::ConversationArchived {} => "ConversationArchived",
+            Self::ConversationUnarchived {} => "ConversationUnarchived",
+            Self::ConversationDeleted {} => "ConversationDeleted",
+        }
+    }
+}

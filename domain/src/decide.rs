@@ -1,0 +1,40 @@
+//! The one question the system asks an aggregate: given what happened, what does this command make happen?
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Actor, Tenant};
+
+/// Who asks, and on whose behalf.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asker {
+    /// The tenant that the asker belongs to; none for our own workers, who serve all.
+    pub tenant: Option<Tenant>,
+    /// Who it is.
+    pub actor: Actor,
+}
+
+/// A command with its asker: what a decision is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked<C> {
+    /// Who asks.
+    pub asker: Asker,
+    /// What is asked.
+    pub command: C,
+}
+
+/// An aggregate whose decisions are pure, so that many can be taken in memory before one durable append.
+///
+/// `cqrs_es::Aggregate::handle` is glue over [`Decide::decide`]; nothing else decides.
+pub trait Decide: cqrs_es::Aggregate {
+    /// The version of the state's shape: raised with every change to it, so that older snapshots are left unread.
+    const STATE_VERSION: i32;
+
+    /// The events that the command adds; none when it has already come true.
+    ///
+    /// # Errors
+    /// The refusal, as a value of the aggregate's own error type.
+    fn decide(&self, command: &Self::Command) -> Result<Vec<Self::Event>, Self::Error>;
+
+    /// The tenant that the aggregate belongs to, once it exists.
+    fn tenant(&self) -> Option<&Tenant>;
+}

@@ -1,0 +1,90 @@
+//! Asking for a command to be carried out, wherever the owner of its shard is just now.
+
+use std::time::Duration;
+
+use async_nats::Client;
+use domain::conversation::{Command, Error as Refused};
+use domain::{Asked, CommandId, ConversationId, Shard, shard_of};
+use serde::{Deserialize, Serialize};
+use store::writer::{Accepted, Refusal};
+use tokio::time::Instant;
+
+use crate::subject;
+
+/// How long one attempt waits for its answer.
+const ATTEMPT_DEADLINE: Duration = Duration::from_millis(2_500);
+/// How long a command is sent again while no one owns its shard or no answer comes.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// The pause before it is sent again.
+const RETRY_PAUSE: Duration = Duration::from_millis(50);
+
+/// A command on the bus.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Request {
+    /// Its id: sent again, it gets its first result again.
+    pub command_id: CommandId,
+    /// The conversation that it is asked of.
+    pub conversation: ConversationId,
+    /// The sequence that the conversation must stand at, if the asker cares.
+    pub expected_sequence: Option<u64>,
+    /// What is asked, and by whom.
+    pub asked: Asked<Command>,
+}
+
+/// What became of it.
+pub type Outcome = Result<Accepted, Refusal<Refused>>;
+
+/// Asks on behalf of people (an edge) or of our own workers.
+#[derive(Clone, Debug)]
+pub struct Asking {
+    client: Client,
+    shards: Shard,
+    subject: fn(Shard, &str, &str) -> String,
+}
+
+impl Asking {
+    /// For people.
+    pub fn for_people(client: Client, shards: Shard) -> Self {
+        Self { client, shards, subject: subject::command }
+    }
+
+    /// For our own workers.
+    pub fn for_workers(client: Client, shards: Shard) -> Self {
+        Self { client, shards, subject: subject::internal_command }
+    }
+
+    /// How many shards there are.
+    pub fn shards(&self) -> Shard {
+        self.shards
+    }
+
+    /// Has a command carried out. It is sent again, under the same id, until it is answered or the deadline passes.
+    ///
+    /// # Errors
+    /// The refusal; [`Refusal::Unavailable`] when no answer came in time: the command may have been carried out all the
+    /// same, and sending it again tells.
+    pub async fn ask(&self, request: &Request) -> Outcome {
+        let id = request.conversation.to_string();
+        let subject = (self.subject)(shard_of(&id, self.shards), "conversation", &id);
+        let Ok(body) = serde_json::to_vec(request) else { return Err(Refusal::Unavailable) };
+        let body = bytes::Bytes::from(body);
+        let deadline = Instant::now() + DEADLINE;
+        while Instant::now() < deadline {
+            let attempt = self.client.request(subject.clone(), body.clone());
+            match tokio::time::timeout(ATTEMPT_DEADLINE, attempt).await {
+                Ok(Ok(message)) => match serde_json::from_slice::<Outcome>(&message.payload) {
+                    Ok(Err(Refusal::Unavailable)) => {}
+                    Ok(outcome) => return outcome,
+                    Err(error) => {
+                        tracing::error!(%error, "an answer to a command cannot be read");
+                        return Err(Refusal::Unavailable);
+                    }
+                },
+                // No one owns the shard just now, or the owner went away over it.
+                Ok(Err(_)) | Err(_) => {}
+            }
+            tokio::time::sleep(RETRY_PAUSE).await;
+        }
+        Err(Refusal::Unavailable)
+    }
+}

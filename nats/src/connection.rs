@@ -1,0 +1,80 @@
+//! A connection to NATS that comes back by itself.
+
+use std::time::Duration;
+
+use async_nats::{Client, ConnectOptions, Event};
+
+use crate::Error;
+
+/// The longest pause before the next attempt to connect.
+const MAX_RECONNECT_PAUSE: Duration = Duration::from_secs(2);
+/// How long closing may take.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(3);
+
+/// Under which prefix a connection receives its answers; an account's permissions name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inbox {
+    /// Inside CORE.
+    Core,
+    /// An edge's.
+    Edge,
+}
+
+impl Inbox {
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Core => "_INBOX",
+            Self::Edge => "_INBOX_edge",
+        }
+    }
+}
+
+/// Connects, with the user and password that the URL may hold. Fails if the server cannot be reached now; once connected,
+/// it reconnects for ever.
+///
+/// # Errors
+/// When the URL is none or the server does not let us in.
+pub async fn connect(url: &str, name: &str, inbox: Inbox) -> Result<Client, Error> {
+    ConnectOptions::new()
+        .name(name)
+        .custom_inbox_prefix(inbox.prefix())
+        .ping_interval(Duration::from_secs(10))
+        .reconnect_delay_callback(pause)
+        .event_callback(|event| async move { log(&event) })
+        .connect(url)
+        .await
+        .map_err(Error::from_any)
+}
+
+/// Sends what is still to be sent and closes, within a deadline.
+pub async fn close(client: &Client) {
+    // Draining returns before it is done; the flush is what waits.
+    let _ = tokio::time::timeout(CLOSE_DEADLINE, client.flush()).await;
+    let _ = tokio::time::timeout(CLOSE_DEADLINE, client.drain()).await;
+}
+
+/// Doubling pauses with full jitter, so that many clients do not come back at once.
+fn pause(attempts: usize) -> Duration {
+    let doublings = u32::try_from(attempts.min(10)).unwrap_or(10);
+    let most = Duration::from_millis(20).saturating_mul(1 << doublings).min(MAX_RECONNECT_PAUSE);
+    most.mul_f64(chance())
+}
+
+/// A number from 0 to 1, different each time.
+fn chance() -> f64 {
+    let bytes = uuid::Uuid::new_v4().into_bytes();
+    f64::from(u16::from_be_bytes([bytes[0], bytes[1]])) / f64::from(u16::MAX)
+}
+
+fn log(event: &Event) {
+    match event {
+        Event::SlowConsumer(subscription) => {
+            tracing::warn!(subscription, "messages were dropped: a subscription is read too slowly");
+        }
+        Event::ServerError(error) => tracing::error!(%error, "the NATS server complains"),
+        Event::ClientError(error) => tracing::warn!(%error, "NATS client error"),
+        Event::Connected => tracing::info!("connected to NATS"),
+        Event::Disconnected => tracing::warn!("disconnected from NATS"),
+        Event::LameDuckMode | Event::Draining | Event::Closed => tracing::info!(%event, "NATS connection"),
+    }
+}

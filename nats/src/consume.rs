@@ -1,0 +1,172 @@
+//! Waking workers: a durable pull consumer per (role, shard), shared by every process of the role.
+//!
+//! A delivery is a wake-up, no more: what a worker does ends in a command, and the command's fence decides whether it
+//! counts. While a worker is at it, progress acknowledgements keep the delivery its own; a failure that may pass comes
+//! back after a growing pause; one that does not pass, or passes too slowly, is parked as a dead letter. Pull streams end
+//! and stall, and a wiped server forgets consumers: whatever happens, it is all made anew.
+
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
+use async_nats::jetstream::context::Context;
+use async_nats::jetstream::{AckKind, Message};
+use domain::Shard;
+use futures::StreamExt;
+use sqlx::PgPool;
+use store::{Recorded, dead_letter};
+use tokio_util::sync::CancellationToken;
+
+use crate::{Error, streams, subject};
+
+/// How long a delivery is a worker's own without a sign of progress.
+const ACK_WAIT: Duration = Duration::from_secs(30);
+/// How often a worker gives such a sign.
+const PROGRESS_EVERY: Duration = Duration::from_secs(10);
+/// The most deliveries of a consumer that may be under way at once, over all processes.
+const MAX_UNDER_WAY: i64 = 1_024;
+/// The pauses before a delivery comes back; after the last it is parked.
+const PAUSES: [Duration; 4] =
+    [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(30), Duration::from_secs(120)];
+/// How often a pull is renewed, which is also how soon a consumer that is gone is noticed.
+const PULL_EXPIRES: Duration = Duration::from_secs(10);
+/// The pause before a consumer is made anew.
+const RETRY_PAUSE: Duration = Duration::from_millis(250);
+
+/// Why a worker could not do what an event asks for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// It may pass.
+    #[error("{0}")]
+    Retry(String),
+    /// It will not.
+    #[error("{0}")]
+    Fatal(String),
+}
+
+/// Which events wake which role.
+#[derive(Clone, Copy, Debug)]
+pub struct Wake {
+    /// The role; also its name among the dead letters.
+    pub role: &'static str,
+    /// The aggregate's type.
+    pub aggregate: &'static str,
+    /// The events' types.
+    pub event_types: &'static [&'static str],
+}
+
+/// One wake-up: the event, and the right to say what became of it.
+#[derive(Debug)]
+pub struct Delivery {
+    /// The event.
+    pub event: Recorded,
+    message: Message,
+    role: &'static str,
+    pool: PgPool,
+}
+
+/// Hands every wake-up of a shard to `work`, one after the other: `work` waits until it has room, then spawns.
+pub async fn run<W>(jetstream: Context, pool: PgPool, wake: Wake, shard: Shard, cancelled: CancellationToken, work: W)
+where
+    W: AsyncFn(Delivery),
+{
+    while !cancelled.is_cancelled() {
+        tokio::select! {
+            () = cancelled.cancelled() => return,
+            Err(error) = deliver(&jetstream, &pool, wake, shard, &work) => {
+                tracing::debug!(role = wake.role, shard, %error, "the consumer is made anew");
+            }
+        }
+        tokio::select! {
+            () = cancelled.cancelled() => return,
+            () = tokio::time::sleep(RETRY_PAUSE) => {}
+        }
+    }
+}
+
+async fn deliver<W>(jetstream: &Context, pool: &PgPool, wake: Wake, shard: Shard, work: &W) -> Result<(), Error>
+where
+    W: AsyncFn(Delivery),
+{
+    let stream = jetstream.get_stream_no_info(streams::events_name(shard)).await.map_err(Error::from_any)?;
+    let name = format!("{}_{shard}", wake.role);
+    let config = pull::Config {
+        durable_name: Some(name.clone()),
+        ack_policy: AckPolicy::Explicit,
+        ack_wait: ACK_WAIT,
+        deliver_policy: DeliverPolicy::All,
+        // Bounded here, by the pauses, so that the last failure is parked and not merely forgotten by the server.
+        max_deliver: -1,
+        max_ack_pending: MAX_UNDER_WAY,
+        filter_subjects: wake.event_types.iter().map(|name| subject::events_of_type(shard, wake.aggregate, name)).collect(),
+        ..pull::Config::default()
+    };
+    let consumer = stream.get_or_create_consumer(&name, config).await.map_err(Error::from_any)?;
+    let mut messages = consumer
+        .stream()
+        // One at a time, so that a busy worker holds back no more than one wake-up from an idle one.
+        .max_messages_per_batch(1)
+        .expires(PULL_EXPIRES)
+        .heartbeat(PULL_EXPIRES / 2)
+        .messages()
+        .await
+        .map_err(Error::from_any)?;
+    while let Some(message) = messages.next().await {
+        let message = message.map_err(Error::from_any)?;
+        match serde_json::from_slice(&message.payload) {
+            Ok(event) => work(Delivery { event, message, role: wake.role, pool: pool.clone() }).await,
+            Err(error) => {
+                tracing::error!(role = wake.role, shard, %error, "a message on the bus is no event");
+                message.ack_with(AckKind::Term).await.map_err(Error::from_any)?;
+            }
+        }
+    }
+    Err(Error("the pull stream ended".to_owned()))
+}
+
+impl Delivery {
+    /// Runs `work` upon the event and says what became of it.
+    pub async fn work_on<F>(self, work: F)
+    where
+        F: Future<Output = Result<(), Failure>>,
+    {
+        let done = self.keep_alive(work).await;
+        let said = match &done {
+            Ok(()) => self.message.ack().await,
+            Err(Failure::Retry(reason)) => match self.pause() {
+                Some(pause) => self.message.ack_with(AckKind::Nak(Some(pause))).await,
+                None => self.park(reason).await,
+            },
+            Err(Failure::Fatal(reason)) => self.park(reason).await,
+        };
+        if let Err(error) = said {
+            tracing::debug!(role = self.role, %error, "an acknowledgement was lost; the event comes again");
+        }
+    }
+
+    async fn keep_alive<F: Future>(&self, work: F) -> F::Output {
+        let mut work = std::pin::pin!(work);
+        let mut progress = tokio::time::interval(PROGRESS_EVERY);
+        loop {
+            tokio::select! {
+                output = &mut work => return output,
+                _ = progress.tick() => {
+                    let _ = self.message.ack_with(AckKind::Progress).await;
+                }
+            }
+        }
+    }
+
+    fn pause(&self) -> Option<Duration> {
+        let delivered = self.message.info().map_or(1, |info| info.delivered);
+        usize::try_from(delivered - 1).ok().and_then(|nth| PAUSES.get(nth)).copied()
+    }
+
+    async fn park(&self, reason: &str) -> Result<(), async_nats::Error> {
+        tracing::error!(role = self.role, position = %self.event.position(), reason, "an event is parked");
+        if let Err(error) = dead_letter::park(&self.pool, self.role, &self.event, reason).await {
+            tracing::warn!(%error, "an event could not be parked; it comes again");
+            return self.message.ack_with(AckKind::Nak(Some(PAUSES[0]))).await;
+        }
+        self.message.ack_with(AckKind::Term).await
+    }
+}

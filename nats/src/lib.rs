@@ -1,0 +1,31 @@
+//! Telling everyone: the subjects, the streams that mirror the log, and the ways to listen.
+//!
+//! Postgres is the only truth. NATS may lose everything at any time: [`relay`] rebuilds the streams from the log, and
+//! every listener here drops what is not the next position and fills a gap by reading the log.
+//!
+//! Only this crate knows async-nats.
+
+pub mod ask;
+mod connection;
+pub mod consume;
+pub mod live;
+pub mod relay;
+pub mod serve;
+pub mod signal;
+mod streams;
+pub mod subject;
+pub mod tail;
+
+pub use async_nats::Client;
+pub use connection::{Inbox, close, connect};
+
+/// A failure of the bus, already in words.
+#[derive(Debug, thiserror::Error)]
+#[error("nats: {0}")]
+pub struct Error(String);
+
+impl Error {
+    fn from_any(error: impl std::fmt::Display) -> Self {
+        Self(error.to_string())
+    }
+}

@@ -1,0 +1,123 @@
+//! The text of a running reply: its pieces as they come, and the whole so far for those who join. Neither is truth: the
+//! finished reply is an event.
+
+use std::time::Duration;
+
+use async_nats::jetstream::context::Context;
+use async_nats::jetstream::stream::DirectGetErrorKind;
+use async_nats::{Client, Subscriber};
+use domain::{ConversationId, MessageId, Shard};
+use futures::StreamExt;
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use crate::{Error, streams, subject};
+
+/// How long an edge waits for the text of a running reply.
+const RESUME_DEADLINE: Duration = Duration::from_secs(1);
+/// The pause before the resume service starts over.
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
+
+/// A piece of a reply's text, or, from offset 0, the whole so far.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delta {
+    /// The attempt whose text it is.
+    pub attempt: u32,
+    /// Where it begins, in bytes of the attempt's text.
+    pub offset: usize,
+    /// The text.
+    pub text: String,
+}
+
+/// Which reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ReplyKey {
+    /// The conversation's shard.
+    pub shard: Shard,
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// The reply.
+    pub reply: MessageId,
+}
+
+/// Tells everyone who listens.
+///
+/// # Errors
+/// When the connection has ended.
+pub async fn publish(client: &Client, key: ReplyKey, delta: &Delta) -> Result<(), Error> {
+    let body = serde_json::to_vec(delta).map_err(Error::from_any)?;
+    let subject = subject::live(key.shard, key.conversation, key.reply);
+    client.publish(subject, body.into()).await.map_err(Error::from_any)
+}
+
+/// Keeps the whole text so far for those who join. Not waited for: the next one comes soon.
+///
+/// # Errors
+/// When the connection has ended.
+pub async fn keep(client: &Client, key: ReplyKey, whole: &Delta) -> Result<(), Error> {
+    let body = serde_json::to_vec(whole).map_err(Error::from_any)?;
+    let subject = subject::snapshot(key.shard, key.conversation, key.reply);
+    client.publish(subject, body.into()).await.map_err(Error::from_any)
+}
+
+/// The whole text so far, as CORE sees it; none when nothing is kept.
+///
+/// # Errors
+/// When the bus does not answer.
+pub async fn kept(jetstream: &Context, key: ReplyKey) -> Result<Option<Delta>, Error> {
+    let stream = jetstream.get_stream_no_info("SNAP").await.map_err(Error::from_any)?;
+    match stream.direct_get_last_for_subject(subject::snapshot(key.shard, key.conversation, key.reply)).await {
+        Ok(message) => serde_json::from_slice(&message.payload).map(Some).map_err(Error::from_any),
+        Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::from_any(error)),
+    }
+}
+
+/// The whole text so far, as an edge gets it: through the resume service. None when nothing is kept.
+///
+/// # Errors
+/// When no one answers.
+pub async fn resume(client: &Client, key: ReplyKey) -> Result<Option<Delta>, Error> {
+    let subject = subject::resume(key.shard, key.conversation, key.reply);
+    let answer = tokio::time::timeout(RESUME_DEADLINE, client.request(subject, bytes::Bytes::new())).await;
+    let message = answer.map_err(Error::from_any)?.map_err(Error::from_any)?;
+    if message.payload.is_empty() {
+        return Ok(None);
+    }
+    serde_json::from_slice(&message.payload).map(Some).map_err(Error::from_any)
+}
+
+/// Answers edges' requests for the text of running replies, until cancelled. Edges have no access to streams.
+pub async fn serve_resumes(client: Client, cancelled: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = cancelled.cancelled() => return,
+            served = serve(&client) => if let Err(error) = served {
+                tracing::warn!(%error, "the resume service starts over");
+            }
+        }
+        tokio::time::sleep(RETRY_PAUSE).await;
+    }
+}
+
+async fn serve(client: &Client) -> Result<(), Error> {
+    let jetstream = async_nats::jetstream::new(client.clone());
+    streams::snapshots(&jetstream).await?;
+    let requests = client.queue_subscribe(subject::RESUMES, "resume".to_owned()).await.map_err(Error::from_any)?;
+    answer_all(client, &jetstream, requests).await
+}
+
+async fn answer_all(client: &Client, jetstream: &Context, mut requests: Subscriber) -> Result<(), Error> {
+    while let Some(request) = requests.next().await {
+        let Some(reply) = request.reply else { continue };
+        let Some(subject) = subject::snapshot_of_resume(&request.subject) else { continue };
+        let stream = jetstream.get_stream_no_info("SNAP").await.map_err(Error::from_any)?;
+        let client = client.clone();
+        tokio::spawn(async move {
+            let kept = stream.direct_get_last_for_subject(subject).await;
+            let body = kept.map(|message| message.payload).unwrap_or_default();
+            let _ = client.publish(reply, body).await;
+        });
+    }
+    Err(Error("the subscription ended".to_owned()))
+}

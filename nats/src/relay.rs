@@ -1,0 +1,165 @@
+//! From the log to the bus: a shard's stream holds at sequence n the event at position n.
+//!
+//! The owner of a shard publishes what it has just committed from memory, many at a time, each with the expectation that
+//! the stream's last sequence is its position minus one. So the server itself refuses whatever would break the mirror:
+//! an event twice, an event out of order, a former owner's late one. A refusal, a lost answer or a gap in what the writer
+//! hands over are all handled alike: look at the stream's last sequence, and publish from the log what comes after it. A
+//! stream that is gone is made anew, its first sequence set so that the equality holds again; one that is ahead of the
+//! log mirrors some other log and is made anew too.
+
+use std::time::Duration;
+
+use async_nats::jetstream::context::{Context, PublishAckFuture};
+use async_nats::jetstream::message::PublishMessage;
+use domain::Shard;
+use futures::StreamExt;
+use futures::stream::FuturesOrdered;
+use sqlx::PgPool;
+use store::{Recorded, log};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Error, streams, subject};
+
+/// The most publications whose answers are outstanding.
+const IN_FLIGHT: usize = 1_024;
+/// How many events are read from the log at a time when catching up.
+const PAGE: u32 = 500;
+/// How often the stream is compared with the log.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// The pause after a failure.
+const RETRY_PAUSE: Duration = Duration::from_millis(200);
+
+/// Relays a shard until cancelled. `committed` brings what its writer commits.
+pub async fn run(
+    jetstream: Context,
+    pool: PgPool,
+    shard: Shard,
+    mut committed: mpsc::Receiver<Vec<Recorded>>,
+    cancelled: CancellationToken,
+) {
+    let mut relay = Relay { jetstream, pool, shard, next: 0, in_flight: FuturesOrdered::new() };
+    loop {
+        let worked = tokio::select! {
+            () = cancelled.cancelled() => return,
+            worked = relay.catch_up_and_follow(&mut committed) => worked,
+        };
+        match worked {
+            // The writer is gone, so nothing more will be committed here.
+            Ok(()) => return,
+            Err(error) => tracing::warn!(shard, %error, "the relay starts over"),
+        }
+        tokio::select! {
+            () = cancelled.cancelled() => return,
+            () = tokio::time::sleep(RETRY_PAUSE) => {}
+        }
+    }
+}
+
+struct Relay {
+    jetstream: Context,
+    pool: PgPool,
+    shard: Shard,
+    /// The position to be published next.
+    next: u64,
+    in_flight: FuturesOrdered<<PublishAckFuture as IntoFuture>::IntoFuture>,
+}
+
+impl Relay {
+    async fn catch_up_and_follow(&mut self, committed: &mut mpsc::Receiver<Vec<Recorded>>) -> Result<(), Error> {
+        self.in_flight.clear();
+        self.next = self.first_missing().await?;
+        self.publish_log().await?;
+        let mut sweep = tokio::time::interval(SWEEP_EVERY);
+        sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                batch = committed.recv() => match batch {
+                    Some(batch) => self.publish_batch(batch).await?,
+                    None => return self.settle().await,
+                },
+                Some(ack) = self.in_flight.next() => { ack.map_err(Error::from_any)?; }
+                _ = sweep.tick() => self.sweep().await?,
+            }
+        }
+    }
+
+    /// The position after the stream's last one; the stream is made, or made anew, if need be.
+    async fn first_missing(&self) -> Result<u64, Error> {
+        let head = log::head(&self.pool, self.shard).await.map_err(Error::from_any)?;
+        if let Some(stream) = streams::find_events(&self.jetstream, self.shard).await? {
+            let last = stream.cached_info().state.last_sequence;
+            if last <= head {
+                return Ok(last + 1);
+            }
+            tracing::error!(shard = self.shard, last, head, "the stream is ahead of the log: it mirrors another one and is made anew");
+            self.jetstream.delete_stream(streams::events_name(self.shard)).await.map_err(Error::from_any)?;
+        }
+        let stream = streams::create_events(&self.jetstream, self.shard, head).await?;
+        Ok(stream.cached_info().state.last_sequence + 1)
+    }
+
+    /// Publishes what the log has from `next` on.
+    async fn publish_log(&mut self) -> Result<(), Error> {
+        loop {
+            let page = log::read(&self.pool, self.shard, self.next - 1, PAGE).await.map_err(Error::from_any)?;
+            if page.is_empty() {
+                return Ok(());
+            }
+            for event in page {
+                self.publish(&event).await?;
+            }
+        }
+    }
+
+    async fn publish_batch(&mut self, batch: Vec<Recorded>) -> Result<(), Error> {
+        if batch.first().is_some_and(|first| first.pos > self.next) {
+            self.publish_log().await?;
+        }
+        for event in batch {
+            if event.pos == self.next {
+                self.publish(&event).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn publish(&mut self, event: &Recorded) -> Result<(), Error> {
+        if event.pos != self.next {
+            return Err(Error(format!("the log of shard {} lacks position {}", self.shard, self.next)));
+        }
+        if self.in_flight.len() >= IN_FLIGHT
+            && let Some(ack) = self.in_flight.next().await
+        {
+            ack.map_err(Error::from_any)?;
+        }
+        let body = serde_json::to_vec(event).map_err(Error::from_any)?;
+        let message = PublishMessage::build().payload(body.into()).expected_last_sequence(event.pos - 1);
+        let ack = self.jetstream.send_publish(subject::event(event), message).await.map_err(Error::from_any)?;
+        self.in_flight.push_back(ack.into_future());
+        self.next += 1;
+        Ok(())
+    }
+
+    async fn settle(&mut self) -> Result<(), Error> {
+        while let Some(ack) = self.in_flight.next().await {
+            ack.map_err(Error::from_any)?;
+        }
+        Ok(())
+    }
+
+    /// Finds what no refusal tells of: a stream that lost its end, or a commit by someone else.
+    async fn sweep(&mut self) -> Result<(), Error> {
+        if !self.in_flight.is_empty() {
+            return Ok(());
+        }
+        let last = match streams::find_events(&self.jetstream, self.shard).await? {
+            Some(stream) => stream.cached_info().state.last_sequence,
+            None => return Err(Error(format!("the stream of shard {} is gone", self.shard))),
+        };
+        if last + 1 != self.next {
+            return Err(Error(format!("the stream of shard {} ends at {last}, not before {}", self.shard, self.next)));
+        }
+        self.publish_log().await
+    }
+}

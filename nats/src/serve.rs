@@ -1,0 +1,60 @@
+//! Answering commands: the owner of a shard listens to what people and workers ask of it.
+
+use async_nats::{Client, Message, Subscriber};
+use domain::Shard;
+use futures::StreamExt;
+use futures::stream::{SelectAll, select_all};
+
+use crate::ask::{Outcome, Request};
+use crate::{Error, subject};
+
+/// A command to be answered.
+#[derive(Debug)]
+pub struct Incoming {
+    client: Client,
+    message: Message,
+}
+
+/// The commands asked of one shard. Subscribed plainly, without a queue group: a former owner that is frozen then takes
+/// nothing away from the present one.
+#[derive(Debug)]
+pub struct Serving {
+    client: Client,
+    incoming: SelectAll<Subscriber>,
+}
+
+impl Serving {
+    /// Listens to a shard.
+    ///
+    /// # Errors
+    /// When the bus cannot be listened to.
+    pub async fn start(client: Client, shard: Shard) -> Result<Self, Error> {
+        let people = client.subscribe(subject::commands(shard)).await.map_err(Error::from_any)?;
+        let workers = client.subscribe(subject::internal_commands(shard)).await.map_err(Error::from_any)?;
+        Ok(Self { client, incoming: select_all([people, workers]) })
+    }
+
+    /// The next command; none when the connection has ended.
+    pub async fn next(&mut self) -> Option<Incoming> {
+        let message = self.incoming.next().await?;
+        Some(Incoming { client: self.client.clone(), message })
+    }
+}
+
+impl Incoming {
+    /// The command, if it reads like one and came on the subject where such a one may come: only our own workers can
+    /// publish to `internal.>`, so nothing else may carry their commands, nor may theirs carry people's.
+    pub fn request(&self) -> Option<Request> {
+        let request: Request = serde_json::from_slice(&self.message.payload).ok()?;
+        let internal = self.message.subject.as_str().starts_with("internal.");
+        let named = self.message.subject.as_str().rsplit('.').next() == Some(request.conversation.to_string().as_str());
+        (named && internal == request.asked.command.is_internal()).then_some(request)
+    }
+
+    /// Answers.
+    pub async fn answer(self, outcome: &Outcome) {
+        let (Some(reply), Ok(body)) = (self.message.reply, serde_json::to_vec(outcome)) else { return };
+        // Whoever asked asks again if the answer is lost.
+        let _ = self.client.publish(reply, body.into()).await;
+    }
+}

@@ -1,0 +1,61 @@
+//! Connections, each with no more rights than its role needs.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::Executor;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+
+use crate::Error;
+
+/// How long to wait for a free connection before giving up.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What a connection is for. Each but the owner acts as a Postgres role of its own (`migrations/0004_roles.sql`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The schema's owner: migrates and rebuilds.
+    Owner,
+    /// Appends events, runs workers.
+    Worker,
+    /// Writes read models.
+    Projector,
+    /// Reads what clients may see; writes nothing.
+    Edge,
+}
+
+impl Role {
+    fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Owner => None,
+            Self::Worker => Some("bestchat_worker"),
+            Self::Projector => Some("bestchat_projector"),
+            Self::Edge => Some("bestchat_edge"),
+        }
+    }
+}
+
+/// A pool of at most `max` connections that act in `role`. Connects lazily.
+///
+/// # Errors
+/// When the URL cannot be read.
+pub fn connect(url: &str, role: Role, max: u32) -> Result<PgPool, Error> {
+    let options = PgConnectOptions::from_str(url)?.application_name("bestchat").options([("jit", "off")]);
+    let pool = PgPoolOptions::new()
+        .max_connections(max)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        // A dead connection shows as an error on use, which every caller handles; a ping on each use would double the cost.
+        .test_before_acquire(false)
+        .after_connect(move |connection, _| {
+            Box::pin(async move {
+                // An acknowledged command survives: whatever the server's default is.
+                connection.execute("set synchronous_commit = on").await?;
+                if let Some(name) = role.name() {
+                    connection.execute(format!("set role {name}").as_str()).await?;
+                }
+                Ok(())
+            })
+        })
+        .connect_lazy_with(options);
+    Ok(pool)
+}

@@ -1,0 +1,26 @@
+//! What happened: the event log in Postgres, and the one place that appends to it.
+//!
+//! A shard's [`writer`] takes commands, decides them in memory against warm aggregates and appends the events of many
+//! commands in one statement, guarded by a compare-and-set on the shard's head. The [`lease`] says which process writes a
+//! shard; correctness never depends on it. Readers use [`log`].
+//!
+//! This crate knows nothing of the bus and nothing of who is connected.
+
+pub mod append;
+pub mod codec;
+mod connect;
+pub mod dead_letter;
+mod error;
+mod event_store;
+pub mod lease;
+mod load;
+pub mod log;
+mod migrate;
+mod snapshot;
+pub mod writer;
+
+pub use connect::{Role, connect};
+pub use error::Error;
+pub use event_store::PostgresEventStore;
+pub use log::{Position, Recorded};
+pub use migrate::{MIGRATOR, migrate, shard_count};

@@ -1,0 +1,72 @@
+//! An aggregate's state from the log.
+
+use cqrs_es::persist::{PersistedEventRepository, SerializedEvent};
+use domain::Decide;
+use postgres_es::PostgresEventRepository;
+use sqlx::PgPool;
+
+use crate::{Error, log, snapshot};
+
+/// How many events are read at a time behind a snapshot.
+const PAGE: u32 = 1_000;
+
+/// An aggregate's state, and the sequence that it stands at.
+#[derive(Clone, Debug)]
+pub(crate) struct Loaded<A> {
+    pub(crate) state: A,
+    pub(crate) sequence: u64,
+    /// The sequence of the snapshot that it was loaded from, 0 without one.
+    pub(crate) snapshot: u64,
+}
+
+/// Loads an aggregate: from its snapshot and the events behind it, else, through postgres-es, from all its events.
+pub(crate) async fn load<A: Decide>(pool: &PgPool, aggregate_id: &str) -> Result<Loaded<A>, Error> {
+    match snapshot::read::<A>(pool, aggregate_id).await? {
+        Some((state, sequence)) => behind_snapshot(pool, aggregate_id, state, sequence).await,
+        None => from_start(pool, aggregate_id).await,
+    }
+}
+
+async fn from_start<A: Decide>(pool: &PgPool, aggregate_id: &str) -> Result<Loaded<A>, Error> {
+    let repository = PostgresEventRepository::new(pool.clone());
+    let events = repository
+        .get_events::<A>(aggregate_id)
+        .await
+        .map_err(|e| sqlx::Error::Protocol(format!("postgres-es: {e}")))?;
+    let mut loaded = Loaded { state: A::default(), sequence: 0, snapshot: 0 };
+    for event in events {
+        loaded.sequence = event.sequence as u64;
+        loaded.state.apply(decode::<A>(event)?);
+    }
+    Ok(loaded)
+}
+
+async fn behind_snapshot<A: Decide>(
+    pool: &PgPool,
+    aggregate_id: &str,
+    state: A,
+    sequence: u64,
+) -> Result<Loaded<A>, Error> {
+    let mut loaded = Loaded { state, sequence, snapshot: sequence };
+    loop {
+        // postgres-es writes the sequence into the statement's text here, a statement to prepare for each; ours binds it.
+        let rest = log::read_stream(pool, A::TYPE, aggregate_id, loaded.sequence + 1..=u64::MAX, PAGE).await?;
+        for recorded in &rest {
+            loaded.sequence = recorded.sequence;
+            loaded.state.apply(crate::codec::decode::<A>(recorded)?);
+        }
+        if rest.len() < PAGE as usize {
+            return Ok(loaded);
+        }
+    }
+}
+
+fn decode<A: Decide>(event: SerializedEvent) -> Result<A::Event, Error> {
+    let SerializedEvent { aggregate_id, sequence, event_type, payload, .. } = event;
+    crate::codec::decode_value::<A>(payload).map_err(|reason| Error::Undecodable {
+        aggregate_id,
+        sequence: sequence as u64,
+        event_type,
+        reason,
+    })
+}

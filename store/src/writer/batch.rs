@@ -1,0 +1,307 @@
+//! One batch of commands: decided, appended, answered.
+
+use std::collections::HashSet;
+
+use cqrs_es::DomainEvent;
+use domain::{CommandId, Decide, Metadata, Shard};
+use futures::StreamExt;
+use sqlx::PgPool;
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use super::recent::{First, Recent};
+use super::warm::Warm;
+use super::{Accepted, MAX_BATCH, MAX_TRIES, Outcome, Pending, RETRY_PAUSE, Refusal};
+use crate::append::{AppendError, NewEvent, append};
+use crate::load::load;
+use crate::{Error, Position, Recorded, codec, log, snapshot};
+
+/// How many cold aggregates are loaded at once.
+const LOADS_AT_ONCE: usize = 8;
+
+pub(super) struct Writer<A: Decide> {
+    pool: PgPool,
+    shard: Shard,
+    committed: mpsc::Sender<Vec<Recorded>>,
+    warm: Warm<A>,
+    recent: Recent,
+    /// The position of the shard's last event, once known.
+    head: Option<u64>,
+}
+
+/// What a command has come to within its batch, before the batch is durable.
+enum Decided<A: Decide> {
+    /// Carried out, now or earlier.
+    Accepted(Accepted),
+    /// Refused by the state as the batch sees it.
+    Refused(Refusal<A::Error>),
+}
+
+/// Why a batch must be decided anew.
+enum Again {
+    /// The log is ahead of us.
+    Moved,
+    /// Postgres did not answer.
+    Silent(Error),
+    /// Postgres will not have these rows.
+    Unacceptable(sqlx::Error),
+}
+
+impl<A> Writer<A>
+where
+    A: Decide + Clone + 'static,
+    A::Command: Clone + Send + Sync,
+    A::Error: Clone + Send,
+{
+    pub(super) fn new(pool: PgPool, shard: Shard, committed: mpsc::Sender<Vec<Recorded>>) -> Self {
+        Self { pool, shard, committed, warm: Warm::new(), recent: Recent::new(), head: None }
+    }
+
+    pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Pending<A>>) {
+        let mut batch = Vec::with_capacity(MAX_BATCH);
+        while queue.recv_many(&mut batch, MAX_BATCH).await > 0 {
+            self.carry_out(std::mem::take(&mut batch)).await;
+            self.warm.trim();
+        }
+    }
+
+    async fn carry_out(&mut self, batch: Vec<Pending<A>>) {
+        for attempt in 1..=MAX_TRIES {
+            match self.try_batch(&batch).await {
+                Ok(decided) => {
+                    for (pending, decided) in batch.into_iter().zip(decided) {
+                        // Whoever asked may have gone; the result stands all the same.
+                        let _ = pending.answer.send(decided.into_outcome());
+                    }
+                    return;
+                }
+                Err(Again::Moved) => self.forget(&batch),
+                Err(Again::Silent(error)) => {
+                    tracing::warn!(shard = self.shard, attempt, %error, "the log does not answer");
+                    self.forget(&batch);
+                    tokio::time::sleep(RETRY_PAUSE * attempt).await;
+                }
+                Err(Again::Unacceptable(error)) => {
+                    tracing::error!(shard = self.shard, commands = batch.len(), %error, "the log refuses an append");
+                    self.forget(&batch);
+                    return self.one_by_one(batch).await;
+                }
+            }
+            if let Err(error) = self.recent.look_up(&self.pool, self.shard, &ids(&batch)).await {
+                tracing::warn!(shard = self.shard, %error, "commands could not be looked up");
+            }
+        }
+        refuse_all(batch);
+    }
+
+    /// So that one command whose events Postgres will not take does not take the others with it.
+    async fn one_by_one(&mut self, batch: Vec<Pending<A>>) {
+        if batch.len() == 1 {
+            return refuse_all(batch);
+        }
+        for pending in batch {
+            Box::pin(self.carry_out(vec![pending])).await;
+        }
+    }
+
+    /// Decides and appends; on success every command has its result, durable.
+    async fn try_batch(&mut self, batch: &[Pending<A>]) -> Result<Vec<Decided<A>>, Again> {
+        let head = match self.head {
+            Some(head) => head,
+            None => log::head(&self.pool, self.shard).await.map_err(Again::Silent)?,
+        };
+        let unreadable = self.load_cold(batch).await.map_err(Again::Silent)?;
+        let mut events = Vec::new();
+        let mut decided = Vec::with_capacity(batch.len());
+        for pending in batch {
+            decided.push(if unreadable.contains(pending.execute.aggregate_id.as_str()) {
+                Decided::Refused(Refusal::Unreadable)
+            } else {
+                self.decide(pending, head, &mut events)
+            });
+        }
+        self.answer_repeated(batch, &mut decided).await.map_err(Again::Silent)?;
+        let recorded = self.append(head, events).await?;
+        self.head = Some(head + recorded.len() as u64);
+        self.keep_snapshots(batch);
+        if !recorded.is_empty() && self.committed.try_send(recorded).is_err() {
+            tracing::debug!(shard = self.shard, "the relay is behind and will read the log");
+        }
+        Ok(decided)
+    }
+
+    async fn load_cold(&mut self, batch: &[Pending<A>]) -> Result<HashSet<String>, Error> {
+        let cold: HashSet<String> = batch
+            .iter()
+            .filter(|pending| !self.warm.contains(&pending.execute.aggregate_id))
+            .map(|pending| pending.execute.aggregate_id.clone())
+            .collect();
+        let mut unreadable = HashSet::new();
+        let pool = &self.pool;
+        let mut loads = futures::stream::iter(cold)
+            .map(|id| async move { (load::<A>(pool, &id).await, id) })
+            .buffer_unordered(LOADS_AT_ONCE);
+        while let Some((loaded, id)) = loads.next().await {
+            match loaded {
+                Ok(loaded) => self.warm.insert(id, loaded),
+                Err(error @ Error::Undecodable { .. }) => {
+                    tracing::error!(shard = self.shard, %error, "an aggregate is halted");
+                    unreadable.insert(id);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(unreadable)
+    }
+
+    fn decide(&mut self, pending: &Pending<A>, head: u64, events: &mut Vec<NewEvent>) -> Decided<A> {
+        let execute = &pending.execute;
+        if let Some(first) = self.recent.get(execute.command_id) {
+            return first.answer(&pending.digest);
+        }
+        let Some(aggregate) = self.warm.get_mut(&execute.aggregate_id) else {
+            return Decided::Refused(Refusal::Unavailable);
+        };
+        if execute.expected_sequence.is_some_and(|expected| expected != aggregate.sequence) {
+            return Decided::Refused(Refusal::StaleSequence { actual: aggregate.sequence });
+        }
+        let news = match aggregate.state.decide(&execute.command) {
+            Ok(news) => news,
+            Err(error) => return Decided::Refused(Refusal::Domain { error }),
+        };
+        let mut rows = match rows(pending, aggregate.sequence, &news) {
+            Ok(rows) => rows,
+            Err(error) => {
+                tracing::error!(shard = self.shard, %error, "an event cannot be written");
+                return Decided::Refused(Refusal::Unavailable);
+            }
+        };
+        let added = news.len() as u64;
+        aggregate.sequence += added;
+        for event in news {
+            aggregate.state.apply(event);
+        }
+        // Only now does an aggregate that this command began have a tenant.
+        let tenant = aggregate.state.tenant().map(ToString::to_string).unwrap_or_default();
+        for row in &mut rows {
+            row.tenant.clone_from(&tenant);
+        }
+        events.append(&mut rows);
+        let pos = head + events.len() as u64;
+        let accepted = Accepted { sequence: aggregate.sequence, position: Position { shard: self.shard, pos } };
+        self.warm.grew(added);
+        // Seen by repeats within the batch; a batch that does not become durable takes it back.
+        self.recent.insert(execute.command_id, First { digest: pending.digest.clone(), accepted });
+        Decided::Accepted(accepted)
+    }
+
+    /// A refusal may only mean that the command was carried out long ago: then its first result is the answer.
+    async fn answer_repeated(&mut self, batch: &[Pending<A>], decided: &mut [Decided<A>]) -> Result<(), Error> {
+        let refused = |decided: &Decided<A>| {
+            matches!(decided, Decided::Refused(Refusal::Domain { .. } | Refusal::StaleSequence { .. }))
+        };
+        let suspects: Vec<CommandId> = batch
+            .iter()
+            .zip(&*decided)
+            .filter(|(_, decided)| refused(decided))
+            .map(|(pending, _)| pending.execute.command_id)
+            .collect();
+        if suspects.is_empty() {
+            return Ok(());
+        }
+        self.recent.look_up(&self.pool, self.shard, &suspects).await?;
+        for (pending, decided) in batch.iter().zip(decided) {
+            if refused(decided)
+                && let Some(first) = self.recent.get(pending.execute.command_id)
+            {
+                *decided = first.answer(&pending.digest);
+            }
+        }
+        Ok(())
+    }
+
+    async fn append(&mut self, head: u64, events: Vec<NewEvent>) -> Result<Vec<Recorded>, Again> {
+        if events.is_empty() {
+            return Ok(Vec::new());
+        }
+        append(&self.pool, self.shard, head, events).await.map_err(|error| match error {
+            AppendError::HeadMoved | AppendError::AlreadyThere => Again::Moved,
+            AppendError::Unacceptable(error) => Again::Unacceptable(error),
+            AppendError::Unknown(error) => Again::Silent(error.into()),
+        })
+    }
+
+    /// Believes nothing any more that a batch may have changed.
+    fn forget(&mut self, batch: &[Pending<A>]) {
+        self.head = None;
+        self.warm.clear();
+        for pending in batch {
+            self.recent.remove(pending.execute.command_id);
+        }
+    }
+
+    fn keep_snapshots(&mut self, batch: &[Pending<A>]) {
+        let ids: HashSet<&str> = batch.iter().map(|pending| pending.execute.aggregate_id.as_str()).collect();
+        for id in ids {
+            let Some(aggregate) = self.warm.get_mut(id) else { continue };
+            if aggregate.sequence < aggregate.snapshot + snapshot::EVERY {
+                continue;
+            }
+            aggregate.snapshot = aggregate.sequence;
+            let (pool, id, sequence, state) = (self.pool.clone(), id.to_owned(), aggregate.sequence, aggregate.state.clone());
+            tokio::spawn(async move {
+                if let Err(error) = snapshot::write(&pool, &id, sequence, &state).await {
+                    tracing::debug!(%error, "a snapshot was not kept; the log is read instead");
+                }
+            });
+        }
+    }
+}
+
+impl First {
+    fn answer<A: Decide>(&self, digest: &str) -> Decided<A> {
+        if self.digest == digest { Decided::Accepted(self.accepted) } else { Decided::Refused(Refusal::CommandIdReused) }
+    }
+}
+
+impl<A: Decide> Decided<A> {
+    fn into_outcome(self) -> Outcome<A> {
+        match self {
+            Self::Accepted(accepted) => Ok(accepted),
+            Self::Refused(refusal) => Err(refusal),
+        }
+    }
+}
+
+fn ids<A: Decide>(batch: &[Pending<A>]) -> Vec<CommandId> {
+    batch.iter().map(|pending| pending.execute.command_id).collect()
+}
+
+fn refuse_all<A: Decide>(batch: Vec<Pending<A>>) {
+    for pending in batch {
+        let _ = pending.answer.send(Err(Refusal::Unavailable));
+    }
+}
+
+/// A command's events as rows, the tenant still to be filled in.
+fn rows<A: Decide>(pending: &Pending<A>, sequence: u64, news: &[A::Event]) -> Result<Vec<NewEvent>, Error> {
+    let execute = &pending.execute;
+    let metadata =
+        Metadata { actor: execute.actor.clone(), command: execute.command_id, digest: pending.digest.clone() };
+    let metadata = serde_json::value::to_raw_value(&metadata).map_err(|e| Error::Unencodable(e.to_string()))?;
+    let row = |(event, nth): (&A::Event, u64)| {
+        Ok(NewEvent {
+            aggregate_type: A::TYPE,
+            aggregate_id: execute.aggregate_id.clone(),
+            sequence: sequence + nth,
+            event_type: event.event_type(),
+            event_version: event.event_version(),
+            payload: codec::encode::<A>(event)?,
+            metadata: metadata.clone(),
+            tenant: String::new(),
+            event_id: Uuid::now_v7(),
+            command_id: (nth == 1).then_some(execute.command_id),
+        })
+    };
+    news.iter().zip(1..).map(row).collect()
+}

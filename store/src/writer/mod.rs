@@ -1,0 +1,151 @@
+//! The writer of a shard: commands in, durable events out.
+//!
+//! It drains whatever waits (no timer), decides every command in memory, each upon the state that those before it in the
+//! batch leave behind, and appends all their events in one statement. Answers are given only after that statement has
+//! committed, refusals too, because a refusal may rest on an event of the same batch. When the append does not go
+//! through, nothing is believed any more: warm states and the head are dropped, the command ids of the batch are looked
+//! up in the log, and the batch is decided anew. That covers a rival owner, a repeated command and a lost connection
+//! alike: whatever did reach the log is found there by its command id and answered with its first result.
+
+mod batch;
+mod recent;
+mod warm;
+
+use std::fmt;
+use std::time::Duration;
+
+use domain::{CommandId, Decide, Shard};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use sqlx::PgPool;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{Position, Recorded};
+use batch::Writer;
+
+/// The most commands decided and appended together.
+const MAX_BATCH: usize = 256;
+/// The most commands that wait; further ones are refused as unavailable.
+const MAX_WAITING: usize = 4_096;
+/// How often a batch is decided anew before its commands are refused as unavailable.
+const MAX_TRIES: u32 = 5;
+/// The pause before a batch that Postgres did not answer is tried again.
+const RETRY_PAUSE: Duration = Duration::from_millis(50);
+
+/// A command to carry out.
+#[derive(Clone, Debug)]
+pub struct Execute<A: Decide> {
+    /// Its id.
+    pub command_id: CommandId,
+    /// The aggregate that it is asked of.
+    pub aggregate_id: String,
+    /// The sequence that the aggregate must stand at, if the asker cares.
+    pub expected_sequence: Option<u64>,
+    /// Who asked, for the events' metadata.
+    pub actor: domain::Actor,
+    /// What is asked.
+    pub command: A::Command,
+}
+
+/// A command that was carried out and is durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accepted {
+    /// The aggregate's sequence after it.
+    pub sequence: u64,
+    /// The place in the log that a reader must have reached to see it.
+    pub position: Position,
+}
+
+/// A command that was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(tag = "refusal", rename_all = "snake_case")]
+pub enum Refusal<E: fmt::Display> {
+    /// The aggregate refused.
+    #[error("{error}")]
+    Domain {
+        /// Why.
+        error: E,
+    },
+    /// The aggregate does not stand at the expected sequence.
+    #[error("the sequence is {actual} by now")]
+    StaleSequence {
+        /// Where it stands.
+        actual: u64,
+    },
+    /// The command's id was used for another command before.
+    #[error("this command id was used for another command")]
+    CommandIdReused,
+    /// The aggregate's log holds an event that cannot be read.
+    #[error("the log of this aggregate cannot be read")]
+    Unreadable,
+    /// The command cannot be carried out now; the same one may be sent again.
+    #[error("the command cannot be carried out now")]
+    Unavailable,
+}
+
+/// What became of a command.
+pub type Outcome<A> = Result<Accepted, Refusal<<A as cqrs_es::Aggregate>::Error>>;
+
+struct Pending<A: Decide> {
+    execute: Execute<A>,
+    digest: String,
+    answer: oneshot::Sender<Outcome<A>>,
+}
+
+/// A shard's writer, to be asked.
+#[derive(Debug)]
+pub struct Handle<A: Decide> {
+    waiting: mpsc::Sender<Pending<A>>,
+}
+
+impl<A: Decide> Clone for Handle<A> {
+    fn clone(&self) -> Self {
+        Self { waiting: self.waiting.clone() }
+    }
+}
+
+/// Starts the writer of a shard. It ends when the last handle is gone and what waited has been answered.
+///
+/// What it commits goes to `committed` in order; when that is full, a batch is left out, and the receiver finds the gap
+/// in the positions and reads it from the log.
+pub fn spawn<A>(pool: PgPool, shard: Shard, committed: mpsc::Sender<Vec<Recorded>>) -> Handle<A>
+where
+    A: Decide + Clone + 'static,
+    A::Command: Clone + Serialize + Send + Sync,
+    A::Error: Clone + Send,
+{
+    let (waiting, queue) = mpsc::channel(MAX_WAITING);
+    tokio::spawn(Writer::new(pool, shard, committed).run(queue));
+    Handle { waiting }
+}
+
+impl<A: Decide> Handle<A>
+where
+    A::Command: Serialize,
+{
+    /// Carries a command out.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub async fn execute(&self, execute: Execute<A>) -> Outcome<A> {
+        let digest = digest(&execute);
+        let (answer, outcome) = oneshot::channel();
+        self.waiting.try_send(Pending { execute, digest, answer }).map_err(|_| Refusal::Unavailable)?;
+        outcome.await.unwrap_or(Err(Refusal::Unavailable))
+    }
+}
+
+/// What tells a repeated command from another one under the same id: 128 bits of SHA-256 over what is asked of whom.
+fn digest<A: Decide>(execute: &Execute<A>) -> String
+where
+    A::Command: Serialize,
+{
+    let mut hash = Sha256::new();
+    hash.update(A::TYPE);
+    hash.update([0]);
+    hash.update(&execute.aggregate_id);
+    hash.update([0]);
+    // A command that came over the bus as JSON goes back into JSON.
+    hash.update(serde_json::to_vec(&execute.command).unwrap_or_default());
+    hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+}
