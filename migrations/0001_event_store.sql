@@ -40,6 +40,8 @@ create function assign_position() returns trigger language plpgsql as $$
 begin
     new.shard := shard_of(new.aggregate_id);
     update shards set head = head + 1 where shard = new.shard returning head into new.pos;
+    -- Whoever waits for the shard would else bring a time from before the wait.
+    new.recorded_at := clock_timestamp();
     return new;
 end
 $$;

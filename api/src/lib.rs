@@ -1,1 +1,13 @@
-//! placeholder
+//! The edge: who asks, in what form. It bridges WebSocket and HTTP clients onto the bus and the read models, holds
+//! nothing that must survive it, and writes nothing but commands onto the bus.
+
+mod access;
+pub mod auth;
+mod edge;
+mod error;
+mod http;
+mod hub;
+mod ws;
+
+pub use edge::{Edge, EdgeConfig, ModelView};
+pub use http::router;

@@ -13,6 +13,15 @@ pub struct Asker {
     pub actor: Actor,
 }
 
+impl std::fmt::Display for Asker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.tenant {
+            Some(tenant) => write!(f, "{tenant}/{}", self.actor),
+            None => self.actor.fmt(f),
+        }
+    }
+}
+
 /// A command with its asker: what a decision is about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asked<C> {

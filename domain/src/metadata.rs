@@ -74,3 +74,61 @@ pub struct Metadata {
     /// SHA-256 of the command's body, in hex: tells a repeated command from another one under the same id.
     pub digest: String,
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+    use serde_json::json;
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn an_actor_is_written_as_one_word() {
+        for (actor, text) in [
+            (Actor::User("ann".parse().unwrap()), "user:ann"),
+            (Actor::User("worker:reply".parse().unwrap()), "user:worker:reply"),
+            (Actor::User("auth0|1: 2".parse().unwrap()), "user:auth0|1: 2"),
+            (Actor::Worker("reply".to_owned()), "worker:reply"),
+            (Actor::Worker("a:b".to_owned()), "worker:a:b"),
+        ] {
+            assert_eq!(actor.to_string(), text);
+            assert_eq!(text.parse(), Ok(actor.clone()));
+            assert_eq!(serde_json::to_value(&actor).unwrap(), text);
+            assert_eq!(serde_json::from_value::<Actor>(text.into()).unwrap(), actor);
+        }
+    }
+
+    #[test]
+    fn anything_else_is_no_actor() {
+        for text in ["", "ann", ":ann", "user:", "worker:", "USER:ann", "admin:ann", "user:a\0", "worker:a\0"] {
+            assert!(text.parse::<Actor>().is_err(), "{text:?}");
+            assert!(serde_json::from_value::<Actor>(text.into()).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn only_people_are_users() {
+        assert_eq!(Actor::User("ann".parse().unwrap()).user().map(UserId::as_str), Some("ann"));
+        assert_eq!(Actor::Worker("reply".to_owned()).user(), None);
+    }
+
+    /// As it stands in the log, for ever, and as cqrs-es reads it: a flat map of strings.
+    #[test]
+    fn metadata_is_a_flat_map_of_strings() {
+        let metadata = Metadata {
+            actor: Actor::User("ann".parse().unwrap()),
+            command: CommandId(Uuid::from_u128(1)),
+            digest: "00ff".to_owned(),
+        };
+        let recorded = json!({
+            "actor": "user:ann",
+            "command": "00000000-0000-0000-0000-000000000001",
+            "digest": "00ff",
+        });
+        assert_eq!(serde_json::to_value(&metadata).unwrap(), recorded);
+        assert_eq!(serde_json::from_value::<Metadata>(recorded.clone()).unwrap(), metadata);
+        assert!(serde_json::from_value::<std::collections::HashMap<String, String>>(recorded).is_ok());
+    }
+}

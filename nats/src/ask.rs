@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_nats::Client;
-use domain::conversation::{Command, Error as Refused};
+use domain::conversation::{self, Command, Error as Refused};
 use domain::{Asked, CommandId, ConversationId, Shard, shard_of};
 use serde::{Deserialize, Serialize};
 use store::writer::{Accepted, Refusal};
@@ -65,7 +65,7 @@ impl Asking {
     /// same, and sending it again tells.
     pub async fn ask(&self, request: &Request) -> Outcome {
         let id = request.conversation.to_string();
-        let subject = (self.subject)(shard_of(&id, self.shards), "conversation", &id);
+        let subject = (self.subject)(shard_of(&id, self.shards), conversation::TYPE, &id);
         let Ok(body) = serde_json::to_vec(request) else { return Err(Refusal::Unavailable) };
         let body = bytes::Bytes::from(body);
         let deadline = Instant::now() + DEADLINE;

@@ -78,3 +78,8 @@ fn log(event: &Event) {
         Event::LameDuckMode | Event::Draining | Event::Closed => tracing::info!(%event, "NATS connection"),
     }
 }
+
+/// Whether the connection stands at this moment.
+pub fn is_connected(client: &Client) -> bool {
+    client.connection_state() == async_nats::connection::State::Connected
+}

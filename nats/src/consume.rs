@@ -14,6 +14,8 @@ use domain::Shard;
 use futures::StreamExt;
 use sqlx::PgPool;
 use store::{Recorded, dead_letter};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{Error, streams, subject};
@@ -64,15 +66,19 @@ pub struct Delivery {
     pool: PgPool,
 }
 
-/// Hands every wake-up of a shard to `work`, one after the other: `work` waits until it has room, then spawns.
-pub async fn run<W>(jetstream: Context, pool: PgPool, wake: Wake, shard: Shard, cancelled: CancellationToken, work: W)
-where
-    W: AsyncFn(Delivery),
-{
-    while !cancelled.is_cancelled() {
+/// Hands every wake-up of a shard to `deliveries`, whose receiver takes one when it has room for the work.
+pub async fn run(
+    jetstream: Context,
+    pool: PgPool,
+    wake: Wake,
+    shard: Shard,
+    deliveries: mpsc::Sender<Delivery>,
+    cancelled: CancellationToken,
+) {
+    loop {
         tokio::select! {
             () = cancelled.cancelled() => return,
-            Err(error) = deliver(&jetstream, &pool, wake, shard, &work) => {
+            Err(error) = deliver(&jetstream, &pool, wake, shard, &deliveries) => {
                 tracing::debug!(role = wake.role, shard, %error, "the consumer is made anew");
             }
         }
@@ -83,14 +89,16 @@ where
     }
 }
 
-async fn deliver<W>(jetstream: &Context, pool: &PgPool, wake: Wake, shard: Shard, work: &W) -> Result<(), Error>
-where
-    W: AsyncFn(Delivery),
-{
+async fn deliver(
+    jetstream: &Context,
+    pool: &PgPool,
+    wake: Wake,
+    shard: Shard,
+    deliveries: &mpsc::Sender<Delivery>,
+) -> Result<(), Error> {
     let stream = jetstream.get_stream_no_info(streams::events_name(shard)).await.map_err(Error::from_any)?;
-    let name = format!("{}_{shard}", wake.role);
     let config = pull::Config {
-        durable_name: Some(name.clone()),
+        durable_name: Some(format!("{}_{shard}", wake.role)),
         ack_policy: AckPolicy::Explicit,
         ack_wait: ACK_WAIT,
         deliver_policy: DeliverPolicy::All,
@@ -100,7 +108,8 @@ where
         filter_subjects: wake.event_types.iter().map(|name| subject::events_of_type(shard, wake.aggregate, name)).collect(),
         ..pull::Config::default()
     };
-    let consumer = stream.get_or_create_consumer(&name, config).await.map_err(Error::from_any)?;
+    // Made, or changed: a newer version of a role may wake on more events than the one that made it.
+    let consumer = stream.create_consumer(config).await.map_err(Error::from_any)?;
     let mut messages = consumer
         .stream()
         // One at a time, so that a busy worker holds back no more than one wake-up from an idle one.
@@ -113,7 +122,10 @@ where
     while let Some(message) = messages.next().await {
         let message = message.map_err(Error::from_any)?;
         match serde_json::from_slice(&message.payload) {
-            Ok(event) => work(Delivery { event, message, role: wake.role, pool: pool.clone() }).await,
+            Ok(event) => {
+                let delivery = Delivery { event, message, role: wake.role, pool: pool.clone() };
+                deliveries.send(delivery).await.map_err(Error::from_any)?;
+            }
             Err(error) => {
                 tracing::error!(role = wake.role, shard, %error, "a message on the bus is no event");
                 message.ack_with(AckKind::Term).await.map_err(Error::from_any)?;
@@ -145,7 +157,7 @@ impl Delivery {
 
     async fn keep_alive<F: Future>(&self, work: F) -> F::Output {
         let mut work = std::pin::pin!(work);
-        let mut progress = tokio::time::interval(PROGRESS_EVERY);
+        let mut progress = tokio::time::interval_at(Instant::now() + PROGRESS_EVERY, PROGRESS_EVERY);
         loop {
             tokio::select! {
                 output = &mut work => return output,

@@ -17,7 +17,7 @@ pub mod subject;
 pub mod tail;
 
 pub use async_nats::Client;
-pub use connection::{Inbox, close, connect};
+pub use connection::{Inbox, close, connect, is_connected};
 
 /// A failure of the bus, already in words.
 #[derive(Debug, thiserror::Error)]

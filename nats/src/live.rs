@@ -4,17 +4,19 @@
 use std::time::Duration;
 
 use async_nats::jetstream::context::Context;
-use async_nats::jetstream::stream::DirectGetErrorKind;
-use async_nats::{Client, Subscriber};
+use async_nats::jetstream::stream::{DirectGetErrorKind, Stream};
+use async_nats::{Client, Message};
 use domain::{ConversationId, MessageId, Shard};
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Error, streams, subject};
+use crate::{Error, relay, streams, subject};
 
 /// How long an edge waits for the text of a running reply.
 const RESUME_DEADLINE: Duration = Duration::from_secs(1);
+/// How often the resume service sees to it that there is a stream to keep texts in.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// The pause before the resume service starts over.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
@@ -101,23 +103,28 @@ pub async fn serve_resumes(client: Client, cancelled: CancellationToken) {
 }
 
 async fn serve(client: &Client) -> Result<(), Error> {
-    let jetstream = async_nats::jetstream::new(client.clone());
-    streams::snapshots(&jetstream).await?;
-    let requests = client.queue_subscribe(subject::RESUMES, "resume".to_owned()).await.map_err(Error::from_any)?;
-    answer_all(client, &jetstream, requests).await
+    let jetstream = relay::jetstream(client);
+    let mut requests = client.queue_subscribe(subject::RESUMES, "resume".to_owned()).await.map_err(Error::from_any)?;
+    // The stream lives in memory alone and a server may forget even its name, which `keep` would not notice.
+    let mut look = tokio::time::interval(LOOK_EVERY);
+    let mut stream = streams::snapshots(&jetstream).await?;
+    loop {
+        tokio::select! {
+            request = requests.next() => match request {
+                Some(request) => answer(client.clone(), stream.clone(), request),
+                None => return Err(Error("the subscription ended".to_owned())),
+            },
+            _ = look.tick() => stream = streams::snapshots(&jetstream).await?,
+        }
+    }
 }
 
-async fn answer_all(client: &Client, jetstream: &Context, mut requests: Subscriber) -> Result<(), Error> {
-    while let Some(request) = requests.next().await {
-        let Some(reply) = request.reply else { continue };
-        let Some(subject) = subject::snapshot_of_resume(&request.subject) else { continue };
-        let stream = jetstream.get_stream_no_info("SNAP").await.map_err(Error::from_any)?;
-        let client = client.clone();
-        tokio::spawn(async move {
-            let kept = stream.direct_get_last_for_subject(subject).await;
-            let body = kept.map(|message| message.payload).unwrap_or_default();
-            let _ = client.publish(reply, body).await;
-        });
-    }
-    Err(Error("the subscription ended".to_owned()))
+/// Answers one request beside the others.
+fn answer(client: Client, stream: Stream, request: Message) {
+    let (Some(reply), Some(subject)) = (request.reply, subject::snapshot_of_resume(&request.subject)) else { return };
+    tokio::spawn(async move {
+        let kept = stream.direct_get_last_for_subject(subject).await;
+        let body = kept.map(|message| message.payload).unwrap_or_default();
+        let _ = client.publish(reply, body).await;
+    });
 }

@@ -5,12 +5,13 @@
 //! an event twice, an event out of order, a former owner's late one. A refusal, a lost answer or a gap in what the writer
 //! hands over are all handled alike: look at the stream's last sequence, and publish from the log what comes after it. A
 //! stream that is gone is made anew, its first sequence set so that the equality holds again; one that is ahead of the
-//! log mirrors some other log and is made anew too.
+//! log, or ends in something else than the log has there, mirrors some other log and is made anew too.
 
 use std::time::Duration;
 
 use async_nats::jetstream::context::{Context, PublishAckFuture};
 use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::stream::Stream;
 use domain::Shard;
 use futures::StreamExt;
 use futures::stream::FuturesOrdered;
@@ -27,6 +28,8 @@ const IN_FLIGHT: usize = 1_024;
 const PAGE: u32 = 500;
 /// How often the stream is compared with the log.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// How long the server may take to answer: a publication whose answer is lost holds the relay up for as long.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(2);
 /// The pause after a failure.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
@@ -85,18 +88,33 @@ impl Relay {
     }
 
     /// The position after the stream's last one; the stream is made, or made anew, if need be.
-    async fn first_missing(&self) -> Result<u64, Error> {
+    async fn first_missing(&mut self) -> Result<u64, Error> {
+        let found = streams::find_events(&self.jetstream, self.shard).await?;
+        // Asked after the stream: the log only grows, so a stream that mirrors it cannot be seen ahead of it.
         let head = log::head(&self.pool, self.shard).await.map_err(Error::from_any)?;
-        if let Some(stream) = streams::find_events(&self.jetstream, self.shard).await? {
+        if let Some(stream) = found {
             let last = stream.cached_info().state.last_sequence;
-            if last <= head {
+            if last <= head && self.mirrors(&stream).await? {
                 return Ok(last + 1);
             }
-            tracing::error!(shard = self.shard, last, head, "the stream is ahead of the log: it mirrors another one and is made anew");
+            tracing::error!(shard = self.shard, last, head, "the stream mirrors another log and is made anew");
             self.jetstream.delete_stream(streams::events_name(self.shard)).await.map_err(Error::from_any)?;
         }
         let stream = streams::create_events(&self.jetstream, self.shard, head).await?;
         Ok(stream.cached_info().state.last_sequence + 1)
+    }
+
+    /// Whether the stream's last message is the event that the log has at that position.
+    async fn mirrors(&mut self, stream: &Stream) -> Result<bool, Error> {
+        let last = stream.cached_info().state.last_sequence;
+        if last == 0 {
+            return Ok(true);
+        }
+        // It may be too old to be kept.
+        let Some(message) = streams::message(stream, last).await? else { return Ok(true) };
+        let page = log::read(&self.pool, self.shard, last - 1, 1).await.map_err(Error::from_any)?;
+        let published = serde_json::from_slice::<Recorded>(&message.payload).ok();
+        Ok(published.map(|event| event.event_id) == page.first().map(|event| event.event_id))
     }
 
     /// Publishes what the log has from `next` on.
@@ -162,4 +180,11 @@ impl Relay {
         }
         self.publish_log().await
     }
+}
+
+/// JetStream over a connection inside CORE.
+pub fn jetstream(client: &async_nats::Client) -> Context {
+    let mut jetstream = async_nats::jetstream::new(client.clone());
+    jetstream.set_timeout(ANSWER_DEADLINE);
+    jetstream
 }

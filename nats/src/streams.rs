@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use async_nats::jetstream::context::{Context, GetStreamErrorKind};
-use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType, Stream};
+use async_nats::jetstream::message::StreamMessage;
+use async_nats::jetstream::stream::{
+    Config, DiscardPolicy, LastRawMessageErrorKind, RetentionPolicy, StorageType, Stream,
+};
 use domain::Shard;
 
 use crate::{Error, subject};
@@ -32,6 +35,17 @@ pub(crate) async fn find_events(jetstream: &Context, shard: Shard) -> Result<Opt
             GetStreamErrorKind::JetStream(ref e) if e.error_code() == async_nats::jetstream::ErrorCode::STREAM_NOT_FOUND => {
                 Ok(None)
             }
+            _ => Err(Error::from_any(error)),
+        },
+    }
+}
+
+/// A message of a stream; none when the stream does not hold it, or no longer.
+pub(crate) async fn message(stream: &Stream, sequence: u64) -> Result<Option<StreamMessage>, Error> {
+    match stream.get_raw_message(sequence).await {
+        Ok(message) => Ok(Some(message)),
+        Err(error) => match error.kind() {
+            LastRawMessageErrorKind::NoMessageFound => Ok(None),
             _ => Err(Error::from_any(error)),
         },
     }

@@ -100,7 +100,9 @@ pub fn list_key(tenant: &Tenant, user: &UserId) -> String {
     hash.update(tenant.as_str());
     hash.update([0]);
     hash.update(user.as_str());
-    hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut first = [0; 16];
+    first.copy_from_slice(&hash.finalize()[..16]);
+    format!("{:032x}", u128::from_be_bytes(first))
 }
 
 /// Text as one token of a subject. Ours fit as they are; what someone else wrote into the log may not.

@@ -6,69 +6,67 @@ use domain::{ConversationId, MessageId, ModelRef, UserId};
 use serde::{Deserialize, Serialize};
 
 /// A conversation, as a row of its participants' lists.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ts_rs::TS)]
 pub struct ConversationView {
     /// Its id.
-    #[cfg_attr(feature = "ts", ts(type = "string"))]
+    #[ts(type = "string")]
     pub id: ConversationId,
     /// Its title, if it was given one.
     pub title: Option<String>,
     /// The beginning of its first message, to show where there is no title.
     pub preview: Option<String>,
     /// Who owns it.
-    #[cfg_attr(feature = "ts", ts(type = "string"))]
+    #[ts(type = "string")]
     pub owner: UserId,
     /// Who may read and write here, the owner among them, in alphabetical order.
-    #[cfg_attr(feature = "ts", ts(type = "Array<string>"))]
+    #[ts(type = "Array<string>")]
     pub participants: Vec<UserId>,
     /// The model that answers; none means the installation's default.
-    #[cfg_attr(feature = "ts", ts(type = "string | null"))]
+    #[ts(type = "string | null")]
     pub model: Option<ModelRef>,
     /// What the model is told before the first message.
     pub system_prompt: Option<String>,
     /// The last message of the branch shown.
-    #[cfg_attr(feature = "ts", ts(type = "string | null"))]
+    #[ts(type = "string | null")]
     pub active_leaf: Option<MessageId>,
     /// Whether it is put aside.
     pub archived: bool,
     /// The sequence of the last event that this row knows of.
-    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    #[ts(type = "number")]
     pub sequence: u64,
     /// When it began.
-    #[cfg_attr(feature = "ts", ts(type = "string"))]
+    #[ts(type = "string")]
     pub created_at: DateTime<Utc>,
     /// When something last happened in it.
-    #[cfg_attr(feature = "ts", ts(type = "string"))]
+    #[ts(type = "string")]
     pub updated_at: DateTime<Utc>,
 }
 
 /// A message of a conversation's tree.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ts_rs::TS)]
 pub struct MessageView {
     /// Its id; for an assistant message, the reply's.
-    #[cfg_attr(feature = "ts", ts(type = "string"))]
+    #[ts(type = "string")]
     pub id: MessageId,
     /// The message that it follows; none at the root.
-    #[cfg_attr(feature = "ts", ts(type = "string | null"))]
+    #[ts(type = "string | null")]
     pub parent: Option<MessageId>,
     /// Who speaks.
     pub role: Role,
     /// Which person, if one.
-    #[cfg_attr(feature = "ts", ts(type = "string | null"))]
+    #[ts(type = "string | null")]
     pub author: Option<UserId>,
     /// What is said; of a reply that runs, nothing yet.
     pub parts: Vec<Part>,
     /// The message that this one is another wording of.
-    #[cfg_attr(feature = "ts", ts(type = "string | null"))]
+    #[ts(type = "string | null")]
     pub alternative_of: Option<MessageId>,
     /// How it stands.
     pub status: MessageStatus,
     /// Of a reply: the newest attempt, 0 before the first.
     pub attempt: u32,
     /// Of a reply: the model asked, and once complete the model that answered.
-    #[cfg_attr(feature = "ts", ts(type = "string | null"))]
+    #[ts(type = "string | null")]
     pub model: Option<ModelRef>,
     /// Of a completed reply: why the model stopped.
     pub finish: Option<Finish>,
@@ -77,16 +75,15 @@ pub struct MessageView {
     /// Of a failed reply: why.
     pub error: Option<ReplyError>,
     /// The sequence of the event that made it.
-    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    #[ts(type = "number")]
     pub sequence: u64,
     /// When it was made.
-    #[cfg_attr(feature = "ts", ts(type = "string"))]
+    #[ts(type = "string")]
     pub created_at: DateTime<Utc>,
 }
 
 /// Who speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ts_rs::TS)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// A person.
@@ -96,8 +93,7 @@ pub enum Role {
 }
 
 /// How a message stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ts_rs::TS)]
 #[serde(rename_all = "snake_case")]
 pub enum MessageStatus {
     /// A person's message: said.

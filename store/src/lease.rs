@@ -3,6 +3,9 @@
 //! A lease is for speed: it keeps warm state in one place and work from being done twice. It is never what makes a write
 //! right; the compare-and-set on the shard's head (and, for a projection, the lock on its checkpoint) is. An advisory lock
 //! would not do: a frozen process would keep it.
+//!
+//! For the same reason each change here is one statement and never a transaction of several: a process frozen between two
+//! of them would keep the rows that it had locked, and everyone else would wait for it.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -17,6 +20,47 @@ use crate::Error;
 pub const TERM: Duration = Duration::from_secs(2);
 /// How often it is renewed, and how often a free one is looked for.
 pub const RENEW_EVERY: Duration = Duration::from_millis(500);
+
+/// Says that the process is alive, renews what it owns and takes what is free, up to its fair share: the shards divided by
+/// the processes alive, the remainder going to the first of them, one each. It waits for no one but to write its own rows; it
+/// looks for the silent after having said so itself (`silent` reads `alive`), for two that find each other silent would else
+/// wait for each other.
+const RENEW: &str = "\
+with alive as (
+    insert into processes (role, process, seen_at) values ($1, $2, now())
+    on conflict (role, process) do update set seen_at = now() returning role
+), silent as (
+    select p.process from processes p, alive
+    where p.role = alive.role and p.process <> $2 and p.seen_at < now() - make_interval(secs => $3)
+    for update of p skip locked
+), forgotten as (
+    delete from processes where role = $1 and process in (select process from silent)
+), others as (
+    select count(*) as alive, count(*) filter (where process < $2) as before from processes
+    where role = $1 and process <> $2 and seen_at >= now() - make_interval(secs => $3)
+), fair as (
+    select s.count / (o.alive + 1) + (o.before < s.count % (o.alive + 1))::int as share
+    from others o, (select count(*) from shards) s
+), renewed as (
+    update leases set expires_at = now() + make_interval(secs => $3) where role = $1 and owner = $2 returning shard
+), wanted as (
+    select greatest(share - (select count(*) from renewed), 0) as shards from fair
+), expired as (
+    select shard from leases where role = $1 and owner <> $2 and expires_at < now()
+    order by shard limit (select shards from wanted) for update skip locked
+), taken as (
+    update leases l set owner = $2, expires_at = now() + make_interval(secs => $3)
+    from expired where l.role = $1 and l.shard = expired.shard returning l.shard
+), claimed as (
+    insert into leases (role, shard, owner, expires_at)
+    select $1, s.shard, $2, now() + make_interval(secs => $3) from shards s
+    where not exists (select from leases l where l.role = $1 and l.shard = s.shard)
+    order by s.shard limit (select shards from wanted) - (select count(*) from taken)
+    on conflict (role, shard) do nothing returning shard
+)
+select share, shard from fair left join (
+    select shard from renewed union all select shard from taken union all select shard from claimed
+) owned on true";
 
 /// One process's part in sharing out the shards of a role.
 #[derive(Debug)]
@@ -50,14 +94,15 @@ impl Leases {
     pub async fn renew(&self) -> Result<Owned, Error> {
         // Taken before the question is sent, so that it ends no later than the row.
         let valid_until = Instant::now() + TERM;
-        let mut tx = self.pool.begin().await?;
-        self.say_alive(&mut tx).await?;
-        let share = self.fair_share(&mut tx).await?;
-        let mut owned = self.renew_owned(&mut tx).await?;
-        if owned.len() < share {
-            owned.extend(self.take_free(&mut tx, share - owned.len()).await?);
-        }
-        tx.commit().await?;
+        let rows: Vec<(i64, Option<i32>)> = sqlx::query_as(RENEW)
+            .bind(self.role)
+            .bind(self.process)
+            .bind(TERM.as_secs_f64())
+            .fetch_all(&self.pool)
+            .await?;
+        let share = rows.first().map_or(0, |(share, _)| usize::try_from(*share).unwrap_or(0));
+        let owned: BTreeSet<Shard> =
+            rows.into_iter().filter_map(|(_, shard)| Shard::try_from(shard?).ok()).collect();
         let give_up: BTreeSet<Shard> = owned.iter().rev().take(owned.len().saturating_sub(share)).copied().collect();
         Ok(Owned { keep: &owned - &give_up, give_up, valid_until })
     }
@@ -82,77 +127,14 @@ impl Leases {
     /// # Errors
     /// When Postgres does not answer; the leases then end by themselves.
     pub async fn leave(&self) -> Result<(), Error> {
-        let mut tx = self.pool.begin().await?;
-        for table in ["leases where owner", "processes where process"] {
-            let sql = format!("delete from {table} = $1 and role = $2");
-            sqlx::query(&sql).bind(self.process).bind(self.role).execute(&mut *tx).await?;
-        }
-        tx.commit().await?;
-        Ok(())
-    }
-
-    async fn say_alive(&self, tx: &mut sqlx::PgTransaction<'_>) -> Result<(), Error> {
         sqlx::query(
-            "insert into processes (role, process, seen_at) values ($1, $2, now())
-             on conflict (role, process) do update set seen_at = now()",
+            "with gone as (delete from processes where role = $1 and process = $2)
+             delete from leases where role = $1 and owner = $2",
         )
         .bind(self.role)
         .bind(self.process)
-        .execute(&mut **tx)
+        .execute(&self.pool)
         .await?;
-        sqlx::query("delete from processes where role = $1 and seen_at < now() - make_interval(secs => $2)")
-            .bind(self.role)
-            .bind(TERM.as_secs_f64())
-            .execute(&mut **tx)
-            .await?;
         Ok(())
-    }
-
-    /// The shards divided by the processes alive; the remainder goes to the first of them, one each.
-    async fn fair_share(&self, tx: &mut sqlx::PgTransaction<'_>) -> Result<usize, Error> {
-        let (shards, alive, before): (i64, i64, i64) = sqlx::query_as(
-            "select (select count(*) from shards), count(*), count(*) filter (where process < $2)
-             from processes where role = $1",
-        )
-        .bind(self.role)
-        .bind(self.process)
-        .fetch_one(&mut **tx)
-        .await?;
-        let alive = alive.max(1);
-        let share = shards / alive + i64::from(before < shards % alive);
-        Ok(usize::try_from(share).unwrap_or(0))
-    }
-
-    async fn renew_owned(&self, tx: &mut sqlx::PgTransaction<'_>) -> Result<BTreeSet<Shard>, Error> {
-        let shards: Vec<i32> = sqlx::query_scalar(
-            "update leases set expires_at = now() + make_interval(secs => $3) where role = $1 and owner = $2
-             returning shard",
-        )
-        .bind(self.role)
-        .bind(self.process)
-        .bind(TERM.as_secs_f64())
-        .fetch_all(&mut **tx)
-        .await?;
-        Ok(shards.into_iter().filter_map(|shard| Shard::try_from(shard).ok()).collect())
-    }
-
-    async fn take_free(&self, tx: &mut sqlx::PgTransaction<'_>, most: usize) -> Result<BTreeSet<Shard>, Error> {
-        let shards: Vec<i32> = sqlx::query_scalar(
-            "insert into leases (role, shard, owner, expires_at)
-             select $1, s.shard, $2, now() + make_interval(secs => $3)
-             from shards s left join leases l on l.role = $1 and l.shard = s.shard
-             where l.shard is null or l.expires_at < now()
-             order by s.shard limit $4
-             on conflict (role, shard) do update set owner = excluded.owner, expires_at = excluded.expires_at
-             where leases.expires_at < now()
-             returning shard",
-        )
-        .bind(self.role)
-        .bind(self.process)
-        .bind(TERM.as_secs_f64())
-        .bind(i64::try_from(most).unwrap_or(i64::MAX))
-        .fetch_all(&mut **tx)
-        .await?;
-        Ok(shards.into_iter().filter_map(|shard| Shard::try_from(shard).ok()).collect())
     }
 }

@@ -7,6 +7,7 @@
 //! This crate knows nothing of the bus and nothing of who is connected.
 
 pub mod append;
+pub mod checkpoint;
 pub mod codec;
 mod connect;
 pub mod dead_letter;

@@ -166,6 +166,28 @@ pub async fn last_sequence(db: impl PgExecutor<'_>, aggregate_type: &str, aggreg
     Ok(last.map_or(0, unsigned))
 }
 
+/// The sequence that an aggregate stands at once its shard has been read up to position `pos`.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn sequence_at(
+    db: impl PgExecutor<'_>,
+    aggregate_type: &str,
+    aggregate_id: &str,
+    pos: u64,
+) -> Result<u64, Error> {
+    let last: Option<i64> = sqlx::query_scalar(
+        "select sequence from events where aggregate_type = $1 and aggregate_id = $2 and pos <= $3
+         order by sequence desc limit 1",
+    )
+    .bind(aggregate_type)
+    .bind(aggregate_id)
+    .bind(signed(pos))
+    .fetch_optional(db)
+    .await?;
+    Ok(last.map_or(0, unsigned))
+}
+
 fn recorded(row: &sqlx::postgres::PgRow) -> Result<Recorded, Error> {
     let raw = |column: &str| -> Result<Box<RawValue>, Error> {
         let text: String = row.try_get(column)?;

@@ -33,7 +33,7 @@ pub async fn migrate(owner: &PgPool, shards: Option<u16>, default_shards: u16) -
 /// How many shards the database has.
 ///
 /// # Errors
-/// [`Error::NotMigrated`] when it holds no BestChat yet.
+/// [`Error::NotMigrated`] when it has not been migrated yet.
 pub async fn shard_count(pool: &PgPool) -> Result<u16, Error> {
     let migrated: bool = sqlx::query_scalar("select to_regclass('shards') is not null").fetch_one(pool).await?;
     if !migrated {

@@ -1,27 +1,29 @@
 //! The frames of the WebSocket protocol, version 1: what a client may say and what it is told. docs/protocol.md shows
 //! each with an example; `web/client/src/wire.ts` is generated from here.
 
+use axum::extract::ws::Utf8Bytes;
 use domain::conversation::{Command, Parent, Part};
 use domain::{CommandId, ConversationId, MessageId, ModelRef, UserId};
 use projections::{ConversationView, MessageView};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use store::Recorded;
 use ts_rs::TS;
 use uuid::Uuid;
 
 /// The protocol's version, said in `hello`; a client that does not know it must not go on.
-pub const PROTOCOL: u32 = 1;
+pub(crate) const PROTOCOL: u32 = 1;
 
 /// The subprotocol that the server answers with when a client offers it.
-pub const SUBPROTOCOL: &str = "bestchat.v1";
+pub(crate) const SUBPROTOCOL: &str = "bestchat.v1";
 
 /// The largest frame accepted from a client, in bytes; a larger one closes the socket with 1009.
-pub const MAX_FRAME_BYTES: usize = 256 * 1024;
+pub(crate) const MAX_FRAME_BYTES: usize = 256 * 1024;
 
 /// What a client may say.
 #[derive(Debug, Deserialize, TS)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
-pub enum ClientFrame {
+pub(crate) enum ClientFrame {
     /// Log in, or hand over a newer token before the old one ends.
     Auth {
         /// A JWT of one of the configured issuers.
@@ -75,20 +77,20 @@ pub enum ClientFrame {
 /// How much of a running reply a client has.
 #[derive(Clone, Copy, Debug, Deserialize, TS)]
 #[serde(deny_unknown_fields)]
-pub struct ReplyCursor {
+pub(crate) struct ReplyCursor {
     /// The reply.
     #[ts(type = "string")]
-    pub reply: MessageId,
+    pub(crate) reply: MessageId,
     /// The attempt that the text is of.
-    pub attempt: u32,
+    pub(crate) attempt: u32,
     /// How many bytes of its UTF-8 text the client has.
-    pub offset: u32,
+    pub(crate) offset: u32,
 }
 
 /// A command as a client words it. Ids may be left out: they then follow from the command's id.
 #[derive(Debug, Deserialize, TS)]
 #[serde(tag = "type", deny_unknown_fields)]
-pub enum ClientCommand {
+pub(crate) enum ClientCommand {
     /// Begin a conversation.
     StartConversation {
         /// Its title.
@@ -171,7 +173,7 @@ pub enum ClientCommand {
     },
     /// Show another branch.
     SelectBranch {
-        /// A message of that branch; its newest descendant becomes the active leaf.
+        /// A message of that branch; following the newest child at each step gives the active leaf.
         message: MessageId,
     },
     /// Stop a reply.
@@ -201,7 +203,7 @@ pub enum ClientCommand {
 
 impl ClientCommand {
     /// The command as the domain knows it; ids that were left out follow from `id`.
-    pub fn into_domain(self, id: CommandId) -> Command {
+    pub(crate) fn into_domain(self, id: CommandId) -> Command {
         let message_id = |given: Option<MessageId>| given.unwrap_or_else(|| MessageId(id.derive("message")));
         let reply_id = |given: Option<MessageId>| given.unwrap_or_else(|| MessageId(id.derive("reply")));
         match self {
@@ -243,7 +245,7 @@ impl ClientCommand {
 /// What a client is told.
 #[derive(Debug, Serialize, TS)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub enum ServerFrame<'a> {
+pub(crate) enum ServerFrame<'a> {
     /// The first frame of every socket.
     Hello {
         /// The protocol's version.
@@ -381,13 +383,38 @@ pub enum ServerFrame<'a> {
 
 /// A conversation at a sequence: itself and its newest messages.
 #[derive(Debug, Serialize, TS)]
-pub struct Snapshot {
+pub(crate) struct Snapshot {
     /// The conversation.
-    pub conversation: ConversationView,
+    pub(crate) conversation: ConversationView,
     /// Its newest messages, oldest first; older ones from `GET /api/conversations/{id}/messages?before=<sequence>`.
-    pub messages: Vec<MessageView>,
+    pub(crate) messages: Vec<MessageView>,
     /// Whether there are older ones.
-    pub more: bool,
+    pub(crate) more: bool,
+}
+
+/// A frame as it goes over the wire.
+pub(crate) fn encode(frame: &ServerFrame<'_>) -> Option<Utf8Bytes> {
+    match serde_json::to_string(frame) {
+        Ok(text) => Some(text.into()),
+        Err(error) => {
+            tracing::error!(%error, "a frame cannot be written");
+            None
+        }
+    }
+}
+
+/// An event as a frame. The payload goes through as it was recorded.
+pub(crate) fn event(conversation: ConversationId, event: &Recorded) -> Option<Utf8Bytes> {
+    let actor = event.metadata().map(|metadata| metadata.actor.to_string());
+    encode(&ServerFrame::Event {
+        conversation,
+        sequence: event.sequence,
+        position: &event.position().to_string(),
+        // Someone else's row may not say.
+        actor: actor.as_deref().unwrap_or("worker:unknown"),
+        at: &event.recorded_at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true),
+        event: &event.payload,
+    })
 }
 
 fn yes() -> bool {

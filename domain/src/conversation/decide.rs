@@ -250,7 +250,7 @@ impl Conversation {
     fn open_reply(&self, reply: MessageId) -> Result<OpenReply, Error> {
         match self.open_replies.get(&reply) {
             Some(open) => Ok(*open),
-            None if self.tree.get(reply).is_some() => Err(Error::ReplyEnded),
+            None if self.tree.get(reply).is_some_and(|node| node.author.is_none()) => Err(Error::ReplyEnded),
             None => Err(Error::UnknownReply),
         }
     }

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::{MessageId, ModelRef, Tenant, UserId};
 
 /// An event of a conversation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "ConversationEvent"))]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ts_rs::TS)]
+#[ts(rename = "ConversationEvent")]
 #[serde(tag = "type")]
 pub enum Event {
     /// It began; the owner is its first participant.
@@ -154,8 +154,7 @@ pub enum Event {
 }
 
 /// A piece of a message.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ts_rs::TS)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Part {
     /// Text, in Markdown.
@@ -175,8 +174,7 @@ impl Part {
 }
 
 /// Why a model stopped by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ts_rs::TS)]
 #[serde(rename_all = "snake_case")]
 pub enum Finish {
     /// It had said all.
@@ -190,26 +188,24 @@ pub enum Finish {
 }
 
 /// Tokens of one attempt. The counts do not overlap; none means that the provider said nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ts_rs::TS)]
 pub struct Usage {
     /// Input tokens read anew.
-    #[cfg_attr(feature = "ts", ts(type = "number | null"))]
+    #[ts(type = "number | null")]
     pub input: Option<u64>,
     /// Input tokens read from the provider's cache.
-    #[cfg_attr(feature = "ts", ts(type = "number | null"))]
+    #[ts(type = "number | null")]
     pub cached_input: Option<u64>,
     /// Output tokens without the reasoning ones.
-    #[cfg_attr(feature = "ts", ts(type = "number | null"))]
+    #[ts(type = "number | null")]
     pub output: Option<u64>,
     /// Output tokens spent on reasoning.
-    #[cfg_attr(feature = "ts", ts(type = "number | null"))]
+    #[ts(type = "number | null")]
     pub reasoning: Option<u64>,
 }
 
 /// Why a reply, or one attempt at it, ended without an answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ts_rs::TS)]
 pub struct ReplyError {
     /// The kind, stable for programs: `auth`, `quota`, `rate`, `overload`, `invalid`, `unknown_model`, `network`, `timeout`,
     /// `interrupted`, `protocol`, `worker_lost`.

@@ -25,6 +25,8 @@ pub use event::{Event, Finish, Part, ReplyError, Usage};
 use crate::{Asked, Decide, MessageId, ModelRef, Tenant, UserId};
 use tree::Tree;
 
+/// The aggregate's type: in the log, and in subjects.
+pub const TYPE: &str = "conversation";
 /// The most bytes of a message, all its parts together.
 pub const MAX_MESSAGE_BYTES: usize = 128 * 1024;
 /// The most bytes of a title.
@@ -82,7 +84,7 @@ enum ReplyState {
 }
 
 impl cqrs_es::Aggregate for Conversation {
-    const TYPE: &'static str = "conversation";
+    const TYPE: &'static str = TYPE;
 
     type Command = Asked<Command>;
     type Event = Event;

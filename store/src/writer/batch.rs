@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use cqrs_es::DomainEvent;
-use domain::{CommandId, Decide, Metadata, Shard};
+use domain::{CommandId, Decide, Metadata, Shard, shard_of};
 use futures::StreamExt;
 use sqlx::PgPool;
 use tokio::sync::mpsc;
@@ -27,14 +27,18 @@ pub(super) struct Writer<A: Decide> {
     recent: Recent,
     /// The position of the shard's last event, once known.
     head: Option<u64>,
+    /// How many shards there are, once known.
+    shards: Option<Shard>,
 }
 
 /// What a command has come to within its batch, before the batch is durable.
 enum Decided<A: Decide> {
-    /// Carried out, now or earlier.
-    Accepted(Accepted),
-    /// Refused by the state as the batch sees it.
-    Refused(Refusal<A::Error>),
+    /// Whatever the log holds by now, this stands: a first result, or something that cannot be read or written.
+    Settled(Outcome<A>),
+    /// Carried out by events of this batch.
+    Appended(Accepted),
+    /// Refused, or true already, by the state as the batch sees it. It rests on nothing that the append confirms.
+    Eventless(Outcome<A>),
 }
 
 /// Why a batch must be decided anew.
@@ -54,7 +58,7 @@ where
     A::Error: Clone + Send,
 {
     pub(super) fn new(pool: PgPool, shard: Shard, committed: mpsc::Sender<Vec<Recorded>>) -> Self {
-        Self { pool, shard, committed, warm: Warm::new(), recent: Recent::new(), head: None }
+        Self { pool, shard, committed, warm: Warm::new(), recent: Recent::new(), head: None, shards: None }
     }
 
     pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Pending<A>>) {
@@ -115,12 +119,15 @@ where
         let mut decided = Vec::with_capacity(batch.len());
         for pending in batch {
             decided.push(if unreadable.contains(pending.execute.aggregate_id.as_str()) {
-                Decided::Refused(Refusal::Unreadable)
+                Decided::Settled(Err(Refusal::Unreadable))
             } else {
                 self.decide(pending, head, &mut events)
             });
         }
         self.answer_repeated(batch, &mut decided).await.map_err(Again::Silent)?;
+        if events.is_empty() && decided.iter().any(Decided::is_eventless) {
+            self.confirm(head).await?;
+        }
         let recorded = self.append(head, events).await?;
         self.head = Some(head + recorded.len() as u64);
         self.keep_snapshots(batch);
@@ -131,10 +138,15 @@ where
     }
 
     async fn load_cold(&mut self, batch: &[Pending<A>]) -> Result<HashSet<String>, Error> {
+        let shards = match self.shards {
+            Some(shards) => shards,
+            None => *self.shards.insert(crate::shard_count(&self.pool).await?),
+        };
         let cold: HashSet<String> = batch
             .iter()
-            .filter(|pending| !self.warm.contains(&pending.execute.aggregate_id))
-            .map(|pending| pending.execute.aggregate_id.clone())
+            .map(|pending| &pending.execute.aggregate_id)
+            .filter(|id| !self.warm.contains(id) && may_lie_in(self.shard, shards, id))
+            .cloned()
             .collect();
         let mut unreadable = HashSet::new();
         let pool = &self.pool;
@@ -157,23 +169,25 @@ where
     fn decide(&mut self, pending: &Pending<A>, head: u64, events: &mut Vec<NewEvent>) -> Decided<A> {
         let execute = &pending.execute;
         if let Some(first) = self.recent.get(execute.command_id) {
-            return first.answer(&pending.digest);
+            return Decided::Settled(first.answer::<A>(&pending.digest));
         }
         let Some(aggregate) = self.warm.get_mut(&execute.aggregate_id) else {
-            return Decided::Refused(Refusal::Unavailable);
+            tracing::error!(shard = self.shard, id = execute.aggregate_id, "no aggregate of this shard");
+            return Decided::Settled(Err(Refusal::Unavailable));
         };
-        if execute.expected_sequence.is_some_and(|expected| expected != aggregate.sequence) {
-            return Decided::Refused(Refusal::StaleSequence { actual: aggregate.sequence });
-        }
         let news = match aggregate.state.decide(&execute.command) {
             Ok(news) => news,
-            Err(error) => return Decided::Refused(Refusal::Domain { error }),
+            Err(error) => return Decided::Eventless(Err(Refusal::Domain { error })),
         };
+        // After the decision, so that whoever may not know of the aggregate does not learn where it stands.
+        if execute.expected_sequence.is_some_and(|expected| expected != aggregate.sequence) {
+            return Decided::Eventless(Err(Refusal::StaleSequence { actual: aggregate.sequence }));
+        }
         let mut rows = match rows(pending, aggregate.sequence, &news) {
             Ok(rows) => rows,
             Err(error) => {
                 tracing::error!(shard = self.shard, %error, "an event cannot be written");
-                return Decided::Refused(Refusal::Unavailable);
+                return Decided::Settled(Err(Refusal::Unavailable));
             }
         };
         let added = news.len() as u64;
@@ -192,32 +206,36 @@ where
         self.warm.grew(added);
         // Seen by repeats within the batch; a batch that does not become durable takes it back.
         self.recent.insert(execute.command_id, First { digest: pending.digest.clone(), accepted });
-        Decided::Accepted(accepted)
+        if added == 0 { Decided::Eventless(Ok(accepted)) } else { Decided::Appended(accepted) }
     }
 
-    /// A refusal may only mean that the command was carried out long ago: then its first result is the answer.
+    /// A command that makes nothing happen may be one that was carried out long ago: then its first result is the answer.
     async fn answer_repeated(&mut self, batch: &[Pending<A>], decided: &mut [Decided<A>]) -> Result<(), Error> {
-        let refused = |decided: &Decided<A>| {
-            matches!(decided, Decided::Refused(Refusal::Domain { .. } | Refusal::StaleSequence { .. }))
-        };
         let suspects: Vec<CommandId> = batch
             .iter()
             .zip(&*decided)
-            .filter(|(_, decided)| refused(decided))
+            .filter(|(_, decided)| decided.is_eventless())
             .map(|(pending, _)| pending.execute.command_id)
             .collect();
         if suspects.is_empty() {
             return Ok(());
         }
-        self.recent.look_up(&self.pool, self.shard, &suspects).await?;
+        let found = self.recent.look_up(&self.pool, self.shard, &suspects).await?;
         for (pending, decided) in batch.iter().zip(decided) {
-            if refused(decided)
-                && let Some(first) = self.recent.get(pending.execute.command_id)
+            if decided.is_eventless()
+                && let Some(first) = found.get(&pending.execute.command_id)
             {
-                *decided = first.answer(&pending.digest);
+                *decided = Decided::Settled(first.answer::<A>(&pending.digest));
             }
         }
         Ok(())
+    }
+
+    /// An append confirms the state that its batch was decided upon. Without one, the head must still be where it was: the
+    /// state may have grown old under a rival owner, or by someone else's commit.
+    async fn confirm(&self, head: u64) -> Result<(), Again> {
+        let now = log::head(&self.pool, self.shard).await.map_err(Again::Silent)?;
+        if now == head { Ok(()) } else { Err(Again::Moved) }
     }
 
     async fn append(&mut self, head: u64, events: Vec<NewEvent>) -> Result<Vec<Recorded>, Again> {
@@ -259,18 +277,28 @@ where
 }
 
 impl First {
-    fn answer<A: Decide>(&self, digest: &str) -> Decided<A> {
-        if self.digest == digest { Decided::Accepted(self.accepted) } else { Decided::Refused(Refusal::CommandIdReused) }
+    fn answer<A: Decide>(&self, digest: &str) -> Outcome<A> {
+        if self.digest == digest { Ok(self.accepted) } else { Err(Refusal::CommandIdReused) }
     }
 }
 
 impl<A: Decide> Decided<A> {
+    fn is_eventless(&self) -> bool {
+        matches!(self, Self::Eventless(_))
+    }
+
     fn into_outcome(self) -> Outcome<A> {
         match self {
-            Self::Accepted(accepted) => Ok(accepted),
-            Self::Refused(refusal) => Err(refusal),
+            Self::Appended(accepted) => Ok(accepted),
+            Self::Settled(outcome) | Self::Eventless(outcome) => outcome,
         }
     }
+}
+
+/// Whether a shard may hold an aggregate of this id. One in two shards would have two writers and no order; one whose id
+/// holds U+0000 cannot even be asked for.
+fn may_lie_in(shard: Shard, shards: Shard, id: &str) -> bool {
+    shard_of(id, shards) == shard && !id.contains('\0')
 }
 
 fn ids<A: Decide>(batch: &[Pending<A>]) -> Vec<CommandId> {

@@ -128,10 +128,16 @@ where
     /// # Errors
     /// The refusal.
     pub async fn execute(&self, execute: Execute<A>) -> Outcome<A> {
+        self.submit(execute).await
+    }
+
+    /// Puts a command into the queue at once, so that commands are carried out in the order of these calls; what it
+    /// returns waits for the outcome.
+    pub fn submit(&self, execute: Execute<A>) -> impl Future<Output = Outcome<A>> + use<A> {
         let digest = digest(&execute);
         let (answer, outcome) = oneshot::channel();
-        self.waiting.try_send(Pending { execute, digest, answer }).map_err(|_| Refusal::Unavailable)?;
-        outcome.await.unwrap_or(Err(Refusal::Unavailable))
+        let queued = self.waiting.try_send(Pending { execute, digest, answer }).is_ok();
+        async move { if queued { outcome.await.unwrap_or(Err(Refusal::Unavailable)) } else { Err(Refusal::Unavailable) } }
     }
 }
 
@@ -147,5 +153,7 @@ where
     hash.update([0]);
     // A command that came over the bus as JSON goes back into JSON.
     hash.update(serde_json::to_vec(&execute.command).unwrap_or_default());
-    hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut first = [0; 16];
+    first.copy_from_slice(&hash.finalize()[..16]);
+    format!("{:032x}", u128::from_be_bytes(first))
 }

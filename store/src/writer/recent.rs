@@ -43,13 +43,18 @@ impl Recent {
         self.results.pop(&id);
     }
 
-    /// Looks commands up in the log and remembers those that are there.
-    pub(super) async fn look_up(&mut self, pool: &PgPool, shard: Shard, ids: &[CommandId]) -> Result<(), Error> {
+    /// Looks commands up in the log and remembers those that are there, which it returns.
+    pub(super) async fn look_up(
+        &mut self,
+        pool: &PgPool,
+        shard: Shard,
+        ids: &[CommandId],
+    ) -> Result<HashMap<CommandId, First>, Error> {
         let found = read(pool, shard, ids).await?;
-        for (id, first) in found {
-            self.results.put(id, first);
+        for (id, first) in &found {
+            self.results.put(*id, first.clone());
         }
-        Ok(())
+        Ok(found)
     }
 }
 

@@ -121,7 +121,10 @@ fn the_owner_adds_participants() {
 fn participants_have_a_limit() {
     let limit = MAX_PARTICIPANTS;
     let full = || (1..limit).map(|n| joined(&format!("user {n}")));
-    given([started()]).and(full().collect()).when(ann(add("ben"))).then_expect_error(Error::TooManyParticipants { limit });
+    given([started()])
+        .and(full().collect())
+        .when(ann(add("ben")))
+        .then_expect_error(Error::TooManyParticipants { limit });
     given([started()]).and(full().skip(1).collect()).when(ann(add("ben"))).then_expect_events(vec![joined("ben")]);
 }
 

@@ -85,7 +85,9 @@ fn a_snapshotting_store_applies_each_event_once() {
 #[test]
 fn handle_writes_what_decide_decides_and_leaves_the_state_alone() {
     let mut state = Conversation::default();
-    a_running_reply().into_iter().for_each(|event| state.apply(event));
+    for event in a_running_reply() {
+        state.apply(event);
+    }
     let before = state.clone();
     let asked: Asked<_> = worker(complete(R1, 1));
     let sink = EventSink::default();

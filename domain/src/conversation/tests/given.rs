@@ -127,13 +127,7 @@ pub(super) fn expire(reply: MessageId, attempt: u32) -> Command {
 // What has happened.
 
 pub(super) fn started() -> Event {
-    Event::ConversationStarted {
-        owner: user("ann"),
-        tenant: tenant(),
-        title: None,
-        model: None,
-        system_prompt: None,
-    }
+    Event::ConversationStarted { owner: user("ann"), tenant: tenant(), title: None, model: None, system_prompt: None }
 }
 
 pub(super) fn joined(name: &str) -> Event {

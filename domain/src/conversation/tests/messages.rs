@@ -26,9 +26,12 @@ fn a_message_asks_for_a_reply_if_it_names_one() {
 
 #[test]
 fn a_message_follows_the_active_leaf_or_what_it_names() {
-    for (parent, follows) in
-        [(Parent::ActiveLeaf, Some(R1)), (Parent::Message(R1), Some(R1)), (Parent::Message(Q1), Some(Q1)), (Parent::Root, None)]
-    {
+    for (parent, follows) in [
+        (Parent::ActiveLeaf, Some(R1)),
+        (Parent::Message(R1), Some(R1)),
+        (Parent::Message(Q1), Some(Q1)),
+        (Parent::Root, None),
+    ] {
         given(an_answer())
             .when(ann(submit(Q2, parent, Some(R2))))
             .then_expect_events(vec![said(Q2, follows), requested(R2, Q2)]);
@@ -37,9 +40,7 @@ fn a_message_follows_the_active_leaf_or_what_it_names() {
 
 #[test]
 fn a_message_follows_only_what_is_here() {
-    given(an_answer())
-        .when(ann(submit(Q2, Parent::Message(NOWHERE), None)))
-        .then_expect_error(Error::UnknownMessage);
+    given(an_answer()).when(ann(submit(Q2, Parent::Message(NOWHERE), None))).then_expect_error(Error::UnknownMessage);
 }
 
 #[test]

@@ -98,7 +98,8 @@ fn the_last_attempt_ends_the_reply_however_it_fails() {
         .when(worker(fail(R1, MAX_ATTEMPTS, true)))
         .then_expect_events(vec![failed(R1, MAX_ATTEMPTS)]);
     let events = given(at_the_last_attempt()).when(worker(expire(R1, MAX_ATTEMPTS))).inspect_result().unwrap();
-    let [Event::ReplyAttemptExpired { .. }, Event::ReplyFailed { reply: R1, attempt, error, parts }] = &events[..] else {
+    let [Event::ReplyAttemptExpired { .. }, Event::ReplyFailed { reply: R1, attempt, error, parts }] = &events[..]
+    else {
         panic!("not the end of the reply: {events:?}")
     };
     assert_eq!((*attempt, error.code.as_str(), parts), (MAX_ATTEMPTS, "worker_lost", &text("the a")));
@@ -165,9 +166,11 @@ fn what_the_log_cannot_hold_keeps_no_reply_from_ending() {
         model: model(),
         usage: Usage::default(),
     }]);
-    given(a_running_reply())
-        .when(worker(fail(true)))
-        .then_expect_events(vec![Event::ReplyAttemptFailed { reply: R1, attempt: 1, error: clean.clone() }]);
+    given(a_running_reply()).when(worker(fail(true))).then_expect_events(vec![Event::ReplyAttemptFailed {
+        reply: R1,
+        attempt: 1,
+        error: clean.clone(),
+    }]);
     given(a_running_reply()).when(worker(fail(false))).then_expect_events(vec![Event::ReplyFailed {
         reply: R1,
         attempt: 1,

@@ -95,10 +95,9 @@ fn a_reply_is_asked_of_the_model_configured_then() {
 #[test]
 fn a_system_prompt_has_a_limit_and_no_nul() {
     let limit = MAX_SYSTEM_PROMPT_BYTES;
-    for (prompt, refused) in [
-        ("x".repeat(limit + 1), Error::SystemPromptTooLarge { limit }),
-        ("a\0b".to_owned(), Error::InvalidText),
-    ] {
+    for (prompt, refused) in
+        [("x".repeat(limit + 1), Error::SystemPromptTooLarge { limit }), ("a\0b".to_owned(), Error::InvalidText)]
+    {
         given([started()]).when(ann(configure(None, Some(&prompt)))).then_expect_error(refused.clone());
         let start = Command::StartConversation { title: None, model: None, system_prompt: Some(prompt) };
         given([]).when(ann(start)).then_expect_error(refused);
@@ -115,15 +114,9 @@ fn an_archived_conversation_takes_no_messages_until_it_is_taken_out() {
     for command in [submit(Q2, Parent::ActiveLeaf, Some(R2)), edit(Q1, Q2, None), regenerate(R1, R2)] {
         given(put_aside()).when(ann(command)).then_expect_error(Error::Archived);
     }
-    given(put_aside())
-        .and(vec![Event::ConversationUnarchived {}])
-        .when(ann(regenerate(R1, R2)))
-        .then_expect_events(vec![Event::ReplyRequested {
-            reply: R2,
-            parent: Q1,
-            model: None,
-            regenerate_of: Some(R1),
-        }]);
+    given(put_aside()).and(vec![Event::ConversationUnarchived {}]).when(ann(regenerate(R1, R2))).then_expect_events(
+        vec![Event::ReplyRequested { reply: R2, parent: Q1, model: None, regenerate_of: Some(R1) }],
+    );
 }
 
 #[test]

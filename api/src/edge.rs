@@ -1,0 +1,74 @@
+//! What every request of the edge works with.
+
+use std::sync::Arc;
+
+use domain::Shard;
+use nats::ask::Asking;
+use serde::Serialize;
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+use ts_rs::TS;
+
+use crate::auth::{DevLogin, Verifier};
+use crate::hub::Hub;
+
+/// How an edge is set up.
+pub struct EdgeConfig {
+    /// Postgres, as an edge: it can read and nothing else.
+    pub pool: PgPool,
+    /// NATS, with an edge's rights.
+    pub client: nats::Client,
+    /// How many shards there are.
+    pub shards: Shard,
+    /// Who may log in.
+    pub verifier: Verifier,
+    /// Other origins than our own whose pages may connect.
+    pub allowed_origins: Vec<String>,
+    /// Logging in without a login, on a developer's own machine.
+    pub dev_login: Option<DevLogin>,
+    /// The models that a conversation can choose.
+    pub models: Vec<ModelView>,
+    /// Cancelled when the process stops: sockets are closed with the advice to reconnect.
+    pub stopping: CancellationToken,
+}
+
+/// A model that a conversation can choose.
+#[derive(Clone, Debug, Serialize, TS)]
+pub struct ModelView {
+    /// Its reference, `provider/model`.
+    pub id: String,
+    /// How people read it.
+    pub label: String,
+    /// How many tokens it can read and write in one call, if known.
+    #[ts(type = "number | null")]
+    pub context_window: Option<u64>,
+    /// Whether it answers where nobody chose a model.
+    pub default: bool,
+}
+
+/// An edge, shared by its requests.
+#[derive(Clone)]
+pub struct Edge(pub(crate) Arc<Shared>);
+
+pub(crate) struct Shared {
+    pub(crate) pool: PgPool,
+    pub(crate) client: nats::Client,
+    pub(crate) asking: Asking,
+    pub(crate) verifier: Verifier,
+    pub(crate) allowed_origins: Vec<String>,
+    pub(crate) dev_login: Option<DevLogin>,
+    pub(crate) models: Vec<ModelView>,
+    pub(crate) stopping: CancellationToken,
+    pub(crate) hub: Hub,
+}
+
+impl Edge {
+    /// An edge.
+    pub fn new(config: EdgeConfig) -> Self {
+        let EdgeConfig { pool, client, shards, verifier, allowed_origins, dev_login, models, stopping } = config;
+        let hub = Hub::new(pool.clone(), client.clone(), shards, stopping.clone());
+        let asking = Asking::for_people(client.clone(), shards);
+        Self(Arc::new(Shared { pool, client, asking, verifier, allowed_origins, dev_login, models, stopping, hub }))
+    }
+}
+

@@ -1,0 +1,133 @@
+//! Every refusal with its status and stable code. docs/protocol.md lists them; a 5xx reveals nothing.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use domain::conversation::Error as Refused;
+use serde_json::json;
+use store::writer::Refusal;
+
+/// What a client is told when something is not done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Problem {
+    pub(crate) status: StatusCode,
+    /// Stable for programs.
+    pub(crate) code: &'static str,
+    /// For people.
+    pub(crate) message: String,
+    /// Whether the same request may succeed later.
+    pub(crate) retryable: bool,
+}
+
+impl Problem {
+    fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into(), retryable: false }
+    }
+
+    pub(crate) fn unauthenticated(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", message)
+    }
+
+    /// Also what someone is told who may not see a conversation.
+    pub(crate) fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", Refused::Unknown.to_string())
+    }
+
+    pub(crate) fn malformed(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "malformed", message)
+    }
+
+    pub(crate) fn forbidden_origin() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden_origin", "this origin is not among the allowed ones")
+    }
+
+    pub(crate) fn too_many(message: impl Into<String>) -> Self {
+        Self { retryable: true, ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", message) }
+    }
+
+    pub(crate) fn unavailable() -> Self {
+        let message = "this cannot be done just now; try again";
+        Self { retryable: true, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message) }
+    }
+}
+
+impl From<Refusal<Refused>> for Problem {
+    fn from(refusal: Refusal<Refused>) -> Self {
+        let message = refusal.to_string();
+        match refusal {
+            Refusal::Domain { error } => Self::new(status(&error), code(&error), message),
+            Refusal::StaleSequence { .. } => Self::new(StatusCode::CONFLICT, "stale_sequence", message),
+            Refusal::CommandIdReused => Self::new(StatusCode::CONFLICT, "command_id_reused", message),
+            Refusal::Unreadable => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "this conversation is halted"),
+            Refusal::Unavailable => Self::unavailable(),
+        }
+    }
+}
+
+impl From<store::Error> for Problem {
+    fn from(error: store::Error) -> Self {
+        tracing::error!(%error, "a read failed");
+        Self::unavailable()
+    }
+}
+
+impl From<sqlx::Error> for Problem {
+    fn from(error: sqlx::Error) -> Self {
+        store::Error::from(error).into()
+    }
+}
+
+fn code(error: &Refused) -> &'static str {
+    match error {
+        Refused::Unknown => "not_found",
+        Refused::AlreadyStarted => "already_started",
+        Refused::Archived => "archived",
+        Refused::UnknownMessage => "unknown_message",
+        Refused::UnknownReply => "unknown_reply",
+        Refused::MessageIdTaken => "message_id_taken",
+        Refused::ReplyInProgress => "reply_in_progress",
+        Refused::TooManyReplies { .. } => "too_many_replies",
+        Refused::ReplyEnded => "reply_ended",
+        Refused::StaleAttempt => "stale_attempt",
+        Refused::EmptyMessage => "empty_message",
+        Refused::InvalidText => "invalid_text",
+        Refused::MessageTooLarge { .. } => "message_too_large",
+        Refused::InvalidTitle { .. } => "invalid_title",
+        Refused::SystemPromptTooLarge { .. } => "system_prompt_too_large",
+        Refused::NotAuthor => "not_author",
+        Refused::NotOwner => "not_owner",
+        Refused::OwnerStays => "owner_stays",
+        Refused::TooManyParticipants { .. } => "too_many_participants",
+        Refused::TooManyMessages { .. } => "too_many_messages",
+        Refused::NotPermitted => "not_permitted",
+    }
+}
+
+fn status(error: &Refused) -> StatusCode {
+    match error {
+        Refused::Unknown | Refused::UnknownMessage | Refused::UnknownReply => StatusCode::NOT_FOUND,
+        Refused::AlreadyStarted
+        | Refused::Archived
+        | Refused::MessageIdTaken
+        | Refused::ReplyInProgress
+        | Refused::ReplyEnded
+        | Refused::StaleAttempt
+        | Refused::OwnerStays => StatusCode::CONFLICT,
+        Refused::TooManyReplies { .. } => StatusCode::TOO_MANY_REQUESTS,
+        Refused::MessageTooLarge { .. } | Refused::SystemPromptTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        Refused::EmptyMessage
+        | Refused::InvalidText
+        | Refused::InvalidTitle { .. }
+        | Refused::TooManyParticipants { .. }
+        | Refused::TooManyMessages { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+        Refused::NotAuthor | Refused::NotOwner | Refused::NotPermitted => StatusCode::FORBIDDEN,
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let Self { status, code, message, retryable } = self;
+        let body = json!({ "error": { "code": code, "message": message, "retryable": retryable } });
+        (status, Json(body)).into_response()
+    }
+}

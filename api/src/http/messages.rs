@@ -1,0 +1,50 @@
+//! A conversation's messages, page by page from the newest back.
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use projections::{MessageView, transcript};
+use serde::{Deserialize, Serialize};
+use store::Position;
+
+use super::conversations::conversation_id;
+use super::identity::Caller;
+use crate::access;
+use crate::edge::Edge;
+use crate::error::Problem;
+
+/// The most messages of a page.
+const MAX_LIMIT: u32 = 500;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PageQuery {
+    /// Only messages made before this sequence.
+    before: Option<u64>,
+    limit: Option<u32>,
+    min_position: Option<Position>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Page {
+    /// The newest first.
+    messages: Vec<MessageView>,
+    more: bool,
+}
+
+/// `GET /api/conversations/{id}/messages`
+pub(super) async fn page(
+    State(edge): State<Edge>,
+    Caller(identity): Caller,
+    Path(id): Path<String>,
+    query: Result<Query<PageQuery>, axum::extract::rejection::QueryRejection>,
+) -> Result<Json<Page>, Problem> {
+    let Query(query) = query.map_err(|error| Problem::malformed(error.body_text()))?;
+    let id = conversation_id(&id)?;
+    access::wait_for(&edge.0.pool, transcript::NAME, query.min_position).await?;
+    access::conversation(&edge.0.pool, &identity, id).await?;
+    let limit = query.limit.unwrap_or(100).clamp(1, MAX_LIMIT);
+    let mut messages = transcript::page(&edge.0.pool, id, query.before, limit + 1).await?;
+    let more = messages.len() > limit as usize;
+    messages.truncate(limit as usize);
+    Ok(Json(Page { messages, more }))
+}

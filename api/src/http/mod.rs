@@ -1,0 +1,74 @@
+//! The routes: one file per resource.
+
+mod console;
+mod conversations;
+mod dev_token;
+mod events;
+mod health;
+pub(crate) mod identity;
+mod messages;
+mod models;
+pub(crate) mod origin;
+mod status;
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::routing::{get, post};
+use tower_http::cors::{AllowOrigin, CorsLayer};
+use tower_http::set_header::SetResponseHeaderLayer;
+
+use crate::edge::Edge;
+use crate::error::Problem;
+use crate::ws;
+
+/// The largest request body accepted, in bytes.
+const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// What a page of ours may load: nothing from elsewhere, and nothing that runs but our own scripts.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; \
+     style-src 'self' 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'";
+
+/// Every route of the edge.
+pub fn router(edge: Edge) -> Router {
+    let cors = cors(&edge.0.allowed_origins);
+    Router::new()
+        .route("/ws", get(ws::upgrade))
+        .route("/api/conversations", get(conversations::list))
+        .route("/api/conversations/{id}", get(conversations::get))
+        .route("/api/conversations/{id}/messages", get(messages::page))
+        .route("/api/conversations/{id}/events", get(events::page))
+        .route("/api/models", get(models::list))
+        .route("/api/dev/token", post(dev_token::issue))
+        .route("/api/health", get(health::health))
+        .route("/api/status", get(status::status))
+        .route("/livez", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/api/{*rest}", get(unknown).post(unknown).put(unknown).delete(unknown))
+        .fallback(get(console::serve))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(cors)
+        .layer(set(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
+        .layer(set(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(set(header::REFERRER_POLICY, "no-referrer"))
+        .with_state(edge)
+}
+
+fn set(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
+    SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
+}
+
+fn cors(allowed: &[String]) -> CorsLayer {
+    let origins = allowed.iter().filter_map(|origin| HeaderValue::from_str(origin).ok());
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::list(origins))
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
+        .max_age(Duration::from_mins(10))
+}
+
+async fn unknown() -> Problem {
+    Problem { message: "there is no such route".to_owned(), ..Problem::not_found() }
+}

@@ -1,0 +1,18 @@
+//! The models that a conversation can choose.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+
+use super::identity::Caller;
+use crate::edge::{Edge, ModelView};
+
+#[derive(Serialize)]
+pub(super) struct Models {
+    models: Vec<ModelView>,
+}
+
+/// `GET /api/models`
+pub(super) async fn list(State(edge): State<Edge>, _: Caller) -> Json<Models> {
+    Json(Models { models: edge.0.models.clone() })
+}

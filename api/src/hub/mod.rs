@@ -1,0 +1,161 @@
+//! What the clients of this edge follow: a room for each conversation that someone here follows, fed by one listener a
+//! shard, and the people whose lists are shown.
+//!
+//! Nothing is queued for a socket. A room holds the newest events and the whole text of running replies; a socket holds a
+//! cursor into each room that it follows and is told that there is something new. However slow it is, it costs no more
+//! than that, and what it then gets is one merged piece of text and the events that it lacks.
+
+mod listener;
+mod live_reply;
+mod load;
+mod room;
+mod wake;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use axum::extract::ws::Utf8Bytes;
+use domain::{ConversationId, Shard, Tenant, UserId, shard_of};
+use nats::live::{self, Delta, ReplyKey};
+use nats::signal::Heard;
+use sqlx::PgPool;
+use store::Recorded;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::Problem;
+pub(crate) use room::{Collected, Cursor, Room};
+pub(crate) use wake::Wake;
+
+#[derive(Clone)]
+pub(crate) struct Hub(Arc<Inner>);
+
+struct Inner {
+    pool: PgPool,
+    client: nats::Client,
+    shards: Shard,
+    stopping: CancellationToken,
+    rooms: Mutex<HashMap<ConversationId, Weak<Room>>>,
+    people: Mutex<HashMap<String, Vec<Weak<Wake>>>>,
+    listening: tokio::sync::Mutex<HashSet<Shard>>,
+}
+
+impl Hub {
+    pub(crate) fn new(pool: PgPool, client: nats::Client, shards: Shard, stopping: CancellationToken) -> Self {
+        let (rooms, people, listening) = Default::default();
+        let hub = Self(Arc::new(Inner { pool, client, shards, stopping, rooms, people, listening }));
+        tokio::spawn(listener::listen_to_lists(hub.clone()));
+        hub
+    }
+
+    /// The room of a conversation, as its log stands.
+    pub(crate) async fn room(&self, id: ConversationId) -> Result<Arc<Room>, Problem> {
+        let shard = shard_of(&id.to_string(), self.0.shards);
+        self.listen_to(shard).await?;
+        let (room, new) = {
+            let mut rooms = self.rooms();
+            rooms.retain(|_, room| room.strong_count() > 0);
+            match rooms.get(&id).and_then(Weak::upgrade) {
+                Some(room) => (room, false),
+                None => {
+                    let room = Arc::new(Room::new(ReplyRoom { shard, conversation: id }));
+                    rooms.insert(id, Arc::downgrade(&room));
+                    (room, true)
+                }
+            }
+        };
+        if new {
+            let loaded = load::load(&self.0.pool, id).await;
+            room.loaded(loaded);
+            self.resume_all(&room);
+        }
+        room.ready().await?;
+        Ok(room)
+    }
+
+    /// Lets a socket hear of changes in a person's list.
+    pub(crate) fn follow_list(&self, tenant: &Tenant, user: &UserId, wake: &Arc<Wake>) {
+        let mut people = self.people();
+        let wakes = people.entry(nats::subject::list_key(tenant, user)).or_default();
+        wakes.retain(|wake| wake.strong_count() > 0);
+        wakes.push(Arc::downgrade(wake));
+    }
+
+    fn heard_event(&self, event: &Recorded) {
+        let Ok(id) = event.aggregate_id.parse() else { return };
+        let Some(room) = self.find(id) else { return };
+        room.heard_event(event);
+        if room.is_gone() {
+            self.rooms().remove(&id);
+        }
+    }
+
+    fn heard(&self, heard: Heard) {
+        match heard {
+            Heard::Delta(conversation, reply, delta) => {
+                let Some(room) = self.find(conversation) else { return };
+                if room.heard_delta(reply, &delta) {
+                    self.resume(&room, reply);
+                }
+            }
+            Heard::Typing(conversation, typing) => {
+                if let Some(room) = self.find(conversation) {
+                    room.heard_typing(&typing.user);
+                }
+            }
+        }
+    }
+
+    fn heard_list_change(&self, key: &str, frame: &Utf8Bytes) {
+        let mut people = self.people();
+        let Some(wakes) = people.get_mut(key) else { return };
+        wakes.retain(|wake| wake.upgrade().is_some_and(|wake| wake.say(frame.clone())));
+        if wakes.is_empty() {
+            people.remove(key);
+        }
+    }
+
+    /// Fetches the text so far of every reply that runs in a room.
+    fn resume_all(&self, room: &Arc<Room>) {
+        for reply in room.replies_without_text() {
+            self.resume(room, reply);
+        }
+    }
+
+    /// Fetches the text so far of a reply whose beginning was missed, again until it joins what was heard since.
+    fn resume(&self, room: &Arc<Room>, reply: domain::MessageId) {
+        let (client, room) = (self.0.client.clone(), Arc::downgrade(room));
+        tokio::spawn(async move {
+            while let Some(room) = room.upgrade() {
+                let key = ReplyKey { shard: room.key.shard, conversation: room.key.conversation, reply };
+                let whole: Option<Delta> = live::resume(&client, key).await.ok().flatten();
+                if room.resumed(reply, whole.as_ref()) {
+                    return;
+                }
+                drop(room);
+                tokio::time::sleep(RESUME_PAUSE).await;
+            }
+        });
+    }
+
+    fn find(&self, id: ConversationId) -> Option<Arc<Room>> {
+        self.rooms().get(&id).and_then(Weak::upgrade)
+    }
+
+    fn rooms(&self) -> MutexGuard<'_, HashMap<ConversationId, Weak<Room>>> {
+        self.0.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn people(&self) -> MutexGuard<'_, HashMap<String, Vec<Weak<Wake>>>> {
+        self.0.people.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The pause between two looks for the text so far of a reply: as often as the worker keeps it.
+const RESUME_PAUSE: std::time::Duration = std::time::Duration::from_millis(250);
+
+/// Which conversation a room is of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ReplyRoom {
+    pub(crate) shard: Shard,
+    pub(crate) conversation: ConversationId,
+}

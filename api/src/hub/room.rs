@@ -1,0 +1,302 @@
+//! A conversation that someone here follows.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use axum::extract::ws::Utf8Bytes;
+use domain::conversation::{Conversation, Event};
+use domain::{MessageId, Tenant, UserId};
+use nats::live::Delta;
+use store::{Recorded, codec};
+use tokio::sync::watch;
+
+use super::live_reply::LiveReply;
+use super::load::Loaded;
+use super::wake::Wake;
+use super::ReplyRoom;
+use crate::access::is_participant;
+use crate::auth::Identity;
+use crate::error::Problem;
+use crate::ws::frame::{self, ServerFrame};
+
+/// The newest events that a room holds; a socket that lacks older ones reads the log.
+const MAX_EVENTS: usize = 128;
+/// The events that may come while the room is being loaded; with more, it is loaded anew.
+const MAX_EARLY: usize = 4_096;
+
+/// Where a socket is in a room.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cursor {
+    /// The last sequence told.
+    pub(crate) sequence: u64,
+    /// How much of each running reply was told: its attempt and how many bytes.
+    pub(crate) replies: BTreeMap<MessageId, (u32, usize)>,
+}
+
+/// What a room has for a cursor.
+pub(crate) enum Collected {
+    /// These frames, and the cursor has been moved behind them; none when it has everything.
+    Frames(Vec<Utf8Bytes>),
+    /// Older events than the room holds: read the log.
+    Behind,
+    /// The conversation is gone, or the socket's person is no longer a participant.
+    Gone,
+}
+
+pub(crate) struct Room {
+    pub(crate) key: ReplyRoom,
+    state: Mutex<State>,
+    loaded: watch::Sender<Option<Result<(), Problem>>>,
+}
+
+#[derive(Default)]
+struct State {
+    tenant: Option<Tenant>,
+    participants: BTreeSet<UserId>,
+    gone: bool,
+    /// The sequence of the last event heard.
+    sequence: u64,
+    events: VecDeque<(u64, Utf8Bytes)>,
+    replies: BTreeMap<MessageId, LiveReply>,
+    /// Frames made last, by reply: sockets that are equally far get the same one.
+    last_deltas: HashMap<MessageId, (u32, usize, usize, Utf8Bytes)>,
+    followers: Vec<Weak<Wake>>,
+    /// Events that came while the room was being loaded.
+    early: Vec<Recorded>,
+    is_loaded: bool,
+}
+
+impl Room {
+    pub(super) fn new(key: ReplyRoom) -> Self {
+        Self { key, state: Mutex::default(), loaded: watch::Sender::new(None) }
+    }
+
+    /// Waits until the room has been loaded.
+    pub(super) async fn ready(&self) -> Result<(), Problem> {
+        let mut loaded = self.loaded.subscribe();
+        let loaded = loaded.wait_for(Option::is_some).await.map_err(|_| Problem::unavailable())?;
+        loaded.clone().unwrap_or_else(|| Err(Problem::unavailable()))
+    }
+
+    pub(super) fn loaded(&self, loaded: Result<Loaded, Problem>) {
+        let result = loaded.map(|Loaded { tenant, participants, sequence, events, running }| {
+            let mut state = self.state();
+            state.tenant = Some(tenant);
+            state.participants = participants;
+            state.sequence = sequence;
+            for (reply, begun) in running {
+                state.replies.entry(reply).or_default().begun = begun;
+            }
+            for event in events {
+                state.hear(self.key, &event);
+            }
+            state.is_loaded = true;
+            for event in std::mem::take(&mut state.early) {
+                state.hear(self.key, &event);
+            }
+        });
+        if let Err(problem) = &result {
+            tracing::debug!(conversation = %self.key.conversation, code = problem.code, "a room could not be loaded");
+            self.state().gone = true;
+        }
+        self.loaded.send_replace(Some(result));
+    }
+
+    /// Whether nothing more is to be had here: the next who asks gets a new room.
+    pub(super) fn is_gone(&self) -> bool {
+        self.state().gone
+    }
+
+    pub(crate) fn is_visible_to(&self, identity: &Identity) -> bool {
+        self.state().is_visible_to(identity)
+    }
+
+    /// The sequence of the last event heard.
+    pub(crate) fn sequence(&self) -> u64 {
+        self.state().sequence
+    }
+
+    /// Lets a socket hear of news from here on.
+    pub(crate) fn follow(&self, wake: &Arc<Wake>) {
+        let mut state = self.state();
+        state.followers.retain(|follower| follower.strong_count() > 0 && !std::ptr::addr_eq(follower.as_ptr(), Arc::as_ptr(wake)));
+        state.followers.push(Arc::downgrade(wake));
+    }
+
+    pub(crate) fn unfollow(&self, wake: &Arc<Wake>) {
+        self.state().followers.retain(|follower| !std::ptr::addr_eq(follower.as_ptr(), Arc::as_ptr(wake)));
+    }
+
+    pub(super) fn heard_event(&self, event: &Recorded) {
+        let mut state = self.state();
+        if !state.is_loaded {
+            if state.early.len() < MAX_EARLY {
+                state.early.push(event.clone());
+            } else {
+                state.gone = true;
+            }
+            return;
+        }
+        if state.hear(self.key, event) {
+            state.ring(self.key);
+        }
+    }
+
+    /// Takes a piece of a reply's text in; says whether the text before it must be fetched.
+    pub(super) fn heard_delta(&self, reply: MessageId, delta: &Delta) -> bool {
+        let mut state = self.state();
+        // A piece may overtake the event that begins its attempt, so it is kept until then; after the reply's end it is
+        // of no use. The log alone says which replies there are, so the room holds no more than may run at once.
+        if state.is_loaded && !state.replies.contains_key(&reply) {
+            return false;
+        }
+        let fetch = state.replies.entry(reply).or_default().take(delta);
+        if !fetch {
+            state.ring(self.key);
+        }
+        fetch
+    }
+
+    /// Takes the text so far of a reply in; says whether no more fetching is needed.
+    pub(super) fn resumed(&self, reply: MessageId, whole: Option<&Delta>) -> bool {
+        let mut state = self.state();
+        let Some(live) = state.replies.get_mut(&reply) else { return true };
+        let done = live.resume(whole);
+        state.ring(self.key);
+        done
+    }
+
+    /// The replies that run and whose text must be fetched, none of it having been heard.
+    pub(super) fn replies_without_text(&self) -> Vec<MessageId> {
+        let mut state = self.state();
+        let mut without = Vec::new();
+        for (reply, live) in &mut state.replies {
+            if live.begun > 0 && live.begin_fetching() {
+                without.push(*reply);
+            }
+        }
+        without
+    }
+
+    pub(super) fn heard_typing(&self, user: &UserId) {
+        let typing = ServerFrame::Typing { conversation: self.key.conversation, user };
+        let Some(frame) = frame::encode(&typing) else { return };
+        for follower in &self.state().followers {
+            if let Some(wake) = follower.upgrade() {
+                wake.say(frame.clone());
+            }
+        }
+    }
+
+    /// What a cursor lacks, at most `most` events at a time, then the text of running replies.
+    pub(crate) fn collect(&self, identity: &Identity, cursor: &mut Cursor, most: usize) -> Collected {
+        let mut state = self.state();
+        if !state.is_visible_to(identity) {
+            return Collected::Gone;
+        }
+        let lacking = usize::try_from(state.sequence.saturating_sub(cursor.sequence)).unwrap_or(usize::MAX);
+        if lacking > state.events.len() {
+            return Collected::Behind;
+        }
+        let first = state.events.len() - lacking;
+        let mut frames: Vec<Utf8Bytes> = Vec::new();
+        for (sequence, event) in state.events.range(first..).take(most) {
+            cursor.sequence = *sequence;
+            frames.push(event.clone());
+        }
+        if lacking <= most {
+            state.collect_text(self.key, cursor, &mut frames);
+        }
+        Collected::Frames(frames)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn is_visible_to(&self, identity: &Identity) -> bool {
+        !self.gone && self.tenant.as_ref().is_some_and(|tenant| is_participant(identity, tenant, &self.participants))
+    }
+
+    fn ring(&mut self, key: ReplyRoom) {
+        self.followers.retain(|follower| follower.upgrade().map(|wake| wake.ring(key.conversation)).is_some());
+    }
+
+    /// Takes the next event in; says whether it was the next. The listener brings every event of the shard in order, so
+    /// what is not the next is one that the room was loaded with.
+    fn hear(&mut self, key: ReplyRoom, event: &Recorded) -> bool {
+        if event.sequence != self.sequence + 1 {
+            return false;
+        }
+        self.sequence = event.sequence;
+        if let Some(frame) = frame::event(key.conversation, event) {
+            self.events.push_back((event.sequence, frame));
+        }
+        if self.events.len() > MAX_EVENTS {
+            self.events.pop_front();
+        }
+        match codec::decode::<Conversation>(event) {
+            Ok(event) => self.apply(event),
+            Err(error) => tracing::error!(%error, "an event cannot be read; it is passed on as it is"),
+        }
+        true
+    }
+
+    fn apply(&mut self, event: Event) {
+        match event {
+            Event::ConversationStarted { owner, tenant, .. } => {
+                self.participants.insert(owner);
+                self.tenant = Some(tenant);
+            }
+            Event::ParticipantAdded { user } => {
+                self.participants.insert(user);
+            }
+            Event::ParticipantRemoved { user } => {
+                self.participants.remove(&user);
+            }
+            Event::ReplyRequested { reply, .. } => {
+                self.replies.entry(reply).or_default();
+            }
+            Event::ReplyAttemptStarted { reply, attempt, .. } => self.replies.entry(reply).or_default().begun = attempt,
+            Event::ReplyCompleted { reply, .. } | Event::ReplyStopped { reply, .. } | Event::ReplyFailed { reply, .. } => {
+                self.replies.remove(&reply);
+                self.last_deltas.remove(&reply);
+            }
+            Event::ConversationDeleted {} => self.gone = true,
+            _ => {}
+        }
+    }
+
+    fn collect_text(&mut self, key: ReplyRoom, cursor: &mut Cursor, frames: &mut Vec<Utf8Bytes>) {
+        cursor.replies.retain(|reply, _| self.replies.contains_key(reply));
+        for (reply, live) in &self.replies {
+            if live.attempt == 0 || live.attempt != live.begun {
+                continue;
+            }
+            let (attempt, told) = cursor.replies.get(reply).copied().unwrap_or_default();
+            // A client's own cursor may name an attempt or a length that never was: then it gets the text from its start.
+            let from = if attempt == live.attempt && live.text.is_char_boundary(told) { told } else { 0 };
+            let to = live.text.len();
+            if from == to {
+                continue;
+            }
+            let frame = match self.last_deltas.get(reply) {
+                Some((of, start, end, frame)) if (*of, *start, *end) == (live.attempt, from, to) => Some(frame.clone()),
+                _ => frame::encode(&ServerFrame::Delta {
+                    conversation: key.conversation,
+                    reply: *reply,
+                    attempt: live.attempt,
+                    offset: from,
+                    text: &live.text[from..],
+                }),
+            };
+            if let Some(frame) = frame {
+                self.last_deltas.insert(*reply, (live.attempt, from, to, frame.clone()));
+                frames.push(frame);
+            }
+            cursor.replies.insert(*reply, (live.attempt, to));
+        }
+    }
+}

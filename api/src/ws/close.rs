@@ -1,0 +1,41 @@
+//! Why a socket is closed, and by which code. A client reconnects after all of them but the first three.
+
+use axum::extract::ws::{CloseFrame, close_code};
+
+/// Why the server closes a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Close {
+    /// Too many frames that are none.
+    Malformed,
+    /// The token was not accepted, has ended, or is someone else's.
+    Unauthenticated,
+    /// A frame larger than accepted.
+    TooLarge,
+    /// No token came in time.
+    NoToken,
+    /// The client did not read for too long.
+    Slow,
+    /// Nothing was heard of the client for too long.
+    Silent,
+    /// The server restarts.
+    Restart,
+    /// The client closed, or the connection is gone: there is nobody to be told.
+    Gone,
+}
+
+impl Close {
+    /// The close frame, if anyone is to be told.
+    pub(crate) fn frame(self) -> Option<CloseFrame> {
+        let (code, reason) = match self {
+            Self::Malformed => (4400, "too many frames could not be read"),
+            Self::Unauthenticated => (4401, "a valid token is needed"),
+            Self::TooLarge => (close_code::SIZE, "the frame is too large"),
+            Self::NoToken => (4408, "no token came in time"),
+            Self::Slow => (4409, "the client reads too slowly"),
+            Self::Silent => (4410, "nothing was heard of the client"),
+            Self::Restart => (close_code::RESTART, "the server restarts"),
+            Self::Gone => return None,
+        };
+        Some(CloseFrame { code, reason: reason.into() })
+    }
+}

@@ -1,0 +1,128 @@
+//! What a projection is, and how one takes a batch in.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+use domain::conversation::{self, Conversation, Event};
+use domain::{ConversationId, Shard, Tenant, UserId};
+use nats::signal::ListChange;
+use sqlx::{PgPool, PgTransaction};
+use store::{Recorded, checkpoint, codec, dead_letter};
+
+/// An event of a conversation, as projections take it in.
+#[derive(Clone, Debug)]
+pub(crate) struct Happened {
+    pub(crate) conversation: ConversationId,
+    pub(crate) sequence: u64,
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) event: Event,
+}
+
+/// News for a person's clients.
+#[derive(Clone, Debug)]
+pub(crate) struct News {
+    pub(crate) tenant: Tenant,
+    pub(crate) user: UserId,
+    pub(crate) change: ListChange,
+}
+
+/// A read model; the value is the rows that one batch touches. Statements name tables without their schema: the
+/// transaction's search path says whether the live view is meant or one being rebuilt.
+pub(crate) trait Projection: Sized + Send {
+    /// Its name: its schema, its checkpoints', and its name among the dead letters.
+    const NAME: &'static str;
+    /// Its tables.
+    const TABLES: &'static [&'static str];
+
+    /// The rows that the events touch, as they stand.
+    fn load(tx: &mut PgTransaction<'_>, batch: &[Happened]) -> impl Future<Output = Result<Self, sqlx::Error>> + Send;
+
+    /// Folds an event over them.
+    fn apply(&mut self, happened: &Happened);
+
+    /// Writes them back, and tells what is news to whom.
+    fn save(self, tx: &mut PgTransaction<'_>) -> impl Future<Output = Result<Vec<News>, sqlx::Error>> + Send;
+
+    /// Removes a conversation's rows.
+    fn clear(
+        tx: &mut PgTransaction<'_>,
+        conversation: ConversationId,
+    ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
+}
+
+/// Begins a transaction upon the view in `schema`.
+pub(crate) async fn begin(pool: &PgPool, schema: &str) -> Result<PgTransaction<'static>, sqlx::Error> {
+    let mut tx = pool.begin().await?;
+    // Rows and checkpoint are lost together if at all, and then taken in again: no flush is needed.
+    sqlx::query("set local synchronous_commit = off").execute(&mut *tx).await?;
+    search(&mut tx, schema).await?;
+    Ok(tx)
+}
+
+/// Lets the transaction's statements mean the tables of `schema`.
+pub(crate) async fn search(tx: &mut PgTransaction<'_>, schema: &str) -> Result<(), sqlx::Error> {
+    let path = format!("{schema}, public");
+    sqlx::query("select set_config('search_path', $1, true)").bind(path).execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// Takes a batch of a shard into the view called `name`, from its checkpoint on; the caller commits.
+///
+/// A conversation with an event that cannot be read is halted: the event is parked, and nothing more of the conversation
+/// is taken in until a person has it retried. The others go on.
+pub(crate) async fn take_in<P: Projection>(
+    tx: &mut PgTransaction<'_>,
+    name: &str,
+    shard: Shard,
+    batch: &[Recorded],
+) -> Result<Vec<News>, store::Error> {
+    let Some(last) = batch.last() else { return Ok(Vec::new()) };
+    let done = checkpoint::lock(tx, name, shard).await?;
+    let mut halted = halted(tx, name, shard).await?;
+    let mut happened = Vec::with_capacity(batch.len());
+    for recorded in batch.iter().filter(|recorded| recorded.pos > done) {
+        if recorded.aggregate_type != conversation::TYPE || halted.contains(&recorded.aggregate_id) {
+            continue;
+        }
+        match read(recorded) {
+            Ok(event) => happened.push(event),
+            Err(reason) => {
+                tracing::error!(projection = name, position = %recorded.position(), reason, "a conversation is halted");
+                dead_letter::park(&mut **tx, name, recorded, &reason).await?;
+                halted.insert(recorded.aggregate_id.clone());
+            }
+        }
+    }
+    let news = if happened.is_empty() { Vec::new() } else { fold::<P>(tx, &happened).await? };
+    checkpoint::advance(tx, name, shard, last.pos).await?;
+    Ok(news)
+}
+
+/// Folds events over the rows that they touch.
+pub(crate) async fn fold<P: Projection>(
+    tx: &mut PgTransaction<'_>,
+    happened: &[Happened],
+) -> Result<Vec<News>, sqlx::Error> {
+    let mut rows = P::load(tx, happened).await?;
+    for event in happened {
+        rows.apply(event);
+    }
+    rows.save(tx).await
+}
+
+/// The event of a conversation; else why it is none.
+pub(crate) fn read(recorded: &Recorded) -> Result<Happened, String> {
+    let conversation = recorded.aggregate_id.parse().map_err(|_| "the aggregate's id is no uuid".to_owned())?;
+    let event = codec::decode::<Conversation>(recorded).map_err(|error| error.to_string())?;
+    Ok(Happened { conversation, sequence: recorded.sequence, at: recorded.recorded_at, event })
+}
+
+async fn halted(tx: &mut PgTransaction<'_>, name: &str, shard: Shard) -> Result<HashSet<String>, sqlx::Error> {
+    let ids: Vec<String> =
+        sqlx::query_scalar("select distinct aggregate_id from dead_letters where consumer = $1 and shard = $2")
+            .bind(name)
+            .bind(i32::from(shard))
+            .fetch_all(&mut **tx)
+            .await?;
+    Ok(ids.into_iter().collect())
+}

@@ -1,0 +1,39 @@
+//! A test's own database, reached as in production.
+
+use domain::Shard;
+use sqlx::{ConnectOptions, PgPool};
+use store::Role;
+use store::writer::{self, Handle};
+use tokio::sync::mpsc;
+
+use crate::tally::Tally;
+
+/// How many may wait between writer and relay: none of these tests fills it.
+const COMMITTED: usize = 10_000;
+
+pub(crate) struct Database {
+    pub(crate) pool: PgPool,
+    url: String,
+}
+
+impl Database {
+    /// Migrated, with that many shards.
+    pub(crate) async fn new(pool: PgPool, shards: Shard) -> Self {
+        store::migrate(&pool, Some(shards), shards).await.unwrap();
+        let url = pool.connect_options().to_url_lossy().to_string();
+        let pool = store::connect(&url, Role::Owner, 8).unwrap();
+        Self { pool, url }
+    }
+
+    /// Connections of its own, as another process has them.
+    pub(crate) fn connect(&self) -> PgPool {
+        store::connect(&self.url, Role::Owner, 4).unwrap()
+    }
+
+    /// A writer with connections of its own and no one who relays what it commits.
+    pub(crate) fn writer(&self, shard: Shard) -> Handle<Tally> {
+        let (committed, mut relay) = mpsc::channel(COMMITTED);
+        tokio::spawn(async move { while relay.recv().await.is_some() {} });
+        writer::spawn(self.connect(), shard, committed)
+    }
+}

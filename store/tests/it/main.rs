@@ -1,0 +1,17 @@
+//! The store against a real Postgres, which `DATABASE_URL` names: a database per test.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
+mod check;
+mod cqrs;
+mod cuts;
+mod database;
+mod dead_letters;
+mod foreign;
+mod leases;
+mod migrations;
+mod repeats;
+mod rivals;
+mod snapshots;
+mod tally;
+mod unreadable;
+mod writer;

@@ -1,0 +1,201 @@
+//! The `commands` role: owns shards and answers what is asked of them.
+//!
+//! Every half second the process renews its leases; for each shard that it newly owns it starts an owner, which serves
+//! the shard's commands, relays its events to the bus and looks after its open replies. An owner whose lease was not
+//! renewed in time answers nothing, not even a refusal: another one may own the shard by now. Should two own it all the
+//! same, the append's compare-and-set keeps the log right.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use domain::Shard;
+use domain::conversation::Conversation;
+use nats::ask::Asking;
+use nats::serve::{Incoming, Serving};
+use sqlx::PgPool;
+use store::lease::{Leases, Owned, RENEW_EVERY};
+use store::writer::{self, Execute, Handle};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+use crate::reaper;
+
+/// The batches that may wait for the relay; more are read from the log again.
+const RELAY_QUEUE: usize = 64;
+/// How long an owner may take to finish what it has begun when it gives its shard up.
+const STOP_DEADLINE: Duration = Duration::from_secs(3);
+
+/// What the role works with.
+#[derive(Clone, Debug)]
+pub struct Commands {
+    /// Postgres, as a worker.
+    pub pool: PgPool,
+    /// NATS, inside CORE.
+    pub client: nats::Client,
+    /// How many shards there are.
+    pub shards: Shard,
+    /// This process.
+    pub process: Uuid,
+}
+
+impl Commands {
+    /// Owns and serves shards until cancelled, then gives them up.
+    pub async fn run(self, cancelled: CancellationToken) {
+        let leases = Leases::new(self.pool.clone(), "commands", self.process);
+        let (valid_until, _) = watch::channel(Instant::now());
+        let mut owners: BTreeMap<Shard, Owner> = BTreeMap::new();
+        let mut tick = tokio::time::interval(RENEW_EVERY);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = cancelled.cancelled() => break,
+                _ = tick.tick() => {}
+            }
+            match leases.renew().await {
+                Ok(owned) => {
+                    valid_until.send_replace(owned.valid_until);
+                    self.adjust(&leases, &mut owners, &owned, &valid_until).await;
+                }
+                Err(error) => tracing::warn!(%error, "the leases could not be renewed"),
+            }
+        }
+        stop(owners.into_values().collect()).await;
+        if let Err(error) = leases.leave().await {
+            tracing::warn!(%error, "the leases end by themselves");
+        }
+    }
+
+    async fn adjust(
+        &self,
+        leases: &Leases,
+        owners: &mut BTreeMap<Shard, Owner>,
+        owned: &Owned,
+        valid_until: &watch::Sender<Instant>,
+    ) {
+        let lost: Vec<Shard> = owners.keys().filter(|shard| !owned.keep.contains(shard)).copied().collect();
+        let stopping: Vec<Owner> = lost.iter().filter_map(|shard| owners.remove(shard)).collect();
+        if !stopping.is_empty() {
+            tracing::info!(shards = ?lost, "shards given up");
+            stop(stopping).await;
+            release(leases, &owned.give_up).await;
+        } else if !owned.give_up.is_empty() {
+            release(leases, &owned.give_up).await;
+        }
+        for shard in &owned.keep {
+            // An owner that ended by itself lost its connection to the bus for good; a new one takes over.
+            if owners.get(shard).is_some_and(|owner| !owner.task.is_finished()) {
+                continue;
+            }
+            tracing::info!(shard, "shard owned");
+            owners.insert(*shard, self.start(*shard, valid_until.subscribe()));
+        }
+    }
+
+    fn start(&self, shard: Shard, valid_until: watch::Receiver<Instant>) -> Owner {
+        let cancelled = CancellationToken::new();
+        let owner = self.clone().own(shard, valid_until, cancelled.clone());
+        Owner { cancelled, task: tokio::spawn(owner) }
+    }
+
+    async fn own(self, shard: Shard, valid_until: watch::Receiver<Instant>, cancelled: CancellationToken) {
+        let (committed, to_relay) = mpsc::channel(RELAY_QUEUE);
+        let writer: Handle<Conversation> = writer::spawn(self.pool.clone(), shard, committed);
+        let jetstream = nats::relay::jetstream(&self.client);
+        let background = TaskTracker::new();
+        // The relay is not cancelled on a clean stop: it ends once the writer has, having published all it was given.
+        background.spawn(nats::relay::run(jetstream, self.pool.clone(), shard, to_relay, CancellationToken::new()));
+        let asking = Asking::for_workers(self.client.clone(), self.shards);
+        let reaper = reaper::Reaper { pool: self.pool.clone(), client: self.client.clone(), asking, shard };
+        background.spawn(reaper.run(cancelled.child_token()));
+        background.close();
+        if let Err(error) = serve(self.client, shard, writer, valid_until, &cancelled).await {
+            tracing::warn!(shard, %error, "commands cannot be listened to");
+        }
+        cancelled.cancel();
+        background.wait().await;
+    }
+}
+
+async fn serve(
+    client: nats::Client,
+    shard: Shard,
+    writer: Handle<Conversation>,
+    valid_until: watch::Receiver<Instant>,
+    cancelled: &CancellationToken,
+) -> Result<(), nats::Error> {
+    let mut serving = Serving::start(client, shard).await?;
+    let valid_until = Arc::new(valid_until);
+    let answers = TaskTracker::new();
+    loop {
+        let incoming = tokio::select! {
+            () = cancelled.cancelled() => break,
+            incoming = serving.next() => match incoming {
+                Some(incoming) => incoming,
+                None => break,
+            },
+        };
+        answer(&writer, incoming, &valid_until, &answers);
+    }
+    answers.close();
+    answers.wait().await;
+    Ok(())
+}
+
+fn answer(
+    writer: &Handle<Conversation>,
+    incoming: Incoming,
+    valid_until: &Arc<watch::Receiver<Instant>>,
+    answers: &TaskTracker,
+) {
+    let Some(request) = incoming.request() else {
+        tracing::warn!("something on a command subject is no command");
+        return;
+    };
+    if Instant::now() >= *valid_until.borrow() {
+        return;
+    }
+    let outcome = writer.submit(Execute {
+        // So that nobody can take the id of someone else's command, or of a worker's.
+        command_id: request.command_id.derive(&request.asked.asker.to_string()).into(),
+        aggregate_id: request.conversation.to_string(),
+        expected_sequence: request.expected_sequence,
+        actor: request.asked.asker.actor.clone(),
+        command: request.asked,
+    });
+    let valid_until = Arc::clone(valid_until);
+    answers.spawn(async move {
+        let outcome = outcome.await;
+        let still_owner = Instant::now() < *valid_until.borrow();
+        if still_owner {
+            incoming.answer(&outcome).await;
+        }
+    });
+}
+
+/// A shard's owner at work.
+struct Owner {
+    cancelled: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+/// Stops owners, all at once, within a deadline.
+async fn stop(owners: Vec<Owner>) {
+    for owner in &owners {
+        owner.cancelled.cancel();
+    }
+    for mut owner in owners {
+        if tokio::time::timeout(STOP_DEADLINE, &mut owner.task).await.is_err() {
+            owner.task.abort();
+        }
+    }
+}
+
+async fn release(leases: &Leases, shards: &BTreeSet<Shard>) {
+    if let Err(error) = leases.release(shards).await {
+        tracing::warn!(%error, "shards given up end by themselves");
+    }
+}

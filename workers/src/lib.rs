@@ -1,0 +1,10 @@
+//! Acting on what happened: the shard owners that carry commands out, the reply workers that ask models, the reaper that
+//! ends what nobody else does.
+//!
+//! A worker consumes an event and ends in a command, whose id follows from the event's; so a repeated delivery does no
+//! harm, and workers hold nothing that must survive them. Workers and edges meet only on the bus.
+
+pub mod commands;
+pub mod provider;
+pub mod reaper;
+pub mod reply;

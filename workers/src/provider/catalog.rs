@@ -1,0 +1,209 @@
+//! Which providers and models this installation has, and which one a reply means.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use domain::ModelRef;
+use serde::Deserialize;
+
+use super::demo::Demo;
+use super::openai_chat::OpenAiChat;
+use super::{Deadlines, Error, ErrorKind, Provider};
+
+/// A provider as it is configured.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderConfig {
+    /// Its name in model references; without slashes.
+    pub id: String,
+    /// What it speaks.
+    pub protocol: Protocol,
+    /// Where it is, up to what `/chat/completions` follows; not needed for `demo`.
+    #[serde(default)]
+    pub base_url: Option<String>,
+    /// Its key, if it needs one.
+    #[serde(default)]
+    pub api_key: Option<ApiKey>,
+    /// The models that it offers; with none, every name is passed on to it.
+    #[serde(default)]
+    pub models: Vec<ModelConfig>,
+}
+
+/// A model as it is configured.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelConfig {
+    /// Its name, as the provider knows it.
+    pub id: String,
+    /// How many tokens it can read and write in one call.
+    #[serde(default)]
+    pub context_window: Option<u64>,
+}
+
+/// What a provider speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum Protocol {
+    /// Chat completions.
+    #[serde(rename = "openai-chat")]
+    OpenaiChat,
+    /// Nothing: it is in this binary, and no model.
+    #[serde(rename = "demo")]
+    Demo,
+}
+
+/// A secret that does not show itself in logs.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+pub struct ApiKey(String);
+
+impl ApiKey {
+    pub(super) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for ApiKey {
+    /// Without the line end that a secret read from a file has.
+    fn from(key: String) -> Self {
+        Self(key.trim().to_owned())
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ApiKey(hidden)")
+    }
+}
+
+impl ProviderConfig {
+    /// The provider that needs no key and no network.
+    pub fn demo() -> Self {
+        let models = vec![ModelConfig { id: "echo".to_owned(), context_window: None }];
+        Self { id: "demo".to_owned(), protocol: Protocol::Demo, base_url: None, api_key: None, models }
+    }
+}
+
+/// Why a configuration of providers cannot work.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// One provider is not usable.
+    #[error("provider {id:?}: {reason}")]
+    Provider {
+        /// Which.
+        id: String,
+        /// Why, without secrets.
+        reason: String,
+    },
+    /// The default model is none of the models.
+    #[error("default_model {model} is not among the configured models")]
+    DefaultModel {
+        /// The default model.
+        model: ModelRef,
+    },
+}
+
+/// A model that a conversation can choose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelInfo {
+    /// Its reference.
+    pub model: ModelRef,
+    /// How people read it.
+    pub label: String,
+    /// How many tokens it can read and write in one call, if configured.
+    pub context_window: Option<u64>,
+    /// Whether it answers where nobody chose a model.
+    pub default: bool,
+}
+
+/// The providers of this installation.
+pub struct Catalog {
+    providers: BTreeMap<String, Entry>,
+    models: Vec<ModelInfo>,
+    default: Option<ModelRef>,
+}
+
+struct Entry {
+    provider: Arc<dyn Provider>,
+    /// No models are configured: every name goes.
+    open: bool,
+}
+
+impl Catalog {
+    /// Sets up every provider. Without a default model, the first one configured is it.
+    pub fn new(
+        configs: Vec<ProviderConfig>,
+        default_model: Option<ModelRef>,
+        deadlines: Deadlines,
+    ) -> Result<Self, ConfigError> {
+        let mut catalog = Self { providers: BTreeMap::new(), models: Vec::new(), default: None };
+        for config in configs {
+            catalog.add(&config, deadlines)?;
+        }
+        if let Some(model) = &default_model {
+            catalog.provider(model).map_err(|_| ConfigError::DefaultModel { model: model.clone() })?;
+            if !catalog.models.iter().any(|known| known.model == *model) {
+                catalog.models.insert(0, ModelInfo::new(model.clone(), model.to_string(), None));
+            }
+        }
+        catalog.default = default_model.or_else(|| catalog.models.first().map(|first| first.model.clone()));
+        for known in &mut catalog.models {
+            known.default = catalog.default.as_ref() == Some(&known.model);
+        }
+        Ok(catalog)
+    }
+
+    fn add(&mut self, config: &ProviderConfig, deadlines: Deadlines) -> Result<(), ConfigError> {
+        let bad = |reason: &str| ConfigError::Provider { id: config.id.clone(), reason: reason.to_owned() };
+        if config.id.is_empty() || config.id.contains('/') {
+            return Err(bad("its id must not be empty and has no slash"));
+        }
+        let (provider, note): (Arc<dyn Provider>, _) = match config.protocol {
+            Protocol::OpenaiChat => (Arc::new(OpenAiChat::new(config, deadlines)?), ""),
+            Protocol::Demo => (Arc::new(Demo), " (demo, not a model)"),
+        };
+        for model in &config.models {
+            let reference = ModelRef::try_from(format!("{}/{}", config.id, model.id));
+            let reference = reference.map_err(|error| bad(&error.to_string()))?;
+            let label = format!("{reference}{note}");
+            self.models.push(ModelInfo::new(reference, label, model.context_window));
+        }
+        let entry = Entry { provider, open: config.models.is_empty() };
+        match self.providers.insert(config.id.clone(), entry) {
+            Some(_) => Err(bad("its id is used twice")),
+            None => Ok(()),
+        }
+    }
+
+    /// The provider that a reply calls, and the model that it asks there. None means the default.
+    pub fn resolve(&self, model: Option<&ModelRef>) -> Result<(Arc<dyn Provider>, ModelRef), Error> {
+        let model = model
+            .or(self.default.as_ref())
+            .ok_or_else(|| Error::new(ErrorKind::UnknownModel, "No model is configured here."))?;
+        Ok((self.provider(model)?, model.clone()))
+    }
+
+    fn provider(&self, model: &ModelRef) -> Result<Arc<dyn Provider>, Error> {
+        let unknown = || Error::new(ErrorKind::UnknownModel, format!("The model {model} is not configured here."));
+        let entry = self.providers.get(model.provider()).ok_or_else(unknown)?;
+        let known = entry.open || self.models.iter().any(|known| known.model == *model);
+        if known { Ok(Arc::clone(&entry.provider)) } else { Err(unknown()) }
+    }
+
+    /// The models to choose from, as configured; of a provider without a list, none but the default.
+    pub fn models(&self) -> &[ModelInfo] {
+        &self.models
+    }
+}
+
+impl ModelInfo {
+    fn new(model: ModelRef, label: String, context_window: Option<u64>) -> Self {
+        Self { model, label, context_window, default: false }
+    }
+}
+
+impl fmt::Debug for Catalog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Catalog").field("models", &self.models).field("default", &self.default).finish_non_exhaustive()
+    }
+}

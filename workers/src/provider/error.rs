@@ -1,0 +1,117 @@
+//! How a call to a model goes wrong.
+
+use std::time::Duration;
+
+use domain::conversation::ReplyError;
+
+/// Why a call gave no whole answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    /// The kind, for programs.
+    pub kind: ErrorKind,
+    /// The same for people. Never a secret; of what the provider sent, at most a short cleaned excerpt of its own
+    /// error message.
+    pub message: String,
+    /// How long the provider asked us to wait before the next call.
+    pub retry_after: Option<Duration>,
+}
+
+/// What went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// The key is missing, wrong, or not allowed to do this.
+    Auth,
+    /// The account has no money or no quota left: waiting a little does not help.
+    Quota,
+    /// Too many calls at the moment.
+    Rate,
+    /// The provider is overloaded or broken at the moment.
+    Overload,
+    /// The provider does not accept the request.
+    Invalid,
+    /// The provider, or our own configuration, knows no such model.
+    UnknownModel,
+    /// The prompt is longer than the model can read.
+    ContextTooLong,
+    /// The provider declines to answer this prompt.
+    ContentFilter,
+    /// The provider could not be reached, or hung up before it answered.
+    Network,
+    /// A deadline passed.
+    Timeout(Deadline),
+    /// The answer broke off: the stream ended without the provider's terminal mark.
+    Interrupted,
+    /// The provider sent something that its protocol does not know.
+    Protocol,
+}
+
+/// Which deadline passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Deadline {
+    /// Until the connection stands.
+    Connect,
+    /// Until the first token.
+    FirstToken,
+    /// From one token to the next.
+    BetweenTokens,
+}
+
+impl ErrorKind {
+    /// The kind's stable name in events and on the wire.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Auth => "auth",
+            Self::Quota => "quota",
+            Self::Rate => "rate",
+            Self::Overload => "overload",
+            Self::Invalid => "invalid",
+            Self::UnknownModel => "unknown_model",
+            Self::ContextTooLong => "context_too_long",
+            Self::ContentFilter => "content_filter",
+            Self::Network => "network",
+            Self::Timeout(_) => "timeout",
+            Self::Interrupted => "interrupted",
+            Self::Protocol => "protocol",
+        }
+    }
+
+    /// Whether the same call may succeed a little later.
+    ///
+    /// Not [`ErrorKind::Protocol`]: a server that speaks another protocol does so again, and each try may be billed.
+    pub fn is_retryable(self) -> bool {
+        match self {
+            Self::Rate | Self::Overload | Self::Network | Self::Timeout(_) | Self::Interrupted => true,
+            Self::Auth
+            | Self::Quota
+            | Self::Invalid
+            | Self::UnknownModel
+            | Self::ContextTooLong
+            | Self::ContentFilter
+            | Self::Protocol => false,
+        }
+    }
+}
+
+impl Error {
+    /// An error that says nothing about when to call again.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), retry_after: None }
+    }
+
+    /// The kind's stable name in events and on the wire.
+    pub fn code(&self) -> &'static str {
+        self.kind.code()
+    }
+
+    /// Whether the same call may succeed a little later.
+    pub fn is_retryable(&self) -> bool {
+        self.kind.is_retryable()
+    }
+}
+
+impl From<Error> for ReplyError {
+    fn from(error: Error) -> Self {
+        Self { code: error.code().to_owned(), message: error.message }
+    }
+}

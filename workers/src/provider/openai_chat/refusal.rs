@@ -1,0 +1,245 @@
+//! What a provider's error means.
+//!
+//! Compatible servers agree on the status at best. So the kind comes from every word of the error that is meant for
+//! programs, then from the phrases that their messages share, then from the status. Of their text, people see one
+//! cleaned line and never a credential.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use chrono::DateTime;
+use reqwest::header::HeaderMap;
+use serde_json::Value;
+
+use crate::provider::{Error, ErrorKind};
+
+/// How much of a provider's own message people see, in characters.
+const MAX_EXCERPT_CHARS: usize = 200;
+/// The longest wait that a provider can ask of us.
+const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
+
+/// A provider's error in the shapes that compatible servers give it.
+#[derive(Debug, Default)]
+pub(super) struct Refusal {
+    /// Codes and types, lower case, separated by spaces.
+    words: String,
+    status: Option<u16>,
+    message: String,
+    retry_after: Option<Duration>,
+}
+
+impl Refusal {
+    /// Reads the error out of a body or an event. `None` when it holds none: then it is something else.
+    ///
+    /// Known shapes: `{"error":{…}}`, `{"error":"…"}`, `[{"error":{…}}]` (Gemini), a flat `{"object":"error",…}` or
+    /// `{"type":"error",…}` (Mistral, vLLM), and `{"detail":…}` (`FastAPI`).
+    pub(super) fn find(body: &Value) -> Option<Self> {
+        let body = match body {
+            Value::Array(items) => items.first()?,
+            body => body,
+        };
+        let fields = body.as_object()?;
+        let mut refusal = match fields.get("error") {
+            Some(Value::String(message)) if !message.is_empty() => Self { message: message.clone(), ..Self::default() },
+            Some(error @ Value::Object(inner)) if !inner.is_empty() => Self::flat(error),
+            _ if ["object", "type"].iter().any(|key| fields.get(*key).is_some_and(|value| value == "error")) => {
+                Self::flat(body)
+            }
+            _ => Self { message: detail(fields.get("detail")?)?, ..Self::default() },
+        };
+        // xAI and others put the code beside the error.
+        refusal.add_words(body);
+        Some(refusal)
+    }
+
+    /// Reads an object that is known to be an error, whatever its shape.
+    pub(super) fn flat(error: &Value) -> Self {
+        let text = |key| error.get(key).and_then(Value::as_str);
+        let mut refusal = Self {
+            message: text("message").or_else(|| text("msg")).or_else(|| error.as_str()).unwrap_or_default().to_owned(),
+            retry_after: retry_info(error),
+            ..Self::default()
+        };
+        refusal.add_words(error);
+        refusal
+    }
+
+    fn add_words(&mut self, error: &Value) {
+        // OpenRouter and vLLM put the status here that the answer would have had; others, numbers of their own.
+        let status = |code: u64| u16::try_from(code).ok().filter(|code| (400..600).contains(code));
+        for value in ["code", "type", "status"].iter().filter_map(|key| error.get(*key)) {
+            let code = value.as_u64().or_else(|| value.as_str()?.parse().ok());
+            self.status = self.status.or(code.and_then(status));
+            if let Some(word) = value.as_str() {
+                self.words.push_str(&word.to_lowercase());
+                self.words.push(' ');
+            }
+        }
+    }
+
+    /// The error of an answer whose status was not a success.
+    pub(super) fn with_status(mut self, status: u16, headers: &HeaderMap) -> Self {
+        self.status = Some(status);
+        self.retry_after = retry_after(headers).or(self.retry_after);
+        self
+    }
+
+    /// The typed error, its message naming the provider `id` and without `key`.
+    pub(super) fn into_error(self, id: &str, key: Option<&str>) -> Error {
+        let kind = self.kind();
+        let reason = reason(kind);
+        // Providers quote the key in these, whole or in part.
+        let excerpt = if kind == ErrorKind::Auth { String::new() } else { excerpt(&self.message, key) };
+        let status = self.status.map(|status| format!(" (status {status})")).unwrap_or_default();
+        let message = if excerpt.is_empty() {
+            format!("{id}: {reason}{status}.")
+        } else {
+            format!("{id}: {reason}{status}: {excerpt}")
+        };
+        Error { kind, message, retry_after: self.retry_after }
+    }
+
+    fn kind(&self) -> ErrorKind {
+        self.kind_by_words().or_else(|| self.kind_by_message()).unwrap_or_else(|| kind_by_status(self.status))
+    }
+
+    fn kind_by_words(&self) -> Option<ErrorKind> {
+        // The order matters: the narrow words stand before the broad ones that accompany them.
+        const WORDS: &[(&str, ErrorKind)] = &[
+            ("context_length", ErrorKind::ContextTooLong),
+            ("context_window", ErrorKind::ContextTooLong),
+            ("insufficient_quota", ErrorKind::Quota),
+            ("insufficient_balance", ErrorKind::Quota),
+            ("quota_exceeded", ErrorKind::Quota),
+            ("billing", ErrorKind::Quota),
+            ("spend_limit", ErrorKind::Quota),
+            ("payment_required", ErrorKind::Quota),
+            ("content_filter", ErrorKind::ContentFilter),
+            ("content_policy", ErrorKind::ContentFilter),
+            ("moderation", ErrorKind::ContentFilter),
+            ("data_inspection_failed", ErrorKind::ContentFilter),
+            ("model_not_found", ErrorKind::UnknownModel),
+            ("model_not_supported", ErrorKind::UnknownModel),
+            ("invalid_model", ErrorKind::UnknownModel),
+            ("unknown_model", ErrorKind::UnknownModel),
+            ("invalid_api_key", ErrorKind::Auth),
+            ("authentication", ErrorKind::Auth),
+            ("unauthenticated", ErrorKind::Auth),
+            ("unauthorized", ErrorKind::Auth),
+            ("rate_limit", ErrorKind::Rate),
+            ("too_many_requests", ErrorKind::Rate),
+            ("resource_exhausted", ErrorKind::Rate),
+            ("overloaded", ErrorKind::Overload),
+            ("unavailable", ErrorKind::Overload),
+            ("server_error", ErrorKind::Overload),
+        ];
+        WORDS.iter().find(|(word, _)| self.words.contains(word)).map(|(_, kind)| *kind)
+    }
+
+    fn kind_by_message(&self) -> Option<ErrorKind> {
+        const PHRASES: &[(&str, ErrorKind)] = &[
+            ("maximum context length", ErrorKind::ContextTooLong),
+            ("context window", ErrorKind::ContextTooLong),
+            ("context length", ErrorKind::ContextTooLong),
+            ("context size", ErrorKind::ContextTooLong),
+            ("prompt is too long", ErrorKind::ContextTooLong),
+            ("exceeded your current quota", ErrorKind::Quota),
+            ("insufficient balance", ErrorKind::Quota),
+            ("insufficient credits", ErrorKind::Quota),
+            ("incorrect api key", ErrorKind::Auth),
+            ("invalid api key", ErrorKind::Auth),
+            ("api key not valid", ErrorKind::Auth),
+            ("flagged", ErrorKind::ContentFilter),
+            ("content management policy", ErrorKind::ContentFilter),
+        ];
+        let message = self.message.to_lowercase();
+        PHRASES.iter().find(|(phrase, _)| message.contains(phrase)).map(|(_, kind)| *kind)
+    }
+}
+
+fn kind_by_status(status: Option<u16>) -> ErrorKind {
+    match status {
+        Some(401 | 403) => ErrorKind::Auth,
+        Some(402) => ErrorKind::Quota,
+        Some(404) => ErrorKind::UnknownModel,
+        Some(413) => ErrorKind::ContextTooLong,
+        Some(429) => ErrorKind::Rate,
+        // 408 and 425 ask for the same request once more.
+        Some(408 | 425 | 500..) => ErrorKind::Overload,
+        Some(300..500) => ErrorKind::Invalid,
+        // An error inside an answer that had begun well, and that does not say what it is.
+        _ => ErrorKind::Interrupted,
+    }
+}
+
+fn reason(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Auth => "the provider does not accept the API key, or does not allow it to do this",
+        ErrorKind::Quota => "the account's quota is used up",
+        ErrorKind::Rate => "too many calls at the moment",
+        ErrorKind::Overload => "the provider has trouble at the moment",
+        ErrorKind::UnknownModel => "the provider has no such model, or its address is wrong",
+        ErrorKind::ContextTooLong => "the conversation is too long for the model",
+        ErrorKind::ContentFilter => "the provider declines to answer this",
+        ErrorKind::Interrupted => "the provider ended the answer with an error",
+        ErrorKind::Invalid | ErrorKind::Network | ErrorKind::Timeout(_) | ErrorKind::Protocol => {
+            "the provider does not accept the request"
+        }
+    }
+}
+
+/// One short line of what the provider says, without what could be a credential.
+fn excerpt(message: &str, key: Option<&str>) -> String {
+    let message = match key {
+        Some(key) if !key.is_empty() => message.replace(key, "…"),
+        _ => message.to_owned(),
+    };
+    let words = message.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+    let line = words.map(|word| if is_credential(word) { "…" } else { word }).collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= MAX_EXCERPT_CHARS {
+        return line;
+    }
+    line.chars().take(MAX_EXCERPT_CHARS).chain(['…']).collect()
+}
+
+/// Keys and account names by the prefixes in use, and whatever else is too long to be a word.
+fn is_credential(word: &str) -> bool {
+    const PREFIXES: &[&str] =
+        &["sk-", "sk_", "pk-", "xai-", "gsk_", "hf_", "AIza", "eyJ", "org-", "proj_", "key-", "nvapi-"];
+    let mut pieces = word.split(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_'));
+    pieces.any(|piece| piece.len() > 40 || PREFIXES.iter().any(|prefix| piece.starts_with(prefix)))
+}
+
+/// `FastAPI`: a text, or a list of what was wrong with each field.
+fn detail(detail: &Value) -> Option<String> {
+    let first = detail.get(0).and_then(|item| item.get("msg"));
+    Some(first.unwrap_or(detail).as_str()?.to_owned())
+}
+
+/// Gemini: the wait stands in the body, as in `{"@type":"…RetryInfo","retryDelay":"34s"}`.
+fn retry_info(error: &Value) -> Option<Duration> {
+    let details = error.get("details")?.as_array()?;
+    let delay = details.iter().find_map(|detail| detail.get("retryDelay")?.as_str())?;
+    seconds(delay.strip_suffix('s')?)
+}
+
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    if let Some(millis) = text("retry-after-ms").and_then(seconds) {
+        return Some(millis / 1000);
+    }
+    let value = text("retry-after")?;
+    seconds(value).or_else(|| until(value))
+}
+
+fn seconds(text: &str) -> Option<Duration> {
+    let seconds: f64 = text.parse().ok()?;
+    // Refuses what is negative or no number, and what would overflow.
+    Duration::try_from_secs_f64(seconds).ok().map(|wait| wait.min(MAX_RETRY_AFTER))
+}
+
+/// `retry-after` may be an HTTP date.
+fn until(date: &str) -> Option<Duration> {
+    let date = u64::try_from(DateTime::parse_from_rfc2822(date).ok()?.timestamp()).ok()?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    Some(Duration::from_secs(date).saturating_sub(now).min(MAX_RETRY_AFTER))
+}

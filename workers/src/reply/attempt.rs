@@ -1,0 +1,216 @@
+//! One attempt at a reply, from its claim to its end.
+
+use std::time::Duration;
+
+use domain::conversation::{Command, Error as Refused, Part, ReplyError};
+use domain::{Actor, Asked, Asker, CommandId, ConversationId, MessageId, shard_of};
+use futures::StreamExt;
+use nats::ask::Request;
+use nats::consume::Failure;
+use nats::live::ReplyKey;
+use store::writer::Refusal;
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+use super::live_text::LiveText;
+use super::prompt::{self, Prompt};
+use super::{ATTEMPT_LEASE, Worker};
+use crate::provider::{self, Chunk};
+use crate::reaper::{self, Renewed};
+
+/// The most bytes of a reply; a longer one ends there.
+const MAX_REPLY_BYTES: usize = 512 * 1024;
+/// How long an attempt that has its answer tries to hand it in.
+const END_DEADLINE: Duration = Duration::from_secs(120);
+
+pub(super) struct Attempt<'a> {
+    pub(super) worker: &'a Worker,
+    pub(super) conversation: ConversationId,
+    pub(super) reply: MessageId,
+    pub(super) number: u32,
+    /// Cancelled when a person stops the reply.
+    pub(super) stopped: CancellationToken,
+}
+
+/// How streaming ended.
+enum Ended {
+    /// With a whole answer.
+    Finished(Command),
+    /// Without.
+    Failed(provider::Error),
+    /// A person stopped it.
+    Stopped,
+    /// The process stops.
+    HandedBack,
+    /// Another attempt has begun; this one no longer counts.
+    Superseded,
+}
+
+impl Attempt<'_> {
+    pub(super) async fn carry_out(self) -> Result<(), Failure> {
+        if !self.claim().await? {
+            return Ok(());
+        }
+        let retry = |error: store::Error| Failure::Retry(error.to_string());
+        let prompt = match prompt::build(&self.worker.replies.pool, self.conversation, self.reply).await {
+            Ok(Some(prompt)) => prompt,
+            Ok(None) => return Err(Failure::Retry("the log does not hold the reply".to_owned())),
+            Err(error @ store::Error::Undecodable { .. }) => {
+                let error = provider::Error::new(provider::ErrorKind::Invalid, error.to_string());
+                return self.end(self.failed(error, String::new())).await;
+            }
+            Err(error) => return Err(retry(error)),
+        };
+        let mut live = LiveText::new(self.worker.replies.client.clone(), self.key(), self.number);
+        let ended = self.stream(prompt, &mut live).await;
+        live.publish().await;
+        live.keep().await;
+        match ended {
+            Ended::Finished(command) => self.end(command).await,
+            Ended::Failed(error) => self.end(self.failed(error, live.into_text())).await,
+            Ended::Stopped => self.end(self.stop(live.into_text())).await,
+            Ended::HandedBack => self.end(self.hand_back(live.into_text())).await,
+            Ended::Superseded => Ok(()),
+        }
+    }
+
+    /// Takes the attempt; false when it is not to be had, which is no failure: someone else has it, or it is over.
+    async fn claim(&self) -> Result<bool, Failure> {
+        let command = Command::ClaimReply {
+            reply: self.reply,
+            attempt: self.number,
+            worker: self.worker.replies.process.to_string(),
+            lease_ms: u64::try_from(ATTEMPT_LEASE.as_millis()).unwrap_or(u64::MAX),
+        };
+        match self.worker.asking.ask(&self.request("claim", command)).await {
+            Ok(_) => Ok(true),
+            Err(Refusal::Unavailable) => Err(Failure::Retry("the reply could not be claimed".to_owned())),
+            Err(Refusal::Unreadable) => Err(Failure::Fatal("the conversation's log cannot be read".to_owned())),
+            Err(Refusal::Domain { .. } | Refusal::StaleSequence { .. } | Refusal::CommandIdReused) => Ok(false),
+        }
+    }
+
+    async fn stream(&self, prompt: Prompt, live: &mut LiveText) -> Ended {
+        let (provider, model) = match self.worker.replies.catalog.resolve(prompt.model.as_ref()) {
+            Ok(resolved) => resolved,
+            Err(error) => return Ended::Failed(error),
+        };
+        let request = provider::Request { model: model.model().to_owned(), messages: prompt.messages, user: None };
+        let mut chunks = provider.stream(request);
+        let mut renewal = tokio::time::interval(ATTEMPT_LEASE / 4);
+        renewal.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let due = live.due();
+            tokio::select! {
+                biased;
+                () = self.stopped.cancelled() => return Ended::Stopped,
+                () = self.worker.cancelled.cancelled() => return Ended::HandedBack,
+                _ = renewal.tick() => match self.renew().await {
+                    Some(Renewed::Stopping) => return Ended::Stopped,
+                    Some(Renewed::Superseded) => return Ended::Superseded,
+                    Some(Renewed::Running) | None => {}
+                },
+                () = sleep_until(due) => live.publish().await,
+                chunk = chunks.next() => match chunk {
+                    Some(Ok(Chunk::Text(text))) => {
+                        live.push(&text).await;
+                        if live.text().len() > MAX_REPLY_BYTES {
+                            return Ended::Failed(too_long());
+                        }
+                    }
+                    Some(Ok(Chunk::Finished { finish, usage })) => {
+                        let parts = parts(live.text().to_owned());
+                        let (reply, attempt) = (self.reply, self.number);
+                        return Ended::Finished(Command::CompleteReply { reply, attempt, parts, finish, model, usage });
+                    }
+                    Some(Err(error)) => return Ended::Failed(error),
+                    None => return Ended::Failed(broke_off()),
+                },
+            }
+        }
+    }
+
+    async fn renew(&self) -> Option<Renewed> {
+        match reaper::renew(&self.worker.replies.pool, self.conversation, self.reply, self.number, ATTEMPT_LEASE).await {
+            Ok(renewed) => renewed,
+            Err(error) => {
+                tracing::warn!(reply = %self.reply, %error, "an attempt's lease could not be renewed");
+                None
+            }
+        }
+    }
+
+    fn failed(&self, error: provider::Error, text: String) -> Command {
+        let retry = error.is_retryable();
+        Command::FailReply { reply: self.reply, attempt: self.number, error: error.into(), retry, parts: parts(text) }
+    }
+
+    /// Ends an attempt whose reply is stopping: the aggregate makes a stop of it.
+    fn stop(&self, text: String) -> Command {
+        let error = ReplyError { code: "stopped".to_owned(), message: "The reply was stopped.".to_owned() };
+        Command::FailReply { reply: self.reply, attempt: self.number, error, retry: false, parts: parts(text) }
+    }
+
+    fn hand_back(&self, text: String) -> Command {
+        Command::ExpireAttempt { reply: self.reply, attempt: self.number, parts: parts(text) }
+    }
+
+    /// Hands the end in, for as long as it may still count.
+    async fn end(&self, command: Command) -> Result<(), Failure> {
+        let request = self.request("end", command);
+        let deadline = Instant::now() + END_DEADLINE;
+        loop {
+            match self.worker.asking.ask(&request).await {
+                Err(Refusal::Unavailable) if Instant::now() < deadline => {
+                    self.renew().await;
+                }
+                Err(Refusal::Unavailable) => return Err(Failure::Retry("the end could not be handed in".to_owned())),
+                Err(Refusal::Domain { error: Refused::StaleAttempt | Refused::ReplyEnded }) => {
+                    tracing::info!(reply = %self.reply, attempt = self.number, "the attempt no longer counted");
+                    return Ok(());
+                }
+                Err(refusal) => {
+                    tracing::error!(reply = %self.reply, attempt = self.number, %refusal, "the end was refused");
+                    return Ok(());
+                }
+                Ok(_) => return Ok(()),
+            }
+        }
+    }
+
+    fn request(&self, step: &str, command: Command) -> Request {
+        let id = CommandId(self.conversation.0).derive(&format!("{}:{step}:{}", self.reply, self.number));
+        Request {
+            command_id: id.into(),
+            conversation: self.conversation,
+            expected_sequence: None,
+            asked: Asked { asker: Asker { tenant: None, actor: Actor::Worker("reply".to_owned()) }, command },
+        }
+    }
+
+    fn key(&self) -> ReplyKey {
+        let shard = shard_of(&self.conversation.to_string(), self.worker.replies.shards);
+        ReplyKey { shard, conversation: self.conversation, reply: self.reply }
+    }
+}
+
+fn parts(text: String) -> Vec<Part> {
+    if text.is_empty() { Vec::new() } else { vec![Part::Text { text }] }
+}
+
+fn too_long() -> provider::Error {
+    let message = format!("The model said more than {MAX_REPLY_BYTES} bytes; the rest was left out.");
+    provider::Error::new(provider::ErrorKind::Protocol, message)
+}
+
+fn broke_off() -> provider::Error {
+    provider::Error::new(provider::ErrorKind::Interrupted, "The answer broke off.")
+}
+
+/// Never, when there is no time to wait for.
+async fn sleep_until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}

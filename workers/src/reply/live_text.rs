@@ -1,0 +1,87 @@
+//! The text of an attempt on its way to those who listen: the first piece at once, then what has gathered over a short
+//! time, and now and then the whole for those who join.
+
+use std::time::Duration;
+
+use nats::live::{self, Delta, ReplyKey};
+use tokio::time::Instant;
+
+/// Over what time pieces are gathered into one.
+const GATHER: Duration = Duration::from_millis(20);
+/// How often the whole text is kept for those who join.
+const KEEP_EVERY: Duration = Duration::from_millis(250);
+
+pub(super) struct LiveText {
+    client: nats::Client,
+    key: ReplyKey,
+    attempt: u32,
+    text: String,
+    /// How many bytes have been published.
+    published: usize,
+    /// How many bytes the whole that was kept last had; none before the first.
+    kept: Option<usize>,
+    last_publish: Option<Instant>,
+    last_keep: Option<Instant>,
+}
+
+impl LiveText {
+    pub(super) fn new(client: nats::Client, key: ReplyKey, attempt: u32) -> Self {
+        Self { client, key, attempt, text: String::new(), published: 0, kept: None, last_publish: None, last_keep: None }
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub(super) fn into_text(self) -> String {
+        self.text
+    }
+
+    /// Adds a piece; the very first is published at once.
+    pub(super) async fn push(&mut self, piece: &str) {
+        // Postgres cannot store U+0000, and what is shown live must be what is stored in the end.
+        if piece.contains('\0') {
+            self.text.push_str(&piece.replace('\0', "\u{fffd}"));
+        } else {
+            self.text.push_str(piece);
+        }
+        if self.last_publish.is_none_or(|last| last.elapsed() >= GATHER) {
+            self.publish().await;
+        }
+    }
+
+    /// When [`Self::publish`] is due; none when there is nothing to publish.
+    pub(super) fn due(&self) -> Option<Instant> {
+        if self.published == self.text.len() {
+            return None;
+        }
+        self.last_publish.map(|last| last + GATHER)
+    }
+
+    /// Publishes what has gathered. A failure is left to the next one: a listener finds the gap by its offset.
+    pub(super) async fn publish(&mut self) {
+        if self.published < self.text.len() {
+            let text = self.text[self.published..].to_owned();
+            let delta = Delta { attempt: self.attempt, offset: self.published, text };
+            if let Err(error) = live::publish(&self.client, self.key, &delta).await {
+                tracing::debug!(%error, "live text was not sent");
+            }
+            self.published = self.text.len();
+            self.last_publish = Some(Instant::now());
+        }
+        let changed = self.kept != Some(self.text.len());
+        if changed && self.last_keep.is_none_or(|last| last.elapsed() >= KEEP_EVERY) {
+            self.keep().await;
+        }
+    }
+
+    /// Keeps the whole text so far for those who join.
+    pub(super) async fn keep(&mut self) {
+        let whole = Delta { attempt: self.attempt, offset: 0, text: self.text.clone() };
+        if let Err(error) = live::keep(&self.client, self.key, &whole).await {
+            tracing::debug!(%error, "live text was not kept");
+        }
+        self.kept = Some(self.text.len());
+        self.last_keep = Some(Instant::now());
+    }
+}

@@ -1,0 +1,135 @@
+//! The `reply` role: answers what is asked of the model.
+//!
+//! A `ReplyRequested` event wakes one process of the role. It claims the reply's next attempt, builds the prompt from the
+//! log, streams the answer to whoever listens and ends the attempt with a command. Whatever else may happen (a wake-up
+//! twice, a worker frozen or killed, a stop at any moment), the aggregate's fence lets exactly one attempt count.
+
+mod attempt;
+mod live_text;
+mod pending;
+mod prompt;
+mod running;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::conversation::{self, Conversation, Event};
+use domain::{ConversationId, Shard};
+use nats::ask::Asking;
+use nats::consume::{self, Delivery, Failure, Wake};
+use sqlx::PgPool;
+use store::{Recorded, codec};
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+use crate::provider::Catalog;
+use attempt::Attempt;
+use running::Running;
+
+/// How long an attempt counts as alive without a renewal: a reply goes on elsewhere this long after its worker's end.
+pub const ATTEMPT_LEASE: Duration = Duration::from_secs(10);
+/// How long replies that are under way may take to be handed back when the process stops.
+const STOP_DEADLINE: Duration = Duration::from_secs(5);
+
+const WAKE: Wake = Wake { role: "reply", aggregate: conversation::TYPE, event_types: &["ReplyRequested"] };
+
+/// What the role works with.
+#[derive(Clone)]
+pub struct Replies {
+    /// Postgres, as a worker.
+    pub pool: PgPool,
+    /// NATS, inside CORE.
+    pub client: nats::Client,
+    /// How many shards there are.
+    pub shards: Shard,
+    /// The providers.
+    pub catalog: Arc<Catalog>,
+    /// The most replies that this process answers at once.
+    pub concurrency: usize,
+    /// This process.
+    pub process: Uuid,
+}
+
+impl Replies {
+    /// Answers until cancelled, then hands back what is under way.
+    pub async fn run(self, cancelled: CancellationToken) {
+        let worker = Arc::new(Worker {
+            asking: Asking::for_workers(self.client.clone(), self.shards),
+            slots: Arc::new(Semaphore::new(self.concurrency)),
+            running: Running::default(),
+            tasks: TaskTracker::new(),
+            cancelled: cancelled.clone(),
+            replies: self,
+        });
+        let listening = TaskTracker::new();
+        let (deliveries, delivered) = mpsc::channel(1);
+        for shard in 0..worker.replies.shards {
+            let Replies { client, pool, .. } = &worker.replies;
+            let jetstream = nats::relay::jetstream(client);
+            let cancelled = worker.cancelled.clone();
+            listening.spawn(consume::run(jetstream, pool.clone(), WAKE, shard, deliveries.clone(), cancelled));
+        }
+        drop(deliveries);
+        listening.spawn(Arc::clone(&worker).take(delivered));
+        listening.spawn(pending::find(Arc::clone(&worker)));
+        listening.spawn(running::listen_for_stops(Arc::clone(&worker)));
+        listening.close();
+        listening.wait().await;
+        worker.tasks.close();
+        if tokio::time::timeout(STOP_DEADLINE, worker.tasks.wait()).await.is_err() {
+            tracing::warn!("some replies were not handed back in time; the reaper does it");
+        }
+    }
+}
+
+/// A process of the role at work.
+struct Worker {
+    replies: Replies,
+    asking: Asking,
+    slots: Arc<Semaphore>,
+    running: Running,
+    tasks: TaskTracker,
+    cancelled: CancellationToken,
+}
+
+impl Worker {
+    /// Takes wake-ups, each when there is room for it.
+    async fn take(self: Arc<Self>, mut delivered: mpsc::Receiver<Delivery>) {
+        while let Some(delivery) = delivered.recv().await {
+            let slot = tokio::select! {
+                () = self.cancelled.cancelled() => return,
+                slot = Arc::clone(&self.slots).acquire_owned() => slot,
+            };
+            let worker = Arc::clone(&self);
+            self.tasks.spawn(async move {
+                let event = delivery.event.clone();
+                delivery.work_on(worker.wake(event)).await;
+                drop(slot);
+            });
+        }
+    }
+
+    async fn wake(self: Arc<Self>, recorded: Recorded) -> Result<(), Failure> {
+        let event = codec::decode::<Conversation>(&recorded).map_err(|e| Failure::Fatal(e.to_string()))?;
+        let conversation: ConversationId =
+            recorded.aggregate_id.parse().map_err(|_| Failure::Fatal("the aggregate's id is no uuid".to_owned()))?;
+        let Event::ReplyRequested { reply, .. } = event else { return Ok(()) };
+        self.answer(conversation, reply, 1).await
+    }
+
+    /// Claims an attempt and carries it through; nothing to do when it is not to be had.
+    async fn answer(
+        self: &Arc<Self>,
+        id: ConversationId,
+        reply: domain::MessageId,
+        number: u32,
+    ) -> Result<(), Failure> {
+        let Some(stopped) = self.running.enter((id, reply)) else { return Ok(()) };
+        let attempt = Attempt { worker: self, conversation: id, reply, number, stopped };
+        let done = attempt.carry_out().await;
+        self.running.leave((id, reply));
+        done
+    }
+}

@@ -1,0 +1,231 @@
+//! The prompt of a reply: a pure function of the conversation's log up to the request.
+
+use std::collections::HashMap;
+
+use domain::conversation::{self, Conversation, Event, Part};
+use domain::{ConversationId, MessageId, ModelRef, UserId};
+use sqlx::PgPool;
+use store::{codec, log};
+
+use crate::provider::{PromptMessage, Role};
+
+/// How many events are read at a time.
+const PAGE: u32 = 2_000;
+
+/// What a reply asks of which model.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Prompt {
+    /// The model asked; none means the installation's default.
+    pub(super) model: Option<ModelRef>,
+    /// The messages, oldest first.
+    pub(super) messages: Vec<PromptMessage>,
+}
+
+struct Said {
+    parent: Option<MessageId>,
+    author: Option<UserId>,
+    text: String,
+}
+
+/// What the log has told so far.
+#[derive(Default)]
+struct Told {
+    messages: HashMap<MessageId, Said>,
+    system_prompt: Option<String>,
+    /// The reply's own request: its parent and model.
+    request: Option<(MessageId, Option<ModelRef>)>,
+}
+
+/// Reads the log and builds the prompt; none when the log does not hold the reply.
+pub(super) async fn build(
+    pool: &PgPool,
+    id: ConversationId,
+    reply: MessageId,
+) -> Result<Option<Prompt>, store::Error> {
+    let mut told = Told::default();
+    let mut after = 0;
+    loop {
+        let page = log::read_stream(pool, conversation::TYPE, &id.to_string(), after + 1..=u64::MAX, PAGE).await?;
+        for recorded in &page {
+            after = recorded.sequence;
+            told.hear(codec::decode::<Conversation>(recorded)?, reply);
+            if told.request.is_some() {
+                return Ok(told.into_prompt());
+            }
+        }
+        if page.len() < PAGE as usize {
+            return Ok(None);
+        }
+    }
+}
+
+impl Told {
+    fn hear(&mut self, event: Event, asked: MessageId) {
+        match event {
+            Event::ConversationStarted { system_prompt, .. } | Event::ModelConfigured { system_prompt, .. } => {
+                self.system_prompt = system_prompt;
+            }
+            Event::MessageSubmitted { message, parent, author, parts, .. } => {
+                let said = Said { parent, author: Some(author), text: text(&parts) };
+                self.messages.insert(message, said);
+            }
+            Event::ReplyRequested { reply, parent, model, .. } => {
+                if reply == asked {
+                    self.request = Some((parent, model));
+                }
+                self.messages.insert(reply, Said { parent: Some(parent), author: None, text: String::new() });
+            }
+            Event::ReplyCompleted { reply, parts, .. }
+            | Event::ReplyStopped { reply, parts, .. }
+            | Event::ReplyFailed { reply, parts, .. } => {
+                if let Some(said) = self.messages.get_mut(&reply) {
+                    said.text = text(&parts);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn into_prompt(mut self) -> Option<Prompt> {
+        let (parent, model) = self.request.take()?;
+        let mut path = Vec::new();
+        let mut at = Some(parent);
+        while let Some(said) = at.and_then(|id| self.messages.remove(&id)) {
+            at = said.parent;
+            path.push(said);
+        }
+        path.reverse();
+        let mut messages = Vec::with_capacity(path.len() + 1);
+        if let Some(content) = self.system_prompt {
+            messages.push(PromptMessage { role: Role::System, content });
+        }
+        let several_people = several_people(&path);
+        // A reply that was stopped or failed before it said anything is nothing that the model said.
+        messages.extend(path.into_iter().filter(|said| !said.text.is_empty()).map(|said| said.into_message(several_people)));
+        Some(Prompt { model, messages })
+    }
+}
+
+impl Said {
+    fn into_message(self, several_people: bool) -> PromptMessage {
+        match self.author {
+            None => PromptMessage { role: Role::Assistant, content: self.text },
+            // Among several people the model must know who says what.
+            Some(author) if several_people => {
+                PromptMessage { role: Role::User, content: format!("{author}: {}", self.text) }
+            }
+            Some(_) => PromptMessage { role: Role::User, content: self.text },
+        }
+    }
+}
+
+fn several_people(path: &[Said]) -> bool {
+    let mut authors = path.iter().filter_map(|said| said.author.as_ref());
+    let first = authors.next();
+    authors.any(|author| Some(author) != first)
+}
+
+fn text(parts: &[Part]) -> String {
+    parts.iter().map(|Part::Text { text }| text.as_str()).collect::<Vec<_>>().join("\n\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::conversation::{Finish, Usage};
+    use domain::{CommandId, Tenant};
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn id(name: &str) -> MessageId {
+        MessageId(CommandId(Uuid::nil()).derive(name))
+    }
+
+    fn words(text: &str) -> Vec<Part> {
+        vec![Part::Text { text: text.to_owned() }]
+    }
+
+    fn user(name: &str) -> UserId {
+        name.parse().unwrap_or_else(|_| unreachable!())
+    }
+
+    fn says(message: &str, parent: Option<&str>, author: &str, edit_of: Option<&str>) -> Event {
+        Event::MessageSubmitted {
+            message: id(message),
+            parent: parent.map(id),
+            author: user(author),
+            parts: words(message),
+            edit_of: edit_of.map(id),
+        }
+    }
+
+    fn asks(reply: &str, parent: &str) -> Event {
+        Event::ReplyRequested { reply: id(reply), parent: id(parent), model: None, regenerate_of: None }
+    }
+
+    fn answers(reply: &str) -> Event {
+        Event::ReplyCompleted {
+            reply: id(reply),
+            attempt: 1,
+            parts: words(reply),
+            finish: Finish::Stop,
+            model: "demo/echo".parse().unwrap_or_else(|_| unreachable!()),
+            usage: Usage::default(),
+        }
+    }
+
+    fn prompt(events: Vec<Event>, reply: &str) -> Vec<(Role, String)> {
+        let tenant: Tenant = "t".parse().unwrap_or_else(|_| unreachable!());
+        let system_prompt = Some("Be brief.".to_owned());
+        let started =
+            Event::ConversationStarted { owner: user("ann"), tenant, title: None, model: None, system_prompt };
+        let mut told = Told::default();
+        for event in std::iter::once(started).chain(events) {
+            told.hear(event, id(reply));
+        }
+        let messages = told.into_prompt().unwrap_or_default().messages;
+        messages.into_iter().map(|message| (message.role, message.content)).collect()
+    }
+
+    #[test]
+    fn holds_the_branch_that_is_answered_and_nothing_else() {
+        let events = vec![
+            says("one", None, "ann", None),
+            asks("r1", "one"),
+            answers("r1"),
+            says("two", Some("r1"), "ann", None),
+            asks("r2", "two"),
+            answers("r2"),
+            says("two again", Some("r1"), "ann", Some("two")),
+            asks("r3", "two again"),
+        ];
+        let said = prompt(events, "r3");
+        let expected = [
+            (Role::System, "Be brief."),
+            (Role::User, "one"),
+            (Role::Assistant, "r1"),
+            (Role::User, "two again"),
+        ];
+        assert_eq!(said, expected.map(|(role, text)| (role, text.to_owned())));
+    }
+
+    #[test]
+    fn names_the_speakers_among_several_people() {
+        let events = vec![says("hi", None, "ann", None), says("hello", Some("hi"), "ben", None), asks("r1", "hello")];
+        let said = prompt(events, "r1");
+        assert_eq!(said[1..], [(Role::User, "ann: hi".to_owned()), (Role::User, "ben: hello".to_owned())]);
+    }
+
+    #[test]
+    fn leaves_out_replies_that_said_nothing() {
+        let events = vec![
+            says("one", None, "ann", None),
+            asks("r1", "one"),
+            Event::ReplyStopped { reply: id("r1"), attempt: 0, parts: Vec::new() },
+            says("two", Some("r1"), "ann", None),
+            asks("r2", "two"),
+        ];
+        let said = prompt(events, "r2");
+        assert_eq!(said[1..], [(Role::User, "one".to_owned()), (Role::User, "two".to_owned())]);
+    }
+}
