@@ -7,6 +7,7 @@ use nats::ask::Asking;
 use serde::Serialize;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use ts_rs::TS;
 
 use crate::auth::{DevLogin, Verifier};
@@ -60,6 +61,8 @@ pub(crate) struct Shared {
     pub(crate) models: Vec<ModelView>,
     pub(crate) stopping: CancellationToken,
     pub(crate) hub: Hub,
+    /// The sockets open now.
+    pub(crate) sockets: TaskTracker,
 }
 
 impl Edge {
@@ -68,7 +71,25 @@ impl Edge {
         let EdgeConfig { pool, client, shards, verifier, allowed_origins, dev_login, models, stopping } = config;
         let hub = Hub::new(pool.clone(), client.clone(), shards, stopping.clone());
         let asking = Asking::for_people(client.clone(), shards);
-        Self(Arc::new(Shared { pool, client, asking, verifier, allowed_origins, dev_login, models, stopping, hub }))
+        let sockets = TaskTracker::new();
+        Self(Arc::new(Shared {
+            pool,
+            client,
+            asking,
+            verifier,
+            allowed_origins,
+            dev_login,
+            models,
+            stopping,
+            hub,
+            sockets,
+        }))
+    }
+
+    /// Waits until every socket has been closed, once the process is stopping.
+    pub async fn closed(&self) {
+        self.0.sockets.close();
+        self.0.sockets.wait().await;
     }
 }
 

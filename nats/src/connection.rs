@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use async_nats::{Client, ConnectOptions, Event};
+use async_nats::{Client, ConnectOptions, Event, ServerAddr};
 
 use crate::Error;
 
@@ -35,13 +35,19 @@ impl Inbox {
 /// # Errors
 /// When the URL is none or the server does not let us in.
 pub async fn connect(url: &str, name: &str, inbox: Inbox) -> Result<Client, Error> {
-    ConnectOptions::new()
+    let address: ServerAddr = url.parse().map_err(Error::from_any)?;
+    // The client itself passes over what the URL says of the user.
+    let options = match (address.username(), address.password()) {
+        (Some(user), Some(password)) => ConnectOptions::with_user_and_password(user.to_owned(), password.to_owned()),
+        _ => ConnectOptions::new(),
+    };
+    options
         .name(name)
         .custom_inbox_prefix(inbox.prefix())
         .ping_interval(Duration::from_secs(10))
         .reconnect_delay_callback(pause)
         .event_callback(|event| async move { log(&event) })
-        .connect(url)
+        .connect(address)
         .await
         .map_err(Error::from_any)
 }

@@ -36,7 +36,10 @@ pub(crate) async fn upgrade(State(edge): State<Edge>, headers: HeaderMap, upgrad
         .max_write_buffer_size(MAX_WRITE_BUFFER_BYTES)
         .max_message_size(frame::MAX_FRAME_BYTES)
         .max_frame_size(frame::MAX_FRAME_BYTES)
-        .on_upgrade(move |socket| Socket::run(edge, socket, token))
+        .on_upgrade(move |socket| {
+            let sockets = edge.0.sockets.clone();
+            sockets.track_future(Socket::run(edge, socket, token))
+        })
 }
 
 fn offered_token(headers: &HeaderMap, upgrade: &WebSocketUpgrade) -> Option<String> {

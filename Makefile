@@ -1,0 +1,46 @@
+# The few things that one does here. `make` alone lists them.
+
+# What scripts/setup installs, before what the machine has.
+export PATH := $(CURDIR)/.tools/bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-test web up test check build fmt types
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install what is missing on this machine
+	@scripts/setup
+
+setup-test:
+	@scripts/setup --test
+
+web: setup
+	@scripts/build-web
+
+# The dev profile: on two cores an optimised build takes several times as long, and what a newcomer
+# waits for after that is the model. `make build` makes the fast one.
+up: web ## Run everything here: a chat at http://127.0.0.1:8080
+	@cargo run --package app --bin bestchat -- up
+
+test: setup-test web ## Run every test, against a Postgres and a NATS started for it
+	cargo build --package app --bins --example servers
+	cargo run --package app --example servers -- cargo nextest run --workspace
+	cd web && npm test
+	cd web && npm run e2e --if-present
+
+check: web ## Everything that is checked without running it: format, lints, layers, types
+	cargo fmt --all --check
+	scripts/check-layers
+	cargo clippy --workspace --all-targets -- -D warnings
+	cd web && npm run lint --if-present && npm run typecheck --if-present
+
+build: web ## Make target/release/bestchat, the whole product in one file
+	cargo build --release --package app --bin bestchat
+
+fmt: ## Format the code
+	cargo fmt --all
+	cd web && npm run format --if-present
+
+types: setup ## Generate the wire types of web/client from Rust
+	cargo test --package api export_bindings

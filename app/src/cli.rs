@@ -1,0 +1,129 @@
+//! The command line.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use domain::ConversationId;
+use store::{Position, Role};
+
+use crate::config::{Settings, WorkerRole};
+use crate::roles::{self, Process};
+use crate::wire::Error;
+use crate::{dead_letters, replay, shutdown, telemetry, up, wire};
+
+/// The chat backend that loses nothing.
+#[derive(Debug, Parser)]
+#[command(name = "bestchat", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run everything here, with a private Postgres and NATS where no other is set
+    Up,
+    /// Run an edge: WebSocket, HTTP and the console
+    Api,
+    /// Run workers
+    Worker {
+        /// What to do, separated by commas; what the settings say where left out
+        #[arg(long, value_delimiter = ',')]
+        roles: Vec<WorkerRole>,
+    },
+    /// Keep the read models
+    Projector,
+    /// Bring the database up to date
+    Migrate,
+    /// Make a read model anew from the log while everything runs
+    Rebuild {
+        /// Which: `conversation_list` or `transcript`
+        name: String,
+    },
+    /// Print a conversation as it stood, or as it came about
+    Replay {
+        /// The conversation
+        id: ConversationId,
+        /// As it stood after this event; as it came about where left out
+        #[arg(long)]
+        at: Option<u64>,
+        /// How many times faster than it came about; 0 without any pause
+        #[arg(long, default_value_t = 0.0)]
+        speed: f64,
+    },
+    /// Show the events that a consumer could not take in, or have one retried
+    DeadLetters {
+        /// Have the one at this place retried: its consumer, then its position
+        #[arg(long, num_args = 2, value_names = ["CONSUMER", "POSITION"])]
+        retry: Option<Vec<String>>,
+    },
+    /// List every setting, where it comes from, and its value; secrets are hidden
+    Config,
+}
+
+/// Does what the command line says.
+pub async fn run() -> ExitCode {
+    let cli = Cli::parse();
+    match carry_out(cli.command).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "bestchat: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn carry_out(command: Command) -> Result<(), Error> {
+    let settings = Settings::load().map_err(Error::other)?;
+    telemetry::init(&settings).map_err(Error::other)?;
+    // reqwest and sqlx take whichever TLS implementation the process has; a second call changes nothing.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match command {
+        Command::Up => up::up(settings).await,
+        Command::Api => serve(&settings, &[], Process::Api).await,
+        Command::Worker { roles } => serve(&settings, &roles, Process::Worker).await,
+        Command::Projector => serve(&settings, &[], Process::Projector).await,
+        Command::Migrate => {
+            let owner = wire::pool(&settings, Role::Owner).await?;
+            let shards = store::migrate(&owner, settings.shards, wire::PRODUCTION_SHARDS).await?;
+            print(&format!("The database is up to date. It has {shards} shards."))
+        }
+        Command::Rebuild { name } => {
+            let owner = wire::pool(&settings, Role::Owner).await?;
+            let events = projections::rebuild(&owner, &name).await.map_err(Error::other)??;
+            print(&format!("{name} was made anew from {events} events."))
+        }
+        Command::Replay { id, at, speed } => replay::replay(&wire::pool(&settings, Role::Owner).await?, id, at, speed).await,
+        Command::DeadLetters { retry } => {
+            let pool = wire::pool(&settings, Role::Owner).await?;
+            match retry.as_deref() {
+                Some([consumer, position]) => {
+                    let position: Position = position.parse().map_err(Error::other)?;
+                    dead_letters::retry(&pool, consumer, position).await
+                }
+                _ => dead_letters::list(&pool).await,
+            }
+        }
+        Command::Config => print(settings.describe()),
+    }
+}
+
+/// Runs one process of a distributed installation until it is told to stop.
+async fn serve(settings: &Settings, worker_roles: &[WorkerRole], process: Process) -> Result<(), Error> {
+    let mut signals = shutdown::Signals::listen().map_err(Error::other)?;
+    let running = roles::start(settings, worker_roles, process).await?;
+    if let Some(address) = running.address() {
+        tracing::info!(%address, "ready");
+    } else {
+        tracing::info!("ready");
+    }
+    signals.received().await;
+    running.stop().await;
+    Ok(())
+}
+
+/// Writes an answer to standard output.
+pub(crate) fn print(text: &str) -> Result<(), Error> {
+    writeln!(std::io::stdout(), "{}", text.trim_end()).map_err(Error::other)
+}

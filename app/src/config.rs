@@ -1,0 +1,228 @@
+//! Settings: read once, here, and handed on in small pieces. No other module reads the environment for them.
+//!
+//! Later wins: defaults, `bestchat.toml` (or the file that `BESTCHAT_CONFIG` names), `DATABASE_URL` / `NATS_URL` /
+//! `NATS_EDGE_URL`, `BESTCHAT_*` (`__` between levels). Every secret may come from a file instead: `<key>_file`.
+
+mod check;
+mod describe;
+mod secret;
+mod source;
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, net::SocketAddr, path::PathBuf};
+
+use figment::value::magic::RelativePathBuf;
+use serde::{Deserialize, Serialize};
+
+pub use secret::Secret;
+
+/// Everything that can be set.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The address that people's browsers and clients connect to.
+    pub listen: SocketAddr,
+    /// The folder of everything that `up` keeps.
+    pub data: PathBuf,
+    /// Where Postgres is; without it `up` starts a private one.
+    pub database_url: Option<Secret>,
+    /// A file that holds `database_url`.
+    database_url_file: Option<RelativePathBuf>,
+    /// Where NATS is, as the user that owns the streams; without it `up` starts a private one.
+    pub nats_url: Option<Secret>,
+    /// A file that holds `nats_url`.
+    nats_url_file: Option<RelativePathBuf>,
+    /// Where NATS is for the edge, which may do far less. After loading: `nats_url` when nothing else was said.
+    pub nats_edge_url: Option<Secret>,
+    /// A file that holds `nats_edge_url`.
+    nats_edge_url_file: Option<RelativePathBuf>,
+    /// How many shards a new database gets; one that exists keeps its number.
+    pub shards: Option<u16>,
+    /// `provider/model`, for conversations that name none.
+    pub default_model: Option<String>,
+    /// The servers that answer.
+    pub providers: Vec<Provider>,
+    /// Whose tokens are believed.
+    pub auth: Auth,
+    /// Web origins, beside our own, whose pages may connect.
+    pub allowed_origins: Vec<String>,
+    /// What a worker process does.
+    pub worker_roles: Vec<WorkerRole>,
+    /// How many replies one worker process writes at a time.
+    pub reply_concurrency: usize,
+    /// What is logged: `info`, or per module as in `info,store=debug`.
+    pub log: String,
+    /// How it is logged.
+    pub log_format: LogFormat,
+    /// Made while loading: the sources hold secrets and are not kept.
+    #[serde(skip)]
+    description: String,
+}
+
+/// A server that answers questions.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provider {
+    /// The part before the slash in `provider/model`.
+    pub id: String,
+    /// How it is spoken to.
+    pub protocol: Protocol,
+    /// Where it is, up to and including `/v1`.
+    #[serde(default)]
+    pub base_url: Option<String>,
+    /// What it wants to see; a server of one's own may want nothing.
+    #[serde(default)]
+    pub api_key: Option<Secret>,
+    #[serde(default)]
+    api_key_file: Option<RelativePathBuf>,
+    /// The models it is asked for.
+    #[serde(default)]
+    pub models: Vec<Model>,
+}
+
+/// How a provider is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Protocol {
+    /// The chat completions of `OpenAI`, which many servers speak.
+    OpenaiChat,
+    /// Inside this program, and not a model.
+    Demo,
+}
+
+/// A model of a provider.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// Its name at the provider.
+    pub id: String,
+    /// How many tokens it can take in, question and answer together.
+    #[serde(default = "context_window")]
+    pub context_window: u32,
+}
+
+/// Whose tokens are believed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Auth {
+    /// Each signs tokens for the people of one tenant.
+    pub issuers: Vec<Issuer>,
+}
+
+/// Someone who signs tokens: with a shared secret, or with keys published at a URL.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Issuer {
+    /// The tenant that its people belong to.
+    #[serde(default = "tenant")]
+    pub tenant: String,
+    /// What the token's `iss` must be.
+    #[serde(default)]
+    pub issuer: Option<String>,
+    /// What the token's `aud` must be or contain.
+    #[serde(default)]
+    pub audience: Option<String>,
+    /// The shared secret.
+    #[serde(default)]
+    pub secret: Option<Secret>,
+    #[serde(default)]
+    secret_file: Option<RelativePathBuf>,
+    /// Where its public keys are.
+    #[serde(default)]
+    pub jwks_url: Option<String>,
+    /// The signatures that are believed. After loading never empty: HS256 for a secret, `EdDSA`, ES256 and RS256 for keys.
+    #[serde(default)]
+    pub algorithms: Vec<Algorithm>,
+}
+
+/// A way to sign a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names are those of RFC 7518 and RFC 8037")]
+pub enum Algorithm {
+    HS256,
+    HS384,
+    HS512,
+    RS256,
+    ES256,
+    EdDSA,
+}
+
+impl Algorithm {
+    /// Whether whoever can check a signature can also make one.
+    pub fn is_symmetric(self) -> bool {
+        matches!(self, Self::HS256 | Self::HS384 | Self::HS512)
+    }
+
+    /// Its name in a token's header.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::HS256 => "HS256",
+            Self::HS384 => "HS384",
+            Self::HS512 => "HS512",
+            Self::RS256 => "RS256",
+            Self::ES256 => "ES256",
+            Self::EdDSA => "EdDSA",
+        }
+    }
+}
+
+/// What a worker process can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum WorkerRole {
+    /// Own shards and carry out commands.
+    Commands,
+    /// Ask providers and stream what they say.
+    Reply,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Settings {
+    /// Reads them from the working folder and the environment.
+    pub fn load() -> Result<Self, Error> {
+        let environment = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+        Self::from_sources(".".as_ref(), environment)
+    }
+
+    /// Every setting, its value with secrets hidden, and where that came from: one line each.
+    pub fn describe(&self) -> &str {
+        &self.description
+    }
+}
+
+/// A setting that cannot be used; the text names the setting and where it came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error(String);
+
+impl Error {
+    /// For what only the setting's user can find out.
+    pub(crate) fn setting(key: &str, what: impl fmt::Display) -> Self {
+        Self(format!("setting `{key}`: {what}"))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Error {}
+
+fn context_window() -> u32 {
+    128_000
+}
+
+fn tenant() -> String {
+    "default".into()
+}

@@ -1,0 +1,85 @@
+//! What the types cannot say: secrets read from their files, defaults that depend on other settings, and
+//! combinations that make no sense refused before anything starts.
+
+use std::collections::HashSet;
+
+use figment::value::magic::RelativePathBuf;
+
+use super::{Algorithm, Error, Issuer, Protocol, Provider, Secret, Settings};
+
+pub(super) fn complete(settings: &mut Settings) -> Result<(), Error> {
+    resolve("database_url", &mut settings.database_url, settings.database_url_file.as_ref())?;
+    resolve("nats_url", &mut settings.nats_url, settings.nats_url_file.as_ref())?;
+    resolve("nats_edge_url", &mut settings.nats_edge_url, settings.nats_edge_url_file.as_ref())?;
+    if settings.nats_edge_url.is_none() {
+        settings.nats_edge_url.clone_from(&settings.nats_url);
+    }
+    if settings.shards == Some(0) {
+        return Err(Error("setting `shards` must be at least 1".into()));
+    }
+    if settings.reply_concurrency == 0 {
+        return Err(Error("setting `reply_concurrency` must be at least 1".into()));
+    }
+    if settings.default_model.as_ref().is_some_and(|model| !model.contains('/')) {
+        return Err(Error("setting `default_model` must look like `provider/model`".into()));
+    }
+    let mut ids = HashSet::new();
+    for (at, provider) in settings.providers.iter_mut().enumerate() {
+        complete_provider(&format!("providers[{at}]"), provider)?;
+        if !ids.insert(provider.id.clone()) {
+            return Err(Error(format!("two providers have the id `{}`", provider.id)));
+        }
+    }
+    for (at, issuer) in settings.auth.issuers.iter_mut().enumerate() {
+        complete_issuer(&format!("auth.issuers[{at}]"), issuer)?;
+    }
+    Ok(())
+}
+
+fn complete_provider(key: &str, provider: &mut Provider) -> Result<(), Error> {
+    resolve(&format!("{key}.api_key"), &mut provider.api_key, provider.api_key_file.as_ref())?;
+    if provider.id.is_empty() || provider.id.contains('/') {
+        return Err(Error(format!("setting `{key}.id` must be a name without a slash")));
+    }
+    if provider.protocol == Protocol::OpenaiChat && provider.base_url.is_none() {
+        return Err(Error(format!("setting `{key}.base_url` is missing: provider `{}` needs an address", provider.id)));
+    }
+    Ok(())
+}
+
+fn complete_issuer(key: &str, issuer: &mut Issuer) -> Result<(), Error> {
+    resolve(&format!("{key}.secret"), &mut issuer.secret, issuer.secret_file.as_ref())?;
+    let symmetric = match (&issuer.secret, &issuer.jwks_url) {
+        (Some(_), None) => true,
+        (None, Some(_)) => false,
+        _ => {
+            let one = "exactly one of `secret`, `secret_file` and `jwks_url`";
+            return Err(Error(format!("setting `{key}` needs {one}")));
+        }
+    };
+    if issuer.algorithms.is_empty() {
+        issuer.algorithms =
+            if symmetric { vec![Algorithm::HS256] } else { vec![Algorithm::EdDSA, Algorithm::ES256, Algorithm::RS256] };
+    }
+    // A public key taken for a shared secret would let anyone sign.
+    match issuer.algorithms.iter().find(|algorithm| algorithm.is_symmetric() != symmetric) {
+        Some(wrong) => {
+            let kind = if symmetric { "a shared secret" } else { "published keys" };
+            Err(Error(format!("setting `{key}.algorithms`: {} does not go with {kind}", wrong.as_str())))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Reads a secret from its file, without the line end that editors add.
+fn resolve(key: &str, secret: &mut Option<Secret>, file: Option<&RelativePathBuf>) -> Result<(), Error> {
+    let Some(file) = file else { return Ok(()) };
+    if secret.is_some() {
+        return Err(Error(format!("settings `{key}` and `{key}_file` are both set: set one of them")));
+    }
+    let path = file.relative();
+    let text = std::fs::read_to_string(&path)
+        .map_err(|e| Error(format!("setting `{key}_file`: cannot read {}: {e}", path.display())))?;
+    *secret = Some(Secret::from(text.trim_end_matches(['\r', '\n']).to_owned()));
+    Ok(())
+}

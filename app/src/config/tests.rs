@@ -1,0 +1,187 @@
+//! Settings from a folder and an environment of the test's own.
+
+use std::{fs, path::PathBuf};
+
+use super::*;
+
+struct Folder(PathBuf);
+
+impl Folder {
+    fn with(files: &[(&str, &str)]) -> Self {
+        let path = std::env::temp_dir().join(format!("bestchat-{}", uuid::Uuid::new_v4().simple()));
+        fs::create_dir(&path).unwrap();
+        for (name, text) in files {
+            fs::write(path.join(name), text).unwrap();
+        }
+        Self(path)
+    }
+
+    fn load(&self, environment: &[(&str, &str)]) -> Result<Settings, String> {
+        let environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        Settings::from_sources(&self.0, environment).map_err(|e| e.to_string())
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn load(toml: &str, environment: &[(&str, &str)]) -> Result<Settings, String> {
+    Folder::with(&[("bestchat.toml", toml)]).load(environment)
+}
+
+#[test]
+fn nothing_has_to_be_set() {
+    let settings = Folder::with(&[]).load(&[]).unwrap();
+    assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(settings.data, PathBuf::from(".bestchat"));
+    assert_eq!(settings.reply_concurrency, 64);
+    assert_eq!(settings.worker_roles, [WorkerRole::Commands, WorkerRole::Reply]);
+    assert!(settings.database_url.is_none() && settings.nats_edge_url.is_none() && settings.shards.is_none());
+}
+
+#[test]
+fn later_sources_win() {
+    let toml = "listen = '127.0.0.1:1'\nlog = 'debug'\ndatabase_url = 'postgres://file'";
+    let settings = load(toml, &[("BESTCHAT_LISTEN", "127.0.0.1:2"), ("DATABASE_URL", "postgres://shared")]).unwrap();
+    assert_eq!(settings.listen.port(), 2);
+    assert_eq!(settings.log, "debug");
+    assert_eq!(settings.database_url.as_ref().unwrap().expose(), "postgres://shared");
+    let both = [("DATABASE_URL", "postgres://shared"), ("BESTCHAT_DATABASE_URL", "postgres://own")];
+    assert_eq!(load(toml, &both).unwrap().database_url.unwrap().expose(), "postgres://own");
+    assert_eq!(load(toml, &[("DATABASE_URL", "")]).unwrap().database_url.unwrap().expose(), "postgres://file");
+}
+
+#[test]
+fn the_edge_uses_the_other_url_when_it_has_none() {
+    let settings = load("", &[("NATS_URL", "nats://core")]).unwrap();
+    assert_eq!(settings.nats_edge_url.unwrap().expose(), "nats://core");
+    let settings = load("", &[("NATS_URL", "nats://core"), ("NATS_EDGE_URL", "nats://edge")]).unwrap();
+    assert_eq!(settings.nats_edge_url.unwrap().expose(), "nats://edge");
+}
+
+#[test]
+fn a_provider_needs_configuration_alone() {
+    let toml = r#"
+        default_model = "mock/m1"
+        [[providers]]
+        id = "mock"
+        protocol = "openai-chat"
+        base_url = "http://127.0.0.1:9999/v1"
+        api_key = "k"
+        models = [{ id = "m1", context_window = 128000 }]
+    "#;
+    let settings = load(toml, &[]).unwrap();
+    assert_eq!(settings.providers[0].models[0].id, "m1");
+    assert_eq!(settings.providers[0].protocol, Protocol::OpenaiChat);
+
+    let inline = r#"[{id="mock", protocol="openai-chat", base_url="http://x/v1", api_key="k", models=[{id="m1"}]}]"#;
+    let settings = load("", &[("BESTCHAT_PROVIDERS", inline)]).unwrap();
+    assert_eq!(settings.providers[0].models[0].context_window, 128_000);
+}
+
+#[test]
+fn variables_are_texts_numbers_and_lists() {
+    let settings = load(
+        "",
+        &[
+            ("BESTCHAT_SHARDS", "8"),
+            ("BESTCHAT_NATS_URL", "0123"),
+            ("BESTCHAT_WORKER_ROLES", "reply"),
+            ("BESTCHAT_ALLOWED_ORIGINS", "https://a.example, https://b.example"),
+            ("BESTCHAT_AUTH__ISSUERS", r#"[{secret="s", audience="chat"}]"#),
+        ],
+    )
+    .unwrap();
+    assert_eq!(settings.shards, Some(8));
+    assert_eq!(settings.nats_url.unwrap().expose(), "0123");
+    assert_eq!(settings.worker_roles, [WorkerRole::Reply]);
+    assert_eq!(settings.allowed_origins, ["https://a.example", "https://b.example"]);
+    assert_eq!(settings.auth.issuers[0].algorithms, [Algorithm::HS256]);
+    assert_eq!(settings.auth.issuers[0].tenant, "default");
+}
+
+#[test]
+fn a_kubernetes_service_of_our_name_is_no_setting() {
+    let links =
+        ["BESTCHAT_SERVICE_HOST", "BESTCHAT_SERVICE_PORT_HTTP", "BESTCHAT_API_PORT", "BESTCHAT_PORT_80_TCP_ADDR"];
+    let settings = Folder::with(&[]).load(&links.map(|name| (name, "tcp://10.0.0.1:80"))).unwrap();
+    assert_eq!(settings.listen.port(), 8080);
+}
+
+#[test]
+fn secrets_come_from_files_too() {
+    let toml = "database_url_file = 'url'\n[[auth.issuers]]\nsecret_file = 'url'";
+    let folder = Folder::with(&[("url", "postgres://kept\n"), ("bestchat.toml", toml)]);
+    let settings = folder.load(&[]).unwrap();
+    assert_eq!(settings.database_url.unwrap().expose(), "postgres://kept", "relative to the settings file");
+    assert_eq!(settings.auth.issuers[0].secret.as_ref().unwrap().expose(), "postgres://kept");
+
+    let outer = folder.load(&[("DATABASE_URL", "postgres://outer")]).unwrap();
+    assert_eq!(outer.database_url.unwrap().expose(), "postgres://outer", "the outer source wins, file or not");
+    let file = folder.0.join("url");
+    let outer = load("database_url = 'inner'", &[("BESTCHAT_DATABASE_URL_FILE", file.to_str().unwrap())]).unwrap();
+    assert_eq!(outer.database_url.unwrap().expose(), "postgres://kept");
+
+    let missing = load("nats_url_file = 'nowhere'", &[]).unwrap_err();
+    assert!(missing.contains("`nats_url_file`") && missing.contains("nowhere"), "{missing}");
+    let both = load("nats_url = 'a'\nnats_url_file = 'b'", &[]).unwrap_err();
+    assert!(both.contains("both set"), "{both}");
+}
+
+#[test]
+fn mistakes_are_named_with_their_place() {
+    for (toml, environment, expected) in [
+        ("lissten = 'x'", &[][..], &["`lissten`", "bestchat.toml", "listen"][..]),
+        ("[auth]\nissuer = []", &[], &["`auth.issuer`", "bestchat.toml"]),
+        ("[[providers]]\nid='a'\nprotocol='demo'\nkey='x'", &[], &["key`", "bestchat.toml", "api_key"]),
+        ("", &[("BESTCHAT_LISSTEN", "x")], &["`lissten`", "BESTCHAT_LISSTEN"]),
+        ("", &[("BESTCHAT_LISTEN", "somewhere")], &["`listen`", "BESTCHAT_LISTEN"]),
+        ("reply_concurrency = 'many'", &[], &["`reply_concurrency`", "bestchat.toml"]),
+        ("listen = ", &[], &["bestchat.toml"]),
+        ("default_model = 'm1'", &[], &["`default_model`", "provider/model"]),
+        ("[[auth.issuers]]\nissuer='a'", &[], &["auth.issuers[0]", "jwks_url"]),
+        ("[[auth.issuers]]\njwks_url='a'\nalgorithms=['HS256']", &[], &["HS256", "published keys"]),
+        ("[[providers]]\nid='a'\nprotocol='openai-chat'", &[], &["providers[0].base_url"]),
+        ("", &[("BESTCHAT_CONFIG", "nowhere.toml")], &["BESTCHAT_CONFIG", "nowhere.toml"]),
+    ] {
+        let error = load(toml, environment).unwrap_err();
+        for part in expected {
+            assert!(error.contains(part), "{toml:?} {environment:?}: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_secret_is_never_shown() {
+    let toml = "[[providers]]\nid='a'\nprotocol='openai-chat'\nbase_url='http://x'\napi_key='hush'\n[[auth.issuers]]\nsecret='hush'";
+    let settings = load(toml, &[("DATABASE_URL", "postgres://u:hush@h/d"), ("NATS_URL", "nats://hush@h")]).unwrap();
+    let text = settings.describe();
+    assert!(!text.contains("hush") && !format!("{settings:?}").contains("hush"), "{text}");
+    for line in [
+        "database_url = (hidden)",
+        "nats_edge_url = (hidden)",
+        "providers[0].api_key = (hidden)",
+        "auth.issuers[0].secret = (hidden)",
+        "listen = \"127.0.0.1:8080\"",
+        "shards = (not set)",
+    ] {
+        assert!(text.contains(line), "{line} in\n{text}");
+    }
+}
+
+#[test]
+fn the_example_file_shows_the_defaults() {
+    let example = include_str!("../../../bestchat.example.toml");
+    let settings = load(example, &[]).unwrap();
+    let unset = load("", &[]).unwrap();
+    assert_eq!(settings.listen, unset.listen);
+    assert_eq!(settings.worker_roles, unset.worker_roles);
+    // Every setting is named in it, commented out or not.
+    for line in unset.describe().lines() {
+        let key = line.split(' ').next().unwrap().rsplit('.').next().unwrap();
+        assert!(example.contains(key), "{key}");
+    }
+}

@@ -1,0 +1,96 @@
+//! The edge, set up from settings.
+
+use std::net::SocketAddr;
+
+use api::auth::{DevLogin, IssuerConfig, IssuerKey, Verifier};
+use api::{Edge, EdgeConfig, ModelView};
+use axum::serve::ListenerExt;
+use domain::Tenant;
+use jsonwebtoken::Algorithm;
+use store::Role;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use workers::provider::Catalog;
+
+use crate::config::{self, Settings};
+use crate::wire::{self, Error};
+
+/// The tenant of those who log in without a login.
+const DEV_TENANT: &str = "default";
+
+/// Makes an edge.
+pub(crate) async fn edge(
+    settings: &Settings,
+    catalog: &Catalog,
+    dev_login: Option<DevLogin>,
+    stopping: CancellationToken,
+) -> Result<Edge, Error> {
+    let pool = wire::pool(settings, Role::Edge).await?;
+    let shards = wire::shards(&pool).await?;
+    let url = settings.nats_edge_url.as_ref().or(settings.nats_url.as_ref());
+    let client = wire::nats(url, "bestchat api", nats::Inbox::Edge).await?;
+    let mut issuers = settings.auth.issuers.iter().map(issuer).collect::<Result<Vec<_>, _>>()?;
+    if let Some(dev_login) = &dev_login {
+        issuers.push(dev_login.issuer(DEV_TENANT.parse().map_err(Error::other)?));
+    }
+    Ok(Edge::new(EdgeConfig {
+        pool,
+        client,
+        shards,
+        verifier: Verifier::new(issuers).map_err(Error::other)?,
+        allowed_origins: settings.allowed_origins.clone(),
+        dev_login,
+        models: models(catalog),
+        stopping,
+    }))
+}
+
+/// Serves it until it is stopping and every request has been answered.
+pub(crate) async fn serve(edge: Edge, listener: TcpListener, stopping: CancellationToken) {
+    // A token of a few bytes must not wait for the next one.
+    let listener = listener.tap_io(|stream| {
+        let _ = stream.set_nodelay(true);
+    });
+    let serving = axum::serve(listener, api::router(edge.clone())).with_graceful_shutdown(stopping.cancelled_owned());
+    if let Err(error) = serving.await {
+        tracing::error!(%error, "the edge cannot serve");
+    }
+    edge.closed().await;
+}
+
+/// Listens at the address of the settings.
+pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
+    TcpListener::bind(address).await.map_err(|error| Error::other(format!("cannot listen on {address}: {error}")))
+}
+
+fn issuer(issuer: &config::Issuer) -> Result<IssuerConfig, Error> {
+    let key = match (&issuer.secret, &issuer.jwks_url) {
+        (Some(secret), _) => IssuerKey::Secret(secret.expose().as_bytes().to_vec()),
+        (None, Some(url)) => IssuerKey::JwksUrl(url.clone()),
+        (None, None) => return Err(Error::other("an issuer needs a secret or a jwks_url")),
+    };
+    let tenant: Tenant = issuer.tenant.parse().map_err(Error::other)?;
+    let algorithms = issuer.algorithms.iter().copied().map(algorithm).collect();
+    Ok(IssuerConfig { tenant, issuer: issuer.issuer.clone(), audience: issuer.audience.clone(), algorithms, key })
+}
+
+fn algorithm(algorithm: config::Algorithm) -> Algorithm {
+    match algorithm {
+        config::Algorithm::HS256 => Algorithm::HS256,
+        config::Algorithm::HS384 => Algorithm::HS384,
+        config::Algorithm::HS512 => Algorithm::HS512,
+        config::Algorithm::RS256 => Algorithm::RS256,
+        config::Algorithm::ES256 => Algorithm::ES256,
+        config::Algorithm::EdDSA => Algorithm::EdDSA,
+    }
+}
+
+fn models(catalog: &Catalog) -> Vec<ModelView> {
+    let view = |model: &workers::provider::ModelInfo| ModelView {
+        id: model.model.to_string(),
+        label: model.label.clone(),
+        context_window: model.context_window,
+        default: model.default,
+    };
+    catalog.models().iter().map(view).collect()
+}

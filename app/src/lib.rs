@@ -1,0 +1,14 @@
+//! The wiring of the one binary: settings, telemetry, private servers, roles.
+
+pub mod cli;
+pub mod config;
+mod dead_letters;
+mod edge;
+pub mod local;
+mod providers;
+mod replay;
+pub mod roles;
+mod shutdown;
+pub mod telemetry;
+mod up;
+pub mod wire;

@@ -1,0 +1,144 @@
+//! The roles that a process takes on, and how it lays them down.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::auth::DevLogin;
+use projections::Projector;
+use store::Role;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+use workers::commands::Commands;
+use workers::reply::Replies;
+
+use crate::config::{Settings, WorkerRole};
+use crate::wire::{self, Error};
+use crate::{edge, providers};
+
+/// How long a role may take to lay its work down.
+const STOP_DEADLINE: Duration = Duration::from_secs(15);
+
+/// What one process of a distributed installation does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Process {
+    /// Serves clients.
+    Api,
+    /// Carries out commands, answers.
+    Worker,
+    /// Keeps the read models.
+    Projector,
+}
+
+/// Roles at work.
+pub struct Running {
+    /// Those that clients notice first stop first.
+    roles: Vec<(CancellationToken, JoinHandle<()>)>,
+    clients: Vec<nats::Client>,
+    address: Option<SocketAddr>,
+}
+
+/// Starts a process's roles.
+///
+/// # Errors
+/// When what they need is not there.
+pub async fn start(settings: &Settings, worker_roles: &[WorkerRole], process: Process) -> Result<Running, Error> {
+    let mut running = Running { roles: Vec::new(), clients: Vec::new(), address: None };
+    match process {
+        Process::Api => {
+            let listener = edge::listen(settings.listen).await?;
+            running.start_api(settings, listener, None).await?;
+        }
+        Process::Worker => {
+            let roles = if worker_roles.is_empty() { &settings.worker_roles } else { worker_roles };
+            running.start_workers(settings, roles).await?;
+        }
+        Process::Projector => running.start_projector(settings).await?,
+    }
+    Ok(running)
+}
+
+/// Starts every role in this process.
+pub(crate) async fn start_all(
+    settings: &Settings,
+    listener: TcpListener,
+    dev_login: Option<DevLogin>,
+) -> Result<Running, Error> {
+    let mut running = Running { roles: Vec::new(), clients: Vec::new(), address: None };
+    running.start_api(settings, listener, dev_login).await?;
+    running.start_workers(settings, &[WorkerRole::Reply, WorkerRole::Commands]).await?;
+    running.start_projector(settings).await?;
+    Ok(running)
+}
+
+impl Running {
+    /// Where clients connect, if they can.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
+    /// Lays every role down, one after the other, each within a deadline: what is under way is finished or handed back.
+    pub async fn stop(self) {
+        for (cancelled, mut task) in self.roles {
+            cancelled.cancel();
+            if tokio::time::timeout(STOP_DEADLINE, &mut task).await.is_err() {
+                tracing::warn!("a role did not stop in time");
+                task.abort();
+            }
+        }
+        for client in self.clients {
+            nats::close(&client).await;
+        }
+    }
+
+    async fn start_api(
+        &mut self,
+        settings: &Settings,
+        listener: TcpListener,
+        dev_login: Option<DevLogin>,
+    ) -> Result<(), Error> {
+        let stopping = CancellationToken::new();
+        let catalog = providers::catalog(settings).await?;
+        let edge = edge::edge(settings, &catalog, dev_login, stopping.clone()).await?;
+        self.address = Some(listener.local_addr().map_err(Error::other)?);
+        self.roles.push((stopping.clone(), tokio::spawn(edge::serve(edge, listener, stopping))));
+        Ok(())
+    }
+
+    async fn start_workers(&mut self, settings: &Settings, roles: &[WorkerRole]) -> Result<(), Error> {
+        let pool = wire::pool(settings, Role::Worker).await?;
+        let shards = wire::shards(&pool).await?;
+        let client = wire::nats(settings.nats_url.as_ref(), "bestchat worker", nats::Inbox::Core).await?;
+        let process = Uuid::new_v4();
+        for role in roles {
+            let (pool, client, cancelled) = (pool.clone(), client.clone(), CancellationToken::new());
+            let task = match role {
+                WorkerRole::Reply => {
+                    let catalog = Arc::new(providers::catalog(settings).await?);
+                    let concurrency = settings.reply_concurrency;
+                    let replies = Replies { pool, client, shards, catalog, concurrency, process };
+                    tokio::spawn(replies.run(cancelled.clone()))
+                }
+                WorkerRole::Commands => {
+                    tokio::spawn(Commands { pool, client, shards, process }.run(cancelled.clone()))
+                }
+            };
+            self.roles.push((cancelled, task));
+        }
+        self.clients.push(client);
+        Ok(())
+    }
+
+    async fn start_projector(&mut self, settings: &Settings) -> Result<(), Error> {
+        let pool = wire::pool(settings, Role::Projector).await?;
+        wire::shards(&pool).await?;
+        let client = wire::nats(settings.nats_url.as_ref(), "bestchat projector", nats::Inbox::Core).await?;
+        let projector = Projector { pool, client: client.clone(), process: Uuid::new_v4() };
+        let cancelled = CancellationToken::new();
+        self.roles.push((cancelled.clone(), tokio::spawn(projector.run(cancelled))));
+        self.clients.push(client);
+        Ok(())
+    }
+}

@@ -1,0 +1,15 @@
+//! The bus against a real nats-server, one per test under the rules of `nats/nats-server.conf`, and a real Postgres, which
+//! `DATABASE_URL` names.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
+mod asking;
+mod consuming;
+mod database;
+mod live;
+mod mirror;
+mod owner;
+mod relay;
+mod rivals;
+mod server;
+mod tail;
+mod wait;
