@@ -71,17 +71,16 @@ impl Asking {
         let deadline = Instant::now() + DEADLINE;
         while Instant::now() < deadline {
             let attempt = self.client.request(subject.clone(), body.clone());
-            match tokio::time::timeout(ATTEMPT_DEADLINE, attempt).await {
-                Ok(Ok(message)) => match serde_json::from_slice::<Outcome>(&message.payload) {
+            // Otherwise no one owns the shard just now, or the owner went away over it.
+            if let Ok(Ok(message)) = tokio::time::timeout(ATTEMPT_DEADLINE, attempt).await {
+                match serde_json::from_slice::<Outcome>(&message.payload) {
                     Ok(Err(Refusal::Unavailable)) => {}
                     Ok(outcome) => return outcome,
                     Err(error) => {
                         tracing::error!(%error, "an answer to a command cannot be read");
                         return Err(Refusal::Unavailable);
                     }
-                },
-                // No one owns the shard just now, or the owner went away over it.
-                Ok(Err(_)) | Err(_) => {}
+                }
             }
             tokio::time::sleep(RETRY_PAUSE).await;
         }

@@ -28,9 +28,11 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 const MAX_UNDER_WAY: i64 = 1_024;
 /// The pauses before a delivery comes back; after the last it is parked.
 const PAUSES: [Duration; 4] =
-    [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(30), Duration::from_secs(120)];
-/// How often a pull is renewed, which is also how soon a consumer that is gone is noticed.
+    [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(30), Duration::from_mins(2)];
+/// How often a pull is renewed.
 const PULL_EXPIRES: Duration = Duration::from_secs(10);
+/// How often the server says that a pull is known to it; silence for twice as long means that the consumer is gone.
+const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
 /// The pause before a consumer is made anew.
 const RETRY_PAUSE: Duration = Duration::from_millis(250);
 
@@ -115,7 +117,7 @@ async fn deliver(
         // One at a time, so that a busy worker holds back no more than one wake-up from an idle one.
         .max_messages_per_batch(1)
         .expires(PULL_EXPIRES)
-        .heartbeat(PULL_EXPIRES / 2)
+        .heartbeat(HEARTBEAT_EVERY)
         .messages()
         .await
         .map_err(Error::from_any)?;

@@ -2,6 +2,7 @@
 
 use domain::conversation::{Command, Error};
 use domain::{Actor, Asked, Asker, ConversationId, MessageId};
+use futures::future::join;
 use nats::ask::{Asking, Request};
 use nats::serve::{Incoming, Serving};
 use nats::{Client, subject};
@@ -39,18 +40,19 @@ async fn a_command_waits_for_an_owner(pool: PgPool) {
     let core = server.core().await;
     let asking = Asking::for_people(server.edge().await, 1);
     let command = new_conversation();
-    let asked = asking.ask(&command);
+    let mut serving = None;
     let owner = async {
         // Nobody answers yet, which the server says at once.
         let nobody = core.request(subject::command(0, "conversation", "x"), "".into()).await;
         assert!(nobody.is_err());
-        serve(&core, &pool)
+        serving = Some(serve(&core, &pool));
     };
-    let (first, _serving) = timeout(DEADLINE, async { tokio::join!(asked, owner) }).await.expect("in time");
+    let (first, ()) = timeout(DEADLINE, join(asking.ask(&command), owner)).await.expect("in time");
     assert_eq!(first.as_ref().unwrap().sequence, 1);
     assert_eq!(asking.ask(&command).await, first, "asked again, it gets its first result again");
     let refused = asking.ask(&Request { command_id: Uuid::new_v4().into(), ..command }).await;
     assert_eq!(refused, Err(Refusal::Domain { error: Error::AlreadyStarted }));
+    drop(serving);
 }
 
 #[sqlx::test(migrator = "store::MIGRATOR")]

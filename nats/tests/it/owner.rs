@@ -53,8 +53,8 @@ pub(crate) fn start() -> Command {
 
 /// Ann's request.
 pub(crate) fn request(conversation: ConversationId, command: Command) -> Request {
-    let asker = Asker { tenant: "acme".parse().ok(), actor: Actor::User("ann".parse().unwrap()) };
-    let asked = Asked { asker, command };
+    let ann = Asker { tenant: "acme".parse().ok(), actor: Actor::User("ann".parse().unwrap()) };
+    let asked = Asked { asker: ann, command };
     Request { command_id: CommandId(Uuid::new_v4()), conversation, expected_sequence: None, asked }
 }
 
