@@ -92,4 +92,3 @@ impl Edge {
         self.0.sockets.wait().await;
     }
 }
-

@@ -58,7 +58,9 @@ impl From<Refusal<Refused>> for Problem {
             Refusal::Domain { error } => Self::new(status(&error), code(&error), message),
             Refusal::StaleSequence { .. } => Self::new(StatusCode::CONFLICT, "stale_sequence", message),
             Refusal::CommandIdReused => Self::new(StatusCode::CONFLICT, "command_id_reused", message),
-            Refusal::Unreadable => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "this conversation is halted"),
+            Refusal::Unreadable => {
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "this conversation is halted")
+            }
             Refusal::Unavailable => Self::unavailable(),
         }
     }

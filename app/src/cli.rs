@@ -94,7 +94,9 @@ async fn carry_out(command: Command) -> Result<(), Error> {
             let events = projections::rebuild(&owner, &name).await.map_err(Error::other)??;
             print(&format!("{name} was made anew from {events} events."))
         }
-        Command::Replay { id, at, speed } => replay::replay(&wire::pool(&settings, Role::Owner).await?, id, at, speed).await,
+        Command::Replay { id, at, speed } => {
+            replay::replay(&wire::pool(&settings, Role::Owner).await?, id, at, speed).await
+        }
         Command::DeadLetters { retry } => {
             let pool = wire::pool(&settings, Role::Owner).await?;
             match retry.as_deref() {

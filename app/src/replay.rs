@@ -73,7 +73,9 @@ fn said(event: &Event) -> Option<String> {
         Event::MessageSubmitted { parts, .. }
         | Event::ReplyCompleted { parts, .. }
         | Event::ReplyStopped { parts, .. } => Some(text(parts)),
-        Event::ReplyFailed { parts, error, .. } => Some(format!("{}\n[{}: {}]", text(parts), error.code, error.message)),
+        Event::ReplyFailed { parts, error, .. } => {
+            Some(format!("{}\n[{}: {}]", text(parts), error.code, error.message))
+        }
         Event::ReplyAttemptFailed { error, .. } => Some(format!("[{}: {}]", error.code, error.message)),
         Event::ConversationStarted { title: Some(title), .. } | Event::ConversationRenamed { title } => {
             Some(title.clone())
@@ -113,7 +115,9 @@ impl Branch {
                 self.messages.insert(reply, waiting);
                 self.leaf = Some(reply);
             }
-            Event::ReplyCompleted { reply, .. } | Event::ReplyStopped { reply, .. } | Event::ReplyFailed { reply, .. } => {
+            Event::ReplyCompleted { reply, .. }
+            | Event::ReplyStopped { reply, .. }
+            | Event::ReplyFailed { reply, .. } => {
                 if let Some(message) = self.messages.get_mut(&reply) {
                     message.text = text.unwrap_or_default();
                 }

@@ -121,9 +121,7 @@ impl Running {
                     let replies = Replies { pool, client, shards, catalog, concurrency, process };
                     tokio::spawn(replies.run(cancelled.clone()))
                 }
-                WorkerRole::Commands => {
-                    tokio::spawn(Commands { pool, client, shards, process }.run(cancelled.clone()))
-                }
+                WorkerRole::Commands => tokio::spawn(Commands { pool, client, shards, process }.run(cancelled.clone())),
             };
             self.roles.push((cancelled, task));
         }

@@ -107,7 +107,11 @@ async fn deliver(
         // Bounded here, by the pauses, so that the last failure is parked and not merely forgotten by the server.
         max_deliver: -1,
         max_ack_pending: MAX_UNDER_WAY,
-        filter_subjects: wake.event_types.iter().map(|name| subject::events_of_type(shard, wake.aggregate, name)).collect(),
+        filter_subjects: wake
+            .event_types
+            .iter()
+            .map(|name| subject::events_of_type(shard, wake.aggregate, name))
+            .collect(),
         ..pull::Config::default()
     };
     // Made, or changed: a newer version of a role may wake on more events than the one that made it.

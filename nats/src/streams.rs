@@ -32,7 +32,9 @@ pub(crate) async fn find_events(jetstream: &Context, shard: Shard) -> Result<Opt
     match jetstream.get_stream(events_name(shard)).await {
         Ok(stream) => Ok(Some(stream)),
         Err(error) => match error.kind() {
-            GetStreamErrorKind::JetStream(ref e) if e.error_code() == async_nats::jetstream::ErrorCode::STREAM_NOT_FOUND => {
+            GetStreamErrorKind::JetStream(ref e)
+                if e.error_code() == async_nats::jetstream::ErrorCode::STREAM_NOT_FOUND =>
+            {
                 Ok(None)
             }
             _ => Err(Error::from_any(error)),

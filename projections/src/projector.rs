@@ -106,8 +106,7 @@ impl Follower {
     async fn follow_from_checkpoint<P: Projection>(&self) -> Result<(), String> {
         let Projector { pool, client, .. } = &self.projector;
         let after = store::checkpoint::read(pool, P::NAME, self.shard).await.map_err(|e| e.to_string())?;
-        let mut tail =
-            Tail::start(client.clone(), pool.clone(), self.shard, after).await.map_err(|e| e.to_string())?;
+        let mut tail = Tail::start(client.clone(), pool.clone(), self.shard, after).await.map_err(|e| e.to_string())?;
         loop {
             let batch = tail.next().await.map_err(|e| e.to_string())?;
             let news = self.take_in::<P>(&batch).await.map_err(|e| e.to_string())?;

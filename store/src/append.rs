@@ -108,7 +108,9 @@ fn classify(error: sqlx::Error) -> AppendError {
     match database.code().as_deref() {
         Some("23505") => AppendError::AlreadyThere,
         // Classes 22 (data), 23 (integrity) and 54 (limits) speak of the rows themselves.
-        Some(code) if ["22", "23", "54"].iter().any(|class| code.starts_with(class)) => AppendError::Unacceptable(error),
+        Some(code) if ["22", "23", "54"].iter().any(|class| code.starts_with(class)) => {
+            AppendError::Unacceptable(error)
+        }
         _ => AppendError::Unknown(error),
     }
 }

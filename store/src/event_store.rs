@@ -47,7 +47,8 @@ impl<A: Decide> EventStore<A> for PostgresEventStore {
     type AC = Context<A>;
 
     async fn load_events(&self, aggregate_id: &str) -> Result<Vec<EventEnvelope<A>>, AggregateError<A::Error>> {
-        let recorded = log::read_stream(&self.pool, A::TYPE, aggregate_id, 1..=u64::MAX, u32::MAX).await.map_err(unexpected)?;
+        let recorded =
+            log::read_stream(&self.pool, A::TYPE, aggregate_id, 1..=u64::MAX, u32::MAX).await.map_err(unexpected)?;
         let envelope = |recorded: &crate::Recorded| {
             Ok(EventEnvelope {
                 aggregate_id: aggregate_id.to_owned(),
@@ -99,7 +100,9 @@ impl<A: Decide> EventStore<A> for PostgresEventStore {
                 Ok(_) => return Ok(envelopes),
                 Err(AppendError::HeadMoved) => {}
                 Err(AppendError::AlreadyThere) => return Err(AggregateError::AggregateConflict),
-                Err(AppendError::Unacceptable(error) | AppendError::Unknown(error)) => return Err(unexpected(error.into())),
+                Err(AppendError::Unacceptable(error) | AppendError::Unknown(error)) => {
+                    return Err(unexpected(error.into()));
+                }
             }
         }
         Err(AggregateError::AggregateConflict)

@@ -101,8 +101,7 @@ impl Leases {
             .fetch_all(&self.pool)
             .await?;
         let share = rows.first().map_or(0, |(share, _)| usize::try_from(*share).unwrap_or(0));
-        let owned: BTreeSet<Shard> =
-            rows.into_iter().filter_map(|(_, shard)| Shard::try_from(shard?).ok()).collect();
+        let owned: BTreeSet<Shard> = rows.into_iter().filter_map(|(_, shard)| Shard::try_from(shard?).ok()).collect();
         let give_up: BTreeSet<Shard> = owned.iter().rev().take(owned.len().saturating_sub(share)).copied().collect();
         Ok(Owned { keep: &owned - &give_up, give_up, valid_until })
     }

@@ -106,12 +106,8 @@ const COLUMNS: &str = "shard, pos, tenant, aggregate_type, aggregate_id, sequenc
 /// When Postgres does not answer.
 pub async fn read(db: impl PgExecutor<'_>, shard: Shard, after: u64, limit: u32) -> Result<Vec<Recorded>, Error> {
     let sql = format!("select {COLUMNS} from events where shard = $1 and pos > $2 order by pos limit $3");
-    let rows = sqlx::query(&sql)
-        .bind(i32::from(shard))
-        .bind(signed(after))
-        .bind(i64::from(limit))
-        .fetch_all(db)
-        .await?;
+    let rows =
+        sqlx::query(&sql).bind(i32::from(shard)).bind(signed(after)).bind(i64::from(limit)).fetch_all(db).await?;
     rows.iter().map(recorded).collect()
 }
 

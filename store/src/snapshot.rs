@@ -27,12 +27,7 @@ pub(crate) async fn read<A: Decide>(pool: &PgPool, aggregate_id: &str) -> Result
 }
 
 /// Keeps `state` as the snapshot at `sequence`, unless a newer one is there.
-pub(crate) async fn write<A: Decide>(
-    pool: &PgPool,
-    aggregate_id: &str,
-    sequence: u64,
-    state: &A,
-) -> Result<(), Error> {
+pub(crate) async fn write<A: Decide>(pool: &PgPool, aggregate_id: &str, sequence: u64, state: &A) -> Result<(), Error> {
     let state = serde_json::to_string(state).map_err(|e| Error::Unencodable(e.to_string()))?;
     sqlx::query(
         "insert into snapshots (aggregate_type, aggregate_id, sequence, state_version, state)

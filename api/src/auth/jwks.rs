@@ -73,6 +73,10 @@ impl Jwks {
         }
         let set: JwkSet = serde_json::from_slice(&body).map_err(|e| e.to_string())?;
         // A key of a kind that we do not know is someone else's business.
-        Ok(set.keys.iter().filter_map(|jwk| Some((jwk.common.key_id.clone(), DecodingKey::from_jwk(jwk).ok()?))).collect())
+        Ok(set
+            .keys
+            .iter()
+            .filter_map(|jwk| Some((jwk.common.key_id.clone(), DecodingKey::from_jwk(jwk).ok()?)))
+            .collect())
     }
 }

@@ -159,9 +159,7 @@ impl Issuer {
             Keys::Jwks(jwks) => {
                 let mut last = AuthError::Invalid;
                 let keys = jwks.keys(kid).await?;
-                keys.iter()
-                    .find_map(|key| self.decode(token, key).map_err(|error| last = error).ok())
-                    .ok_or(last)?
+                keys.iter().find_map(|key| self.decode(token, key).map_err(|error| last = error).ok()).ok_or(last)?
             }
         };
         let user = claims.sub.parse().map_err(|_| AuthError::Invalid)?;

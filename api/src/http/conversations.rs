@@ -50,7 +50,8 @@ pub(super) async fn list(
     let page = conversation_list::Page { user, tenant, archived: query.archived, before, limit };
     let conversations = conversation_list::list(&edge.0.pool, &page).await?;
     let full = conversations.len() >= limit as usize;
-    let next = conversations.last().filter(|_| full).map(|last| format!("{}_{}", last.updated_at.timestamp_micros(), last.id));
+    let next =
+        conversations.last().filter(|_| full).map(|last| format!("{}_{}", last.updated_at.timestamp_micros(), last.id));
     Ok(Json(List { conversations, next }))
 }
 

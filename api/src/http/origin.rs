@@ -14,9 +14,12 @@ pub(crate) fn is_allowed(headers: &HeaderMap, allowed: &[String]) -> bool {
 /// Whether the request names this machine itself, and not some name that was made to lead here.
 pub(crate) fn is_local(headers: &HeaderMap) -> bool {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let name = host.rsplit_once(':').map_or(host, |(name, port)| {
-        if port.chars().all(|c| c.is_ascii_digit()) { name } else { host }
-    });
+    let name = host.rsplit_once(':').map_or(
+        host,
+        |(name, port)| {
+            if port.chars().all(|c| c.is_ascii_digit()) { name } else { host }
+        },
+    );
     matches!(name, "localhost" | "127.0.0.1" | "[::1]")
 }
 

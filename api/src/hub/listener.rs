@@ -82,7 +82,9 @@ impl Hub {
             if let Ok(mut changes) = signal::listen(&self.0.client, subject::LISTS).await {
                 while let Some(message) = changes.next().await {
                     let Some(key) = message.subject.as_str().strip_prefix("list.") else { continue };
-                    let Ok(ListChange { id, conversation }) = serde_json::from_slice(&message.payload) else { continue };
+                    let Ok(ListChange { id, conversation }) = serde_json::from_slice(&message.payload) else {
+                        continue;
+                    };
                     let changed = ServerFrame::ConversationChanged { id, conversation: conversation.as_deref() };
                     if let Some(frame) = frame::encode(&changed) {
                         self.heard_list_change(key, &frame);

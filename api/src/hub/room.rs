@@ -10,10 +10,10 @@ use nats::live::Delta;
 use store::{Recorded, codec};
 use tokio::sync::watch;
 
+use super::ReplyRoom;
 use super::live_reply::LiveReply;
 use super::load::Loaded;
 use super::wake::Wake;
-use super::ReplyRoom;
 use crate::access::is_participant;
 use crate::auth::Identity;
 use crate::error::Problem;
@@ -119,7 +119,9 @@ impl Room {
     /// Lets a socket hear of news from here on.
     pub(crate) fn follow(&self, wake: &Arc<Wake>) {
         let mut state = self.state();
-        state.followers.retain(|follower| follower.strong_count() > 0 && !std::ptr::addr_eq(follower.as_ptr(), Arc::as_ptr(wake)));
+        state
+            .followers
+            .retain(|follower| follower.strong_count() > 0 && !std::ptr::addr_eq(follower.as_ptr(), Arc::as_ptr(wake)));
         state.followers.push(Arc::downgrade(wake));
     }
 
@@ -260,7 +262,9 @@ impl State {
                 self.replies.entry(reply).or_default();
             }
             Event::ReplyAttemptStarted { reply, attempt, .. } => self.replies.entry(reply).or_default().begun = attempt,
-            Event::ReplyCompleted { reply, .. } | Event::ReplyStopped { reply, .. } | Event::ReplyFailed { reply, .. } => {
+            Event::ReplyCompleted { reply, .. }
+            | Event::ReplyStopped { reply, .. }
+            | Event::ReplyFailed { reply, .. } => {
                 self.replies.remove(&reply);
                 self.last_deltas.remove(&reply);
             }

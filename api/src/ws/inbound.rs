@@ -140,7 +140,8 @@ async fn subscribe(
         let problem = Problem::too_many(format!("a socket follows at most {MAX_SUBSCRIPTIONS} conversations"));
         return refuse(socket, None, Some(conversation), &problem).await;
     }
-    let replies = replies.iter().take(MAX_CURSORS).map(|cursor| (cursor.reply, (cursor.attempt, cursor.offset as usize)));
+    let replies =
+        replies.iter().take(MAX_CURSORS).map(|cursor| (cursor.reply, (cursor.attempt, cursor.offset as usize)));
     let cursor = Cursor { sequence: after.unwrap_or(0), replies: replies.collect() };
     let edge = socket.edge.clone();
     let opening = async move {
@@ -187,7 +188,9 @@ pub(super) async fn subscribed(socket: &mut Socket, subscribed: Subscribed) -> R
 
 async fn typing(socket: &mut Socket, conversation: ConversationId) {
     let too_soon = socket.last_typing.is_some_and(|last| last.elapsed() < TYPING_EVERY);
-    let (Some(identity), Some(subscription)) = (&socket.identity, socket.subscriptions.get(&conversation)) else { return };
+    let (Some(identity), Some(subscription)) = (&socket.identity, socket.subscriptions.get(&conversation)) else {
+        return;
+    };
     if too_soon || !subscription.room.is_visible_to(identity) {
         return;
     }

@@ -1,10 +1,12 @@
 //! `GET /ws`: one socket, many conversations. docs/protocol.md tells clients what happens here.
 
-pub(crate) mod frame;
 mod close;
+pub(crate) mod frame;
 mod inbound;
 mod snapshot;
 mod socket;
+#[cfg(test)]
+mod wire_types;
 
 use axum::extract::State;
 use axum::extract::ws::WebSocketUpgrade;

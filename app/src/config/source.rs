@@ -66,7 +66,7 @@ fn defaults() -> Result<Layer, Error> {
         "allowed_origins": [],
         "worker_roles": ["commands", "reply"],
         "reply_concurrency": 64,
-        "log": "info",
+        "log": "info,async_nats=warn",
         "log_format": "text",
     });
     read(&Serialized::defaults(defaults), Metadata::named("default"))

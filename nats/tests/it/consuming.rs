@@ -64,7 +64,8 @@ async fn an_event_wakes_one_worker_of_its_role(pool: PgPool) {
     let (mut other, _other) = worker(&client, &pool, WAKE);
     let mut positions = Vec::new();
     while positions.len() < 10 {
-        let delivery = tokio::select! { delivery = next(&mut one) => delivery, delivery = next(&mut other) => delivery };
+        let delivery =
+            tokio::select! { delivery = next(&mut one) => delivery, delivery = next(&mut other) => delivery };
         positions.push(delivery.event.pos);
         delivery.work_on(async { Ok(()) }).await;
     }

@@ -6,12 +6,13 @@ use store::Role;
 /// Migrated, and reached as in production.
 pub(crate) async fn migrated(pool: &PgPool) -> PgPool {
     store::migrate(pool, Some(1), 1).await.unwrap();
-    store::connect(pool.connect_options().to_url_lossy().as_str(), Role::Owner, 8).unwrap()
+    store::connect(pool.connect_options().to_url_lossy().as_str(), Role::Worker, 8).unwrap()
 }
 
 /// An event that someone else commits, of whom no writer and no relay hears.
 pub(crate) async fn foreign_event(pool: &PgPool, id: &str, sequence: i64) {
-    let sql = "insert into events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata)
+    let sql =
+        "insert into events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata)
                values ('conversation', $1, $2, 'ConversationRenamed', '1.0', $3, '{}')";
     let payload = serde_json::json!({ "type": "ConversationRenamed", "title": format!("title {sequence}") });
     sqlx::query(sql).bind(id).bind(sequence).bind(payload).execute(pool).await.unwrap();

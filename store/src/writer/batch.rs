@@ -9,9 +9,10 @@ use sqlx::PgPool;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
+use super::decided::Decided;
 use super::recent::{First, Recent};
 use super::warm::Warm;
-use super::{Accepted, MAX_BATCH, MAX_TRIES, Outcome, Pending, RETRY_PAUSE, Refusal};
+use super::{Accepted, MAX_BATCH, MAX_TRIES, Pending, RETRY_PAUSE, Refusal};
 use crate::append::{AppendError, NewEvent, append};
 use crate::load::load;
 use crate::{Error, Position, Recorded, codec, log, snapshot};
@@ -29,16 +30,6 @@ pub(super) struct Writer<A: Decide> {
     head: Option<u64>,
     /// How many shards there are, once known.
     shards: Option<Shard>,
-}
-
-/// What a command has come to within its batch, before the batch is durable.
-enum Decided<A: Decide> {
-    /// Whatever the log holds by now, this stands: a first result, or something that cannot be read or written.
-    Settled(Outcome<A>),
-    /// Carried out by events of this batch.
-    Appended(Accepted),
-    /// Refused, or true already, by the state as the batch sees it. It rests on nothing that the append confirms.
-    Eventless(Outcome<A>),
 }
 
 /// Why a batch must be decided anew.
@@ -266,31 +257,13 @@ where
                 continue;
             }
             aggregate.snapshot = aggregate.sequence;
-            let (pool, id, sequence, state) = (self.pool.clone(), id.to_owned(), aggregate.sequence, aggregate.state.clone());
+            let (pool, id, sequence, state) =
+                (self.pool.clone(), id.to_owned(), aggregate.sequence, aggregate.state.clone());
             tokio::spawn(async move {
                 if let Err(error) = snapshot::write(&pool, &id, sequence, &state).await {
                     tracing::debug!(%error, "a snapshot was not kept; the log is read instead");
                 }
             });
-        }
-    }
-}
-
-impl First {
-    fn answer<A: Decide>(&self, digest: &str) -> Outcome<A> {
-        if self.digest == digest { Ok(self.accepted) } else { Err(Refusal::CommandIdReused) }
-    }
-}
-
-impl<A: Decide> Decided<A> {
-    fn is_eventless(&self) -> bool {
-        matches!(self, Self::Eventless(_))
-    }
-
-    fn into_outcome(self) -> Outcome<A> {
-        match self {
-            Self::Appended(accepted) => Ok(accepted),
-            Self::Settled(outcome) | Self::Eventless(outcome) => outcome,
         }
     }
 }

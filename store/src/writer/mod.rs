@@ -8,6 +8,7 @@
 //! alike: whatever did reach the log is found there by its command id and answered with its first result.
 
 mod batch;
+mod decided;
 mod recent;
 mod warm;
 

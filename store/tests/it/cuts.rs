@@ -27,7 +27,6 @@ async fn cut(outside: &PgPool, cuts: &mut u32) {
 
 #[sqlx::test(migrator = "store::MIGRATOR")]
 async fn nothing_is_lost_or_doubled_when_connections_die(pool: PgPool) {
-    let outside = pool.clone();
     let database = Database::new(pool, 1).await;
     let writers = [database.writer(0), database.writer(0)];
     let client = async |nth: usize| {
@@ -40,12 +39,11 @@ async fn nothing_is_lost_or_doubled_when_connections_die(pool: PgPool) {
     };
     let mut cuts = 0;
     let acknowledged: BTreeMap<_, _> = tokio::select! {
-        () = cut(&outside, &mut cuts) => unreachable!(),
+        () = cut(&database.owner, &mut cuts) => unreachable!(),
         acknowledged = join_all((0..32).map(client)) => acknowledged.into_iter().flatten().collect(),
     };
     assert!(cuts >= 5, "connections were cut: {cuts}");
-    drop(writers);
-    let events = check::shard(&outside, 0).await;
+    let events = check::shard(&database.owner, 0).await;
     check::ledger(&events, &acknowledged);
     assert_eq!(events.len(), 32 * (6 + 12), "every command is there once");
 }

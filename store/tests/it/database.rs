@@ -12,22 +12,29 @@ use crate::tally::Tally;
 const COMMITTED: usize = 10_000;
 
 pub(crate) struct Database {
+    /// As the schema's owner has it.
+    pub(crate) owner: PgPool,
+    /// As a worker has it, with no more rights than that.
     pub(crate) pool: PgPool,
     url: String,
 }
 
 impl Database {
     /// Migrated, with that many shards.
-    pub(crate) async fn new(pool: PgPool, shards: Shard) -> Self {
-        store::migrate(&pool, Some(shards), shards).await.unwrap();
-        let url = pool.connect_options().to_url_lossy().to_string();
-        let pool = store::connect(&url, Role::Owner, 8).unwrap();
-        Self { pool, url }
+    pub(crate) async fn new(owner: PgPool, shards: Shard) -> Self {
+        store::migrate(&owner, Some(shards), shards).await.unwrap();
+        let url = owner.connect_options().to_url_lossy().to_string();
+        let pool = store::connect(&url, Role::Worker, 8).unwrap();
+        Self { owner, pool, url }
     }
 
-    /// Connections of its own, as another process has them.
+    /// Connections of its own, as another worker has them.
     pub(crate) fn connect(&self) -> PgPool {
-        store::connect(&self.url, Role::Owner, 4).unwrap()
+        self.connect_as(Role::Worker)
+    }
+
+    pub(crate) fn connect_as(&self, role: Role) -> PgPool {
+        store::connect(&self.url, role, 4).unwrap()
     }
 
     /// A writer with connections of its own and no one who relays what it commits.

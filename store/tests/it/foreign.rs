@@ -60,11 +60,12 @@ async fn sql_finds_the_same_shard(pool: PgPool) {
     let database = Database::new(pool, 16).await;
     let mut ids: Vec<String> = (0..2_000).map(|_| Uuid::now_v7().to_string()).collect();
     ids.extend(["", "ä", "tally 1", "日本"].map(str::to_owned));
-    let shards: Vec<i32> = sqlx::query_scalar("select shard_of(id) from unnest($1::text[]) with ordinality as a(id, o) order by o")
-        .bind(&ids)
-        .fetch_all(&database.pool)
-        .await
-        .unwrap();
+    let shards: Vec<i32> =
+        sqlx::query_scalar("select shard_of(id) from unnest($1::text[]) with ordinality as a(id, o) order by o")
+            .bind(&ids)
+            .fetch_all(&database.pool)
+            .await
+            .unwrap();
     for (id, shard) in ids.iter().zip(shards) {
         assert_eq!(i32::from(shard_of(id, 16)), shard, "{id}");
     }
@@ -73,12 +74,13 @@ async fn sql_finds_the_same_shard(pool: PgPool) {
 #[sqlx::test(migrator = "store::MIGRATOR")]
 async fn a_transaction_held_open_elsewhere_stalls_nothing(pool: PgPool) {
     let database = Database::new(pool, 1).await;
-    let here = database.connect();
-    sqlx::query("create table elsewhere (n int)").execute(&here).await.unwrap();
+    let here = &database.owner;
+    sqlx::query("create table elsewhere (n int)").execute(here).await.unwrap();
     let mut held = here.begin().await.unwrap();
     sqlx::query("insert into elsewhere values (1)").execute(&mut *held).await.unwrap();
     let options = here.connect_options();
-    let mut other: PgConnection = sqlx::ConnectOptions::connect(&options.as_ref().clone().database("postgres")).await.unwrap();
+    let mut other: PgConnection =
+        sqlx::ConnectOptions::connect(&options.as_ref().clone().database("postgres")).await.unwrap();
     let mut held_there = other.begin().await.unwrap();
     sqlx::query("select pg_current_xact_id()::text").execute(&mut *held_there).await.unwrap();
 
@@ -98,7 +100,8 @@ async fn held_head(database: &Database, commit: bool) {
     writer.execute(ask("a", Command::Add(1))).await.unwrap();
     let outside = database.connect();
     let mut foreign = outside.begin().await.unwrap();
-    let insert = "insert into events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata)
+    let insert =
+        "insert into events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata)
                   values ('tally', 'a', 2, 'Added', '1.0', '\"Added\"', '{}')";
     sqlx::query(insert).execute(&mut *foreign).await.unwrap();
 

@@ -126,7 +126,10 @@ async fn all_may_come_back_at_once(pool: PgPool) {
     let processes: Vec<_> = (0..4).map(|_| process(&database.connect())).collect();
     for _ in 0..20 {
         join_all(processes.iter().map(renew)).await;
-        for overdue in ["update leases set expires_at = now() - interval '1 hour'", "update processes set seen_at = now() - interval '1 hour'"] {
+        for overdue in [
+            "update leases set expires_at = now() - interval '1 hour'",
+            "update processes set seen_at = now() - interval '1 hour'",
+        ] {
             sqlx::query(overdue).execute(&database.pool).await.unwrap();
         }
     }

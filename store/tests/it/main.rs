@@ -11,6 +11,7 @@ mod leases;
 mod migrations;
 mod repeats;
 mod rivals;
+mod roles;
 mod snapshots;
 mod tally;
 mod unreadable;

@@ -13,7 +13,8 @@ async fn many_may_migrate_a_new_database_at_once(pool: PgPool) {
     for count in counts {
         assert_eq!(count.unwrap(), 6);
     }
-    let shards: Vec<i32> = sqlx::query_scalar("select shard from shards order by shard").fetch_all(&pool).await.unwrap();
+    let shards: Vec<i32> =
+        sqlx::query_scalar("select shard from shards order by shard").fetch_all(&pool).await.unwrap();
     assert_eq!(shards, [0, 1, 2, 3, 4, 5]);
 }
 

@@ -29,7 +29,8 @@ async fn what_one_of_four_acknowledges_is_there_once(pool: PgPool) {
     let client = async |nth: usize| {
         let (mut accepted, mut refused) = (BTreeMap::new(), Vec::new());
         for round in 0..8 {
-            let command = if (nth + round).is_multiple_of(5) { Command::Open } else { Command::Add(1 + (round as u64 % 3)) };
+            let command =
+                if (nth + round).is_multiple_of(5) { Command::Open } else { Command::Add(1 + (round as u64 % 3)) };
             let execute = ask(&format!("tally {}", (nth + round) % 7), command);
             match insist(&writers[nth % RIVALS], &execute).await {
                 Ok(it) => drop(accepted.insert(execute.command_id, it)),

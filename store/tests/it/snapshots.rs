@@ -93,9 +93,8 @@ async fn the_stock_snapshot_store_counts_double(pool: PgPool) {
     let database = Database::new(pool, 1).await;
     let table = "create table stock_snapshots (aggregate_type text, aggregate_id text, last_sequence bigint,
                  current_snapshot bigint, payload jsonb, primary key (aggregate_type, aggregate_id))";
-    sqlx::query(table).execute(&database.pool).await.unwrap();
-    let repository =
-        || PostgresEventRepository::new(database.pool.clone()).with_tables("events", "stock_snapshots");
+    sqlx::query(table).execute(&database.owner).await.unwrap();
+    let repository = || PostgresEventRepository::new(database.owner.clone()).with_tables("events", "stock_snapshots");
     let stock = || PersistedEventStore::<_, Tally>::new_snapshot_store(repository(), 1);
     let theirs = CqrsFramework::new(stock(), vec![], ());
     let ours = CqrsFramework::<Tally, _>::new(PostgresEventStore::new(database.pool.clone(), 1), vec![], ());

@@ -83,7 +83,8 @@ async fn an_expected_sequence_must_be_the_right_one(pool: PgPool) {
     let writer = database.writer(0);
     writer.execute(ask("a", Command::Add(2))).await.unwrap();
     for expected in [0, 1, 3] {
-        let stale = writer.execute(store::writer::Execute { expected_sequence: Some(expected), ..ask("a", Command::Open) });
+        let stale =
+            writer.execute(store::writer::Execute { expected_sequence: Some(expected), ..ask("a", Command::Open) });
         assert_eq!(stale.await, Err(Refusal::StaleSequence { actual: 2 }));
     }
     let right = writer.execute(store::writer::Execute { expected_sequence: Some(2), ..ask("a", Command::Open) });
@@ -126,8 +127,9 @@ async fn an_aggregate_of_another_shard_is_not_taken(pool: PgPool) {
 async fn a_commit_is_flushed_before_it_is_acknowledged(pool: PgPool) {
     let database = Database::new(pool, 1).await;
     // Whatever the database's default is.
-    let off = "do $$ begin execute format('alter database %I set synchronous_commit = off', current_database()); end $$";
-    sqlx::query(off).execute(&database.pool).await.unwrap();
+    let off =
+        "do $$ begin execute format('alter database %I set synchronous_commit = off', current_database()); end $$";
+    sqlx::query(off).execute(&database.owner).await.unwrap();
     let setting: String = sqlx::query_scalar("show synchronous_commit").fetch_one(&database.connect()).await.unwrap();
     assert_eq!(setting, "on");
 }

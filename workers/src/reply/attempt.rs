@@ -15,13 +15,13 @@ use tokio_util::sync::CancellationToken;
 use super::live_text::LiveText;
 use super::prompt::{self, Prompt};
 use super::{ATTEMPT_LEASE, Worker};
+use crate::open_replies::{self, OpenReply, Standing};
 use crate::provider::{self, Chunk};
-use crate::reaper::{self, Renewed};
 
 /// The most bytes of a reply; a longer one ends there.
 const MAX_REPLY_BYTES: usize = 512 * 1024;
 /// How long an attempt that has its answer tries to hand it in.
-const END_DEADLINE: Duration = Duration::from_secs(120);
+const END_DEADLINE: Duration = Duration::from_mins(2);
 
 pub(super) struct Attempt<'a> {
     pub(super) worker: &'a Worker,
@@ -106,9 +106,9 @@ impl Attempt<'_> {
                 () = self.stopped.cancelled() => return Ended::Stopped,
                 () = self.worker.cancelled.cancelled() => return Ended::HandedBack,
                 _ = renewal.tick() => match self.renew().await {
-                    Some(Renewed::Stopping) => return Ended::Stopped,
-                    Some(Renewed::Superseded) => return Ended::Superseded,
-                    Some(Renewed::Running) | None => {}
+                    Some(Standing::Stopping) => return Ended::Stopped,
+                    Some(Standing::Superseded) => return Ended::Superseded,
+                    Some(Standing::Running) | None => {}
                 },
                 () = sleep_until(due) => live.publish().await,
                 chunk = chunks.next() => match chunk {
@@ -130,8 +130,9 @@ impl Attempt<'_> {
         }
     }
 
-    async fn renew(&self) -> Option<Renewed> {
-        match reaper::renew(&self.worker.replies.pool, self.conversation, self.reply, self.number, ATTEMPT_LEASE).await {
+    async fn renew(&self) -> Option<Standing> {
+        let open = OpenReply { conversation: self.conversation, reply: self.reply, attempt: self.number };
+        match open_replies::renew(&self.worker.replies.pool, open, ATTEMPT_LEASE).await {
             Ok(renewed) => renewed,
             Err(error) => {
                 tracing::warn!(reply = %self.reply, %error, "an attempt's lease could not be renewed");

@@ -26,7 +26,16 @@ pub(super) struct LiveText {
 
 impl LiveText {
     pub(super) fn new(client: nats::Client, key: ReplyKey, attempt: u32) -> Self {
-        Self { client, key, attempt, text: String::new(), published: 0, kept: None, last_publish: None, last_keep: None }
+        Self {
+            client,
+            key,
+            attempt,
+            text: String::new(),
+            published: 0,
+            kept: None,
+            last_publish: None,
+            last_keep: None,
+        }
     }
 
     pub(super) fn text(&self) -> &str {

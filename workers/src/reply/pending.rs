@@ -10,7 +10,7 @@ use store::{dead_letter, log};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{WAKE, Worker};
-use crate::reaper::Attempt;
+use crate::open_replies::{self, OpenReply};
 
 /// How often they are looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -39,20 +39,8 @@ async fn find_once(worker: &Arc<Worker>) -> Result<(), sqlx::Error> {
     if slots.is_empty() {
         return Ok(());
     }
-    let rows = sqlx::query(
-        "update open_replies set expires_at = now() + make_interval(secs => $1)
-         where (conversation, reply) in (
-             select conversation, reply from open_replies where state = 'pending' and expires_at < now()
-             order by expires_at limit $2 for update skip locked
-         )
-         returning reply, conversation, attempt",
-    )
-    .bind(FOUND_FOR.as_secs_f64())
-    .bind(i64::try_from(slots.len()).unwrap_or(i64::MAX))
-    .fetch_all(&worker.replies.pool)
-    .await?;
-    for row in rows {
-        let Attempt { reply, conversation, attempt } = Attempt::from_row(&row)?;
+    let found = open_replies::find_waiting(&worker.replies.pool, slots.len(), FOUND_FOR).await?;
+    for OpenReply { conversation, reply, attempt } in found {
         let slot = slots.pop();
         let this = Arc::clone(worker);
         worker.tasks.spawn(async move {

@@ -37,11 +37,7 @@ struct Told {
 }
 
 /// Reads the log and builds the prompt; none when the log does not hold the reply.
-pub(super) async fn build(
-    pool: &PgPool,
-    id: ConversationId,
-    reply: MessageId,
-) -> Result<Option<Prompt>, store::Error> {
+pub(super) async fn build(pool: &PgPool, id: ConversationId, reply: MessageId) -> Result<Option<Prompt>, store::Error> {
     let mut told = Told::default();
     let mut after = 0;
     loop {
@@ -101,7 +97,9 @@ impl Told {
         }
         let several_people = several_people(&path);
         // A reply that was stopped or failed before it said anything is nothing that the model said.
-        messages.extend(path.into_iter().filter(|said| !said.text.is_empty()).map(|said| said.into_message(several_people)));
+        messages.extend(
+            path.into_iter().filter(|said| !said.text.is_empty()).map(|said| said.into_message(several_people)),
+        );
         Some(Prompt { model, messages })
     }
 }
@@ -200,12 +198,8 @@ mod tests {
             asks("r3", "two again"),
         ];
         let said = prompt(events, "r3");
-        let expected = [
-            (Role::System, "Be brief."),
-            (Role::User, "one"),
-            (Role::Assistant, "r1"),
-            (Role::User, "two again"),
-        ];
+        let expected =
+            [(Role::System, "Be brief."), (Role::User, "one"), (Role::Assistant, "r1"), (Role::User, "two again")];
         assert_eq!(said, expected.map(|(role, text)| (role, text.to_owned())));
     }
 

@@ -1,0 +1,64 @@
+//! `web/client/src/wire.ts` is generated from the frames: this test fails when the file is older than they are, and
+//! writes it anew when `BESTCHAT_WRITE_TYPES` is set (`make types`).
+
+use std::collections::HashSet;
+use std::env;
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+
+use ts_rs::{Config, TS, TypeVisitor};
+
+use super::frame::{ClientFrame, PROTOCOL, ServerFrame};
+use crate::edge::ModelView;
+
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../web/client/src/wire.ts");
+
+#[test]
+fn wire_types_are_those_of_the_frames() {
+    let file = Path::new(FILE);
+    let generated = generate();
+    if env::var_os("BESTCHAT_WRITE_TYPES").is_some() {
+        fs::write(file, &generated).unwrap();
+    }
+    let committed = fs::read_to_string(file).unwrap();
+    assert!(committed == generated, "web/client/src/wire.ts is not what the frames say: run `make types`");
+}
+
+fn generate() -> String {
+    let mut types = Types { config: Config::new().with_large_int("number"), seen: HashSet::new(), text: header() };
+    types.visit::<ClientFrame>();
+    types.visit::<ServerFrame<'static>>();
+    types.visit::<domain::conversation::Event>();
+    types.visit::<ModelView>();
+    types.text
+}
+
+fn header() -> String {
+    format!(
+        "// The types of the wire, version {PROTOCOL}; docs/protocol.md says what they mean.\n\
+         // Generated from api/src/ws/frame.rs, domain/src/conversation/event.rs and projections/src/view.rs\n\
+         // by `make types`: change those, not this.\n"
+    )
+}
+
+/// Each type once, before those that it is made of.
+struct Types {
+    config: Config,
+    seen: HashSet<String>,
+    text: String,
+}
+
+impl TypeVisitor for Types {
+    fn visit<T: TS + 'static + ?Sized>(&mut self) {
+        // What has no file of its own is built in, or made of others.
+        if T::output_path().is_some() && self.seen.insert(T::ident(&self.config)) {
+            let docs = T::docs().unwrap_or_default();
+            // A line for each alternative and each field: so that a change reads as one.
+            let declared = T::decl(&self.config).replace(" | {", "\n  | {");
+            writeln!(self.text, "\n{docs}export {declared}").unwrap();
+        }
+        T::visit_dependencies(self);
+        T::visit_generics(self);
+    }
+}

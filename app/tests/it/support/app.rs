@@ -1,0 +1,172 @@
+//! An application in separate roles over servers of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use app::local::{Nats, NatsOptions, Postgres, PostgresOptions};
+use jsonwebtoken::{EncodingKey, Header, encode};
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use tempfile::TempDir;
+
+use super::{Client, Process, Provider, run, until};
+
+/// How many shards the database has.
+pub(crate) const SHARDS: u16 = 4;
+/// The tenant of everyone here.
+pub(crate) const TENANT: &str = "acme";
+const SECRET: &str = "a secret that the tests sign their tokens with";
+
+/// A token for `user`, as an application's own login would give it.
+pub(crate) fn token(user: &str) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let claims = json!({ "iss": "https://login.test", "aud": "chat", "sub": user, "exp": now + 3600 });
+    encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap()
+}
+
+/// Servers, settings and a provider; the processes are the tests' to start and to keep.
+pub(crate) struct App {
+    pub(crate) postgres: Postgres,
+    pub(crate) nats: Nats,
+    pub(crate) provider: Provider,
+    /// Postgres, as its owner.
+    pub(crate) pool: PgPool,
+    folder: TempDir,
+    started: AtomicU32,
+}
+
+/// A running edge.
+pub(crate) struct Api {
+    pub(crate) process: Process,
+    pub(crate) address: String,
+}
+
+impl App {
+    /// The servers with an empty, migrated database, and no process yet.
+    pub(crate) async fn new() -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let folder = tempfile::tempdir().unwrap();
+        let options = PostgresOptions { durable: false, max_connections: 200, ..PostgresOptions::default() };
+        let (postgres, nats) = tokio::join!(
+            Postgres::start(&folder.path().join("postgres"), options),
+            Nats::start(&folder.path().join("nats"), NatsOptions::default()),
+        );
+        let (postgres, nats) = (postgres.unwrap(), nats.unwrap());
+        let provider = Provider::start().await;
+        std::fs::write(folder.path().join("bestchat.toml"), settings(&provider.base_url)).unwrap();
+        let pool = PgPool::connect_lazy(&postgres.url()).unwrap();
+        let app = Self { postgres, nats, provider, pool, folder, started: AtomicU32::new(0) };
+        let migrated = app.run(&["migrate"]);
+        assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
+        app
+    }
+
+    /// Runs a command of the binary to its end.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        run(self.folder(), &self.environment(), arguments)
+    }
+
+    /// What a command that must succeed prints.
+    pub(crate) fn prints(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    pub(crate) async fn api(&self) -> Api {
+        let mut process = self.start("api", &["api"]);
+        let ready: Value = serde_json::from_str(&process.says(r#""message":"ready""#).await).unwrap();
+        let address = ready["address"].as_str().unwrap().to_owned();
+        Api { process, address }
+    }
+
+    /// A worker in these roles, divided by commas.
+    pub(crate) async fn worker(&self, roles: &str) -> Process {
+        let mut process = self.start("worker", &["worker", "--roles", roles]);
+        process.says(r#""message":"ready""#).await;
+        process
+    }
+
+    pub(crate) async fn projector(&self) -> Process {
+        let mut process = self.start("projector", &["projector"]);
+        process.says(r#""message":"ready""#).await;
+        process
+    }
+
+    /// Someone who has logged in at an edge.
+    pub(crate) async fn client(&self, api: &Api, user: &str) -> Client {
+        Client::connect(&api.address, &token(user)).await.unwrap()
+    }
+
+    /// Returns when every shard has an owner in `role`; gives each owner's share.
+    pub(crate) async fn until_owned(&self, role: &str, owners: usize) -> Vec<i64> {
+        let sql = "select count(*) from leases where role = $1 and expires_at > now() group by owner order by owner";
+        let mut shares: Vec<i64> = Vec::new();
+        until(&format!("{owners} {role} own every shard"), async || {
+            shares = sqlx::query_scalar(sql).bind(role).fetch_all(&self.pool).await.unwrap_or_default();
+            shares.len() == owners && shares.iter().sum::<i64>() == i64::from(SHARDS)
+        })
+        .await;
+        shares
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn start(&self, name: &str, arguments: &[&str]) -> Process {
+        let nth = self.started.fetch_add(1, Ordering::Relaxed);
+        Process::start(&format!("{name}-{nth}"), self.folder(), &self.environment(), arguments)
+    }
+
+    fn environment(&self) -> Vec<(String, String)> {
+        let settings = [
+            ("DATABASE_URL", self.postgres.url()),
+            ("NATS_URL", self.nats.core_url()),
+            ("NATS_EDGE_URL", self.nats.edge_url()),
+            ("BESTCHAT_CONFIG", PathBuf::from("bestchat.toml").display().to_string()),
+            ("BESTCHAT_LISTEN", "127.0.0.1:0".to_owned()),
+            ("BESTCHAT_SHARDS", SHARDS.to_string()),
+            ("BESTCHAT_LOG_FORMAT", "json".to_owned()),
+        ];
+        settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+}
+
+impl Api {
+    /// What a GET of `path` answers `user`: the status and the body.
+    pub(crate) async fn get(&self, user: &str, path: &str) -> (u16, Value) {
+        let url = format!("http://{}{path}", self.address);
+        let answer = reqwest::Client::new().get(url).bearer_auth(token(user)).send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap_or(Value::Null))
+    }
+
+    /// The same, where it must succeed.
+    pub(crate) async fn read(&self, user: &str, path: &str) -> Value {
+        let (status, body) = self.get(user, path).await;
+        assert_eq!(status, 200, "{path}: {body}");
+        body
+    }
+}
+
+fn settings(base_url: &str) -> String {
+    format!(
+        r#"default_model = "fake/model"
+
+[[providers]]
+id = "fake"
+protocol = "openai-chat"
+base_url = "{base_url}"
+api_key = "a key that nobody may see"
+models = [{{ id = "model" }}]
+
+[[auth.issuers]]
+tenant = "{TENANT}"
+issuer = "https://login.test"
+audience = "chat"
+secret = "{SECRET}"
+"#
+    )
+}

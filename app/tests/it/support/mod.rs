@@ -1,0 +1,22 @@
+//! What the tests are written in: an application, its clients, and a provider under the test's control.
+
+mod app;
+mod client;
+mod ledger;
+mod process;
+mod provider;
+mod transcript;
+mod wait;
+
+pub(crate) use app::{Api, App, SHARDS, token};
+pub(crate) use client::{Client, Refused};
+pub(crate) use ledger::Load;
+pub(crate) use process::{Process, run};
+pub(crate) use provider::{Provider, answer};
+pub(crate) use transcript::Transcript;
+pub(crate) use wait::{until, within};
+
+/// A new id.
+pub(crate) fn id() -> String {
+    uuid::Uuid::new_v4().to_string()
+}

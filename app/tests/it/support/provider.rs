@@ -1,0 +1,179 @@
+//! A provider that does what the question says. The question's first words are the way it answers:
+//!
+//! `say N`: N words at once · `pace N MS`: a word each MS milliseconds · `hold N`: N words, then N more once the test
+//! lets it · `hang`: nothing at all · `cut N`: N words, then a cut connection · `recover N`: cut at the first call, whole
+//! at the next · `vanish N`: an end without the mark of one · `html`, `broken` (500), `line` (4 MB in one line).
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+use super::until;
+
+const WORDS: [&str; 7] = ["naïve", "日本語", "🦀", "Grüße", "plain", "Ω≈ç√", "e\u{301}"];
+
+/// The first `words` words of every answer.
+pub(crate) fn answer(words: usize) -> String {
+    (0..words).map(word).collect()
+}
+
+fn word(nth: usize) -> String {
+    format!("{}{nth} ", WORDS[nth % WORDS.len()])
+}
+
+pub(crate) struct Provider {
+    pub(crate) base_url: String,
+    state: Arc<State>,
+}
+
+struct State {
+    asked: Mutex<HashMap<String, Asked>>,
+    held: watch::Sender<bool>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Asked {
+    calls: usize,
+    hung_up: usize,
+}
+
+impl Provider {
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base_url = format!("http://{}/v1", listener.local_addr().unwrap());
+        let state = Arc::new(State { asked: Mutex::default(), held: watch::Sender::new(true) });
+        let serving = Arc::clone(&state);
+        tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                tokio::spawn(serve(socket, Arc::clone(&serving)));
+            }
+        });
+        Self { base_url, state }
+    }
+
+    /// How often a question was asked.
+    pub(crate) fn calls(&self, question: &str) -> usize {
+        self.asked(question).calls
+    }
+
+    /// Returns once a question has been asked so often.
+    pub(crate) async fn until_asked(&self, question: &str, calls: usize) {
+        until(&format!("{question:?} is asked {calls} times"), async || self.calls(question) >= calls).await;
+    }
+
+    /// Returns once the asker of a question has hung up before its answer was whole.
+    pub(crate) async fn until_hung_up(&self, question: &str) {
+        until(&format!("the asker of {question:?} hangs up"), async || self.asked(question).hung_up > 0).await;
+    }
+
+    /// Lets held answers go on.
+    pub(crate) fn release(&self) {
+        self.state.held.send_replace(false);
+    }
+
+    fn asked(&self, question: &str) -> Asked {
+        self.state.asked.lock().unwrap().get(question).copied().unwrap_or_default()
+    }
+}
+
+async fn serve(socket: TcpStream, state: Arc<State>) {
+    socket.set_nodelay(true).unwrap();
+    let (reader, mut writer) = socket.into_split();
+    let mut reader = BufReader::new(reader);
+    let Some(question) = read_question(&mut reader).await else { return };
+    let call = {
+        let mut asked = state.asked.lock().unwrap();
+        let asked = asked.entry(question.clone()).or_default();
+        asked.calls += 1;
+        asked.calls
+    };
+    let mut byte = [0];
+    tokio::select! {
+        _ = reader.read(&mut byte) => state.asked.lock().unwrap().entry(question).or_default().hung_up += 1,
+        _ = reply(&mut writer, &question, call, state.held.subscribe()) => {}
+    }
+}
+
+/// The last message of a request.
+async fn read_question(reader: &mut BufReader<OwnedReadHalf>) -> Option<String> {
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line).await.ok()? == 0 {
+            return None;
+        }
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().ok()?;
+        }
+        if line == "\r\n" {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).await.ok()?;
+    let body: Value = serde_json::from_slice(&body).ok()?;
+    Some(body["messages"].as_array()?.last()?["content"].as_str()?.to_owned())
+}
+
+async fn reply(
+    to: &mut OwnedWriteHalf,
+    question: &str,
+    call: usize,
+    mut held: watch::Receiver<bool>,
+) -> std::io::Result<()> {
+    let mut words = question.split_whitespace();
+    let way = words.next().unwrap_or_default();
+    let mut number = || words.next().and_then(|word| word.parse::<usize>().ok()).unwrap_or_default();
+    match way {
+        "hang" => std::future::pending().await,
+        "html" => head(to, "200 OK", "text/html", "<!doctype html><title>Sign in to the hotel's network</title>").await,
+        "broken" => head(to, "500 Internal Server Error", "application/json", r#"{"error":{"message":"broken"}}"#).await,
+        "line" => {
+            head(to, "200 OK", "text/event-stream", "data: ").await?;
+            to.write_all(&vec![b'x'; 4 * 1024 * 1024]).await
+        }
+        _ => {
+            let promised = if way == "cut" { "text/event-stream\r\ncontent-length: 1000000" } else { "text/event-stream" };
+            head(to, "200 OK", promised, "").await?;
+            let count = number();
+            let pause = if way == "pace" { Duration::from_millis(number() as u64) } else { Duration::ZERO };
+            say(to, 0..count, pause).await?;
+            match way {
+                "cut" | "vanish" => return Ok(()),
+                "recover" if call == 1 => return Ok(()),
+                "hold" => {
+                    let _ = held.wait_for(|held| !held).await;
+                    say(to, count..2 * count, Duration::ZERO).await?;
+                }
+                _ => {}
+            }
+            to.write_all(format!("{}data: [DONE]\n\n", frame(&json!({}), Some("stop"))).as_bytes()).await
+        }
+    }
+}
+
+async fn head(to: &mut OwnedWriteHalf, status: &str, kind: &str, body: &str) -> std::io::Result<()> {
+    let head = format!("HTTP/1.1 {status}\r\ncontent-type: {kind}\r\nconnection: close\r\n\r\n{body}");
+    to.write_all(head.as_bytes()).await
+}
+
+async fn say(to: &mut OwnedWriteHalf, words: std::ops::Range<usize>, pause: Duration) -> std::io::Result<()> {
+    for nth in words {
+        to.write_all(frame(&json!({ "content": word(nth) }), None).as_bytes()).await?;
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
+    }
+    Ok(())
+}
+
+fn frame(delta: &Value, finish: Option<&str>) -> String {
+    let choice = json!({ "index": 0, "delta": delta, "finish_reason": finish });
+    format!("data: {}\n\n", json!({ "id": "1", "object": "chat.completion.chunk", "choices": [choice] }))
+}

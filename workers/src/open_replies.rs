@@ -1,0 +1,195 @@
+//! The table of replies that have not ended. The reaper of each shard keeps it from the shard's events; workers renew
+//! their leases in it and find waiting replies there. It may lag behind the log: the aggregate's fence decides what counts.
+
+use std::time::Duration;
+
+use domain::conversation::Event;
+use domain::{ConversationId, MessageId, Shard};
+use sqlx::{PgPool, PgTransaction, Row};
+use store::Recorded;
+use uuid::Uuid;
+
+/// How long a waiting reply is left to the bus's wake-up before workers look for it themselves.
+const PENDING_GRACE: Duration = Duration::from_secs(2);
+/// How long a reply waits after its first failed attempt; doubled for each further one.
+const FAILED_PAUSE: Duration = Duration::from_secs(1);
+/// The most overdue attempts read at a time.
+const MAX_OVERDUE: i64 = 100;
+
+/// A reply that has not ended, and the last attempt begun.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OpenReply {
+    pub(crate) conversation: ConversationId,
+    pub(crate) reply: MessageId,
+    pub(crate) attempt: u32,
+}
+
+/// How an attempt stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It runs.
+    Running,
+    /// It shall stop.
+    Stopping,
+    /// A later attempt has begun.
+    Superseded,
+}
+
+/// Takes an event in.
+pub(crate) async fn take_in(
+    tx: &mut PgTransaction<'_>,
+    recorded: &Recorded,
+    conversation: ConversationId,
+    event: &Event,
+) -> Result<(), sqlx::Error> {
+    match event {
+        Event::ReplyRequested { reply, .. } => open(tx, recorded, conversation, *reply).await,
+        Event::ReplyAttemptStarted { reply, attempt, lease_ms, .. } => {
+            let lease = Duration::from_millis(*lease_ms);
+            set(tx, (conversation, *reply), "running", Some(*attempt), Some(lease)).await
+        }
+        Event::ReplyAttemptFailed { reply, attempt, .. } => {
+            let pause = FAILED_PAUSE.saturating_mul(1 << attempt.saturating_sub(1).min(6));
+            set(tx, (conversation, *reply), "pending", None, Some(pause)).await
+        }
+        Event::ReplyAttemptExpired { reply, .. } => {
+            set(tx, (conversation, *reply), "pending", None, Some(Duration::ZERO)).await
+        }
+        Event::ReplyStopRequested { reply } => set(tx, (conversation, *reply), "stopping", None, None).await,
+        Event::ReplyCompleted { reply, .. } | Event::ReplyStopped { reply, .. } | Event::ReplyFailed { reply, .. } => {
+            close(tx, conversation, *reply).await
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn open(
+    tx: &mut PgTransaction<'_>,
+    recorded: &Recorded,
+    conversation: ConversationId,
+    reply: MessageId,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "insert into open_replies (conversation, reply, shard, pos, attempt, state, expires_at)
+         values ($1, $2, $3, $4, 0, 'pending', now() + make_interval(secs => $5)) on conflict do nothing",
+    )
+    .bind(conversation.0)
+    .bind(reply.0)
+    .bind(i32::from(recorded.shard))
+    .bind(store::log::signed(recorded.pos))
+    .bind(PENDING_GRACE.as_secs_f64())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Sets the state, and what else is given.
+async fn set(
+    tx: &mut PgTransaction<'_>,
+    (conversation, reply): (ConversationId, MessageId),
+    state: &str,
+    attempt: Option<u32>,
+    expires_in: Option<Duration>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "update open_replies set state = $3, attempt = coalesce($4, attempt),
+             expires_at = coalesce(now() + make_interval(secs => $5), expires_at)
+         where conversation = $1 and reply = $2",
+    )
+    .bind(conversation.0)
+    .bind(reply.0)
+    .bind(state)
+    .bind(attempt.map(column))
+    .bind(expires_in.map(|duration| duration.as_secs_f64()))
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+async fn close(tx: &mut PgTransaction<'_>, conversation: ConversationId, reply: MessageId) -> Result<(), sqlx::Error> {
+    sqlx::query("delete from open_replies where conversation = $1 and reply = $2")
+        .bind(conversation.0)
+        .bind(reply.0)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// The attempts of a shard whose workers were not heard of in time.
+pub(crate) async fn overdue(pool: &PgPool, shard: Shard) -> Result<Vec<OpenReply>, sqlx::Error> {
+    let rows = sqlx::query(
+        "select conversation, reply, attempt from open_replies
+         where shard = $1 and state <> 'pending' and expires_at < now() order by expires_at limit $2",
+    )
+    .bind(i32::from(shard))
+    .bind(MAX_OVERDUE)
+    .fetch_all(pool)
+    .await?;
+    rows.iter().map(OpenReply::from_row).collect()
+}
+
+/// Waiting replies that no wake-up has brought to anyone, at most `most`; nobody else finds them for a while.
+pub(crate) async fn find_waiting(
+    pool: &PgPool,
+    most: usize,
+    found_for: Duration,
+) -> Result<Vec<OpenReply>, sqlx::Error> {
+    let rows = sqlx::query(
+        "update open_replies set expires_at = now() + make_interval(secs => $1)
+         where (conversation, reply) in (
+             select conversation, reply from open_replies where state = 'pending' and expires_at < now()
+             order by expires_at limit $2 for update skip locked
+         )
+         returning conversation, reply, attempt",
+    )
+    .bind(found_for.as_secs_f64())
+    .bind(i64::try_from(most).unwrap_or(i64::MAX))
+    .fetch_all(pool)
+    .await?;
+    rows.iter().map(OpenReply::from_row).collect()
+}
+
+/// Renews an attempt's lease and tells how it stands; none when the table does not know of it: not yet, or no longer.
+pub(crate) async fn renew(
+    pool: &PgPool,
+    OpenReply { conversation, reply, attempt }: OpenReply,
+    lease: Duration,
+) -> Result<Option<Standing>, sqlx::Error> {
+    let row = sqlx::query(
+        "with renewed as (
+             update open_replies set expires_at = now() + make_interval(secs => $4)
+             where conversation = $1 and reply = $2 and attempt = $3 and state <> 'pending'
+         )
+         select attempt, state from open_replies where conversation = $1 and reply = $2",
+    )
+    .bind(conversation.0)
+    .bind(reply.0)
+    .bind(column(attempt))
+    .bind(lease.as_secs_f64())
+    .fetch_optional(pool)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let (current, state): (i32, String) = (row.try_get("attempt")?, row.try_get("state")?);
+    Ok(match (current.cmp(&column(attempt)), state.as_str()) {
+        (std::cmp::Ordering::Greater, _) => Some(Standing::Superseded),
+        (std::cmp::Ordering::Equal, "running") => Some(Standing::Running),
+        (std::cmp::Ordering::Equal, "stopping") => Some(Standing::Stopping),
+        _ => None,
+    })
+}
+
+impl OpenReply {
+    fn from_row(row: &sqlx::postgres::PgRow) -> Result<Self, sqlx::Error> {
+        let attempt: i32 = row.try_get("attempt")?;
+        Ok(Self {
+            conversation: ConversationId(row.try_get::<Uuid, _>("conversation")?),
+            reply: MessageId(row.try_get("reply")?),
+            attempt: u32::try_from(attempt).unwrap_or(0),
+        })
+    }
+}
+
+/// An attempt's number as Postgres holds it.
+fn column(attempt: u32) -> i32 {
+    i32::try_from(attempt).unwrap_or(i32::MAX)
+}
