@@ -23,6 +23,9 @@ pub use secret::Secret;
 pub struct Settings {
     /// The address that people's browsers and clients connect to.
     pub listen: SocketAddr,
+    /// Where a worker or projector tells whether it is well (`/livez`, `/readyz`); nowhere unless set. An edge tells on
+    /// `listen`.
+    pub health_listen: Option<SocketAddr>,
     /// The folder of everything that `up` keeps.
     pub data: PathBuf,
     /// Where Postgres is; without it `up` starts a private one.

@@ -4,6 +4,7 @@ pub mod cli;
 pub mod config;
 mod dead_letters;
 mod edge;
+mod health;
 pub mod local;
 mod providers;
 mod replay;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use api::auth::DevLogin;
 use projections::Projector;
+use sqlx::PgPool;
 use store::Role;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -16,7 +17,7 @@ use workers::reply::Replies;
 
 use crate::config::{Settings, WorkerRole};
 use crate::wire::{self, Error};
-use crate::{edge, providers};
+use crate::{edge, health, providers};
 
 /// How long a role may take to lay its work down.
 const STOP_DEADLINE: Duration = Duration::from_secs(15);
@@ -125,6 +126,7 @@ impl Running {
             };
             self.roles.push((cancelled, task));
         }
+        self.tell_health(settings, pool, client.clone()).await?;
         self.clients.push(client);
         Ok(())
     }
@@ -133,10 +135,22 @@ impl Running {
         let pool = wire::pool(settings, Role::Projector).await?;
         wire::shards(&pool).await?;
         let client = wire::nats(settings.nats_url.as_ref(), "bestchat projector", nats::Inbox::Core).await?;
-        let projector = Projector { pool, client: client.clone(), process: Uuid::new_v4() };
+        let projector = Projector { pool: pool.clone(), client: client.clone(), process: Uuid::new_v4() };
         let cancelled = CancellationToken::new();
         self.roles.push((cancelled.clone(), tokio::spawn(projector.run(cancelled))));
+        self.tell_health(settings, pool, client.clone()).await?;
         self.clients.push(client);
         Ok(())
+    }
+
+    /// Lets whoever runs the process ask how it is, where the settings say so; with an edge in it, the edge tells.
+    async fn tell_health(&self, settings: &Settings, pool: PgPool, client: nats::Client) -> Result<(), Error> {
+        match settings.health_listen {
+            Some(address) if self.address.is_none() => {
+                let stopping = self.roles.first().map(|(cancelled, _)| cancelled.clone()).unwrap_or_default();
+                health::serve(address, pool, client, stopping).await
+            }
+            _ => Ok(()),
+        }
     }
 }

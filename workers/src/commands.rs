@@ -26,8 +26,9 @@ use crate::reaper;
 
 /// The batches that may wait for the relay; more are read from the log again.
 const RELAY_QUEUE: usize = 64;
-/// How long an owner may take to finish what it has begun when it gives its shard up.
-const STOP_DEADLINE: Duration = Duration::from_secs(3);
+/// How long an owner may take to finish what it has begun when it gives its shard up: less than the term of the leases
+/// that the process keeps, which are not renewed meanwhile.
+const STOP_DEADLINE: Duration = Duration::from_secs(1);
 
 /// What the role works with.
 #[derive(Clone, Debug)]

@@ -16,6 +16,8 @@ use jwks::Jwks;
 
 /// How far clocks may differ.
 const LEEWAY: Duration = Duration::from_secs(15);
+/// The longest that a token is taken to hold, whatever it says: a clock can be reckoned with that far.
+const MAX_REMAINING: Duration = Duration::from_hours(365 * 24);
 /// The longest token that is looked at, in bytes.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
@@ -34,7 +36,7 @@ impl Identity {
     /// How long the token still holds.
     pub fn remaining(&self) -> Duration {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Duration::from_secs(self.expires_at).saturating_sub(now)
+        Duration::from_secs(self.expires_at).saturating_sub(now).min(MAX_REMAINING)
     }
 }
 
@@ -148,7 +150,7 @@ impl Issuer {
         validation.set_required_spec_claims(&required);
         let keys = match config.key {
             IssuerKey::Secret(secret) => Keys::Secret(Box::new(DecodingKey::from_secret(&secret))),
-            IssuerKey::JwksUrl(url) => Keys::Jwks(Arc::new(Jwks::new(url)?)),
+            IssuerKey::JwksUrl(url) => Keys::Jwks(Jwks::new(url)?),
         };
         Ok(Self { tenant: config.tenant, validation, keys })
     }

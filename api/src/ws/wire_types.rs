@@ -53,12 +53,18 @@ impl TypeVisitor for Types {
     fn visit<T: TS + 'static + ?Sized>(&mut self) {
         // What has no file of its own is built in, or made of others.
         if T::output_path().is_some() && self.seen.insert(T::ident(&self.config)) {
-            let docs = T::docs().unwrap_or_default();
-            // A line for each alternative and each field: so that a change reads as one.
-            let declared = T::decl(&self.config).replace(" | {", "\n  | {");
+            let docs = tidy(&T::docs().unwrap_or_default(), "");
+            let declared = tidy(&T::decl(&self.config), "    ").replace(" | {", "\n  | {").replace(", }", " }");
             writeln!(self.text, "\n{docs}export {declared}").unwrap();
         }
         T::visit_dependencies(self);
         T::visit_generics(self);
     }
+}
+
+/// A line for a comment, a line for a field: so that a change reads as one.
+fn tidy(text: &str, indent: &str) -> String {
+    let text = text.replace("/**\n * ", &format!("{indent}/** ")).replace("\n */\n", &format!(" */\n{indent}"));
+    text.lines().map(|line| line.trim_end().to_owned() + "\n").collect::<String>().trim_end_matches('\n').to_owned()
+        + if text.ends_with('\n') { "\n" } else { "" }
 }

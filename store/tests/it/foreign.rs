@@ -109,7 +109,7 @@ async fn held_head(database: &Database, commit: bool) {
     let end = async {
         let blocked = "select exists (select from pg_stat_activity where wait_event_type = 'Lock'
                        and datname = current_database() and application_name = 'bestchat')";
-        while !sqlx::query_scalar::<_, bool>(blocked).fetch_one(&database.pool).await.unwrap() {
+        while !sqlx::query_scalar::<_, bool>(blocked).fetch_one(&database.owner).await.unwrap() {
             tokio::task::yield_now().await;
         }
         if commit { foreign.commit().await.unwrap() } else { foreign.rollback().await.unwrap() }

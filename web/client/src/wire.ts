@@ -1,196 +1,416 @@
-// The types of the wire, version 1. They follow api/src/ws/frame.rs, domain/src/conversation/event.rs and
-// projections/src/view.rs; ts-rs generates this file from there.
+// The types of the wire, version 1; docs/protocol.md says what they mean.
+// Generated from api/src/ws/frame.rs, domain/src/conversation/event.rs and projections/src/view.rs
+// by `make types`: change those, not this.
 
 /** What a client may say. */
-export type ClientFrame =
-  | { type: 'auth'; token: string }
-  | {
-      type: 'command';
-      id: string;
-      conversation: string;
-      expected_sequence?: number;
-      command: ClientCommand;
-    }
-  | { type: 'subscribe'; conversation: string; after?: number; replies?: Array<ReplyCursor> }
-  | { type: 'unsubscribe'; conversation: string }
-  | { type: 'typing'; conversation: string }
-  | { type: 'ping' };
+export type ClientFrame = { "type": "auth",
+    /** A JWT of one of the configured issuers. */
+    token: string }
+  | { "type": "command",
+    /** Chosen by the client: the same id again gives the first result again. */
+    id: string,
+    /** The conversation that it is asked of; for `StartConversation` an id chosen by the client. */
+    conversation: string,
+    /** Refuse unless the conversation's last event has this sequence. */
+    expected_sequence?: number,
+    /** What is asked. */
+    command: ClientCommand }
+  | { "type": "subscribe",
+    /** Which. */
+    conversation: string,
+    /** The last sequence that the client has; without one it gets a snapshot. */
+    after?: number,
+    /** How much of running replies the client has. */
+    replies?: Array<ReplyCursor> }
+  | { "type": "unsubscribe",
+    /** Which. */
+    conversation: string }
+  | { "type": "typing",
+    /** Where. */
+    conversation: string }
+  | { "type": "ping" };
 
 /** How much of a running reply a client has. */
-export type ReplyCursor = { reply: string; attempt: number; offset: number };
+export type ReplyCursor = {
+    /** The reply. */
+    reply: string,
+    /** The attempt that the text is of. */
+    attempt: number,
+    /** How many bytes of its UTF-8 text the client has. */
+    offset: number };
 
 /** A command as a client words it. Ids may be left out: they then follow from the command's id. */
-export type ClientCommand =
-  | { type: 'StartConversation'; title?: string; model?: string; system_prompt?: string }
-  | { type: 'RenameConversation'; title: string }
-  | { type: 'ConfigureModel'; model?: string; system_prompt?: string }
-  | {
-      type: 'SubmitMessage';
-      text: string;
-      parent?: string | null;
-      message?: string;
-      reply?: string;
-      answer?: boolean;
-    }
-  | {
-      type: 'EditMessage';
-      edit_of: string;
-      text: string;
-      message?: string;
-      reply?: string;
-      answer?: boolean;
-    }
-  | { type: 'RegenerateReply'; regenerate_of: string; reply?: string }
-  | { type: 'SelectBranch'; message: string }
-  | { type: 'StopReply'; reply: string }
-  | { type: 'AddParticipant'; user: string }
-  | { type: 'RemoveParticipant'; user: string }
-  | { type: 'ArchiveConversation' }
-  | { type: 'UnarchiveConversation' }
-  | { type: 'DeleteConversation' };
+export type ClientCommand = { "type": "StartConversation",
+    /** Its title. */
+    title?: string,
+    /** The model that shall answer, `provider/model`. */
+    model?: string,
+    /** What the model is told before the first message. */
+    system_prompt?: string }
+  | { "type": "RenameConversation",
+    /** The new title. */
+    title: string }
+  | { "type": "ConfigureModel",
+    /** The model, `provider/model`. */
+    model?: string,
+    /** The system prompt. */
+    system_prompt?: string }
+  | { "type": "SubmitMessage",
+    /** The text, in Markdown. */
+    text: string,
+    /** The message that it follows: left out, the active leaf; null, the root. */
+    parent?: string | null,
+    /** The new message's id. */
+    message?: string,
+    /** The id of the reply. */
+    reply?: string,
+    /** Whether the model shall answer; it does unless told not to. */
+    answer?: boolean }
+  | { "type": "EditMessage",
+    /** The message to word anew; it stays. */
+    edit_of: MessageId,
+    /** The text. */
+    text: string,
+    /** The new message's id. */
+    message?: string,
+    /** The id of the reply. */
+    reply?: string,
+    /** Whether the model shall answer; it does unless told not to. */
+    answer?: boolean }
+  | { "type": "RegenerateReply",
+    /** The reply to word anew; it stays. */
+    regenerate_of: MessageId,
+    /** The new reply's id. */
+    reply?: string }
+  | { "type": "SelectBranch",
+    /** A message of that branch; following the newest child at each step gives the active leaf. */
+    message: MessageId }
+  | { "type": "StopReply",
+    /** Which. */
+    reply: MessageId }
+  | { "type": "AddParticipant",
+    /** Who. */
+    user: string }
+  | { "type": "RemoveParticipant",
+    /** Who. */
+    user: string }
+  | { "type": "ArchiveConversation" }
+  | { "type": "UnarchiveConversation" }
+  | { "type": "DeleteConversation" };
+
+/** A message in a conversation's tree. A reply's id is the id of the assistant message that it becomes. */
+export type MessageId = string;
 
 /** What a client is told. */
-export type ServerFrame =
-  | { type: 'hello'; protocol: number; session: string; ping_ms: number; max_frame: number; auth_ms: number }
-  | { type: 'authenticated'; user: string; expires_at: number }
-  | { type: 'ack'; id: string; sequence: number; position: string }
-  | {
-      type: 'refused';
-      id: string | null;
-      conversation: string | null;
-      code: string;
-      message: string;
-      retryable: boolean;
-    }
-  | { type: 'subscribed'; conversation: string; sequence: number; snapshot: Snapshot | null }
-  | {
-      type: 'event';
-      conversation: string;
-      sequence: number;
-      position: string;
-      actor: string;
-      at: string;
-      event: ConversationEvent;
-    }
-  | { type: 'live'; conversation: string; sequence: number }
-  | { type: 'delta'; conversation: string; reply: string; attempt: number; offset: number; text: string }
-  | { type: 'typing'; conversation: string; user: string }
-  | { type: 'unsubscribed'; conversation: string; reason: string }
-  | { type: 'conversation_changed'; id: string; conversation: ConversationView | null }
-  | { type: 'pong' };
+export type ServerFrame = { "type": "hello",
+    /** The protocol's version. */
+    protocol: number,
+    /** This socket, for support and logs. */
+    session: string,
+    /** How often the server pings; a client that hears nothing for twice as long should reconnect. */
+    ping_ms: number,
+    /** The largest frame accepted, in bytes. */
+    max_frame: number,
+    /** How long the server waits for `auth`. */
+    auth_ms: number }
+  | { "type": "authenticated",
+    /** Who the client is. */
+    user: string,
+    /** When the token ends, in seconds since 1970; the socket is closed then unless a newer one came. */
+    expires_at: number }
+  | { "type": "ack",
+    /** The command. */
+    id: string,
+    /** The conversation's sequence after it. */
+    sequence: number,
+    /** Its place in the log: `min_position` of a read that must see it. */
+    position: string }
+  | { "type": "refused",
+    /** The command, if the frame was one. */
+    id: string | null,
+    /** The conversation, if the frame named one. */
+    conversation: string | null,
+    /** Why, stable for programs. */
+    code: string,
+    /** Why, for people. */
+    message: string,
+    /** Whether the same frame may succeed later. */
+    retryable: boolean }
+  | { "type": "subscribed",
+    /** Which. */
+    conversation: string,
+    /** The sequence that the client is now at. */
+    sequence: number,
+    /** The state at that sequence; none when the client's own `after` is taken up. */
+    snapshot: Snapshot | null }
+  | { "type": "event",
+    /** Where. */
+    conversation: string,
+    /** Its place in the conversation, from 1 without a gap. */
+    sequence: number,
+    /** Its place in the log. */
+    position: string,
+    /** Who asked: `user:<id>` or `worker:<name>`. */
+    actor: string,
+    /** When it was recorded (RFC 3339). */
+    at: string,
+    /** What happened. */
+    event: ConversationEvent }
+  | { "type": "live",
+    /** Where. */
+    conversation: string,
+    /** The last sequence told. */
+    sequence: number }
+  | { "type": "delta",
+    /** Where. */
+    conversation: string,
+    /** The reply. */
+    reply: string,
+    /** The attempt. */
+    attempt: number,
+    /** Where the text begins, in bytes of UTF-8. */
+    offset: number,
+    /** The text. */
+    text: string }
+  | { "type": "typing",
+    /** Where. */
+    conversation: string,
+    /** Who. */
+    user: string }
+  | { "type": "unsubscribed",
+    /** Which. */
+    conversation: string,
+    /** Why: `asked`, or `gone` when it was deleted or the client may no longer see it. */
+    reason: string }
+  | { "type": "conversation_changed",
+    /** Which. */
+    id: string,
+    /** The row as `GET /api/conversations` gives it. */
+    conversation: ConversationView | null }
+  | { "type": "pong" };
 
 /** A conversation at a sequence: itself and its newest messages. */
-export type Snapshot = { conversation: ConversationView; messages: Array<MessageView>; more: boolean };
-
-/** An event of a conversation. */
-export type ConversationEvent =
-  | {
-      type: 'ConversationStarted';
-      owner: string;
-      tenant: string;
-      title: string | null;
-      model: string | null;
-      system_prompt: string | null;
-    }
-  | { type: 'ConversationRenamed'; title: string }
-  | { type: 'ModelConfigured'; model: string | null; system_prompt: string | null }
-  | { type: 'ParticipantAdded'; user: string }
-  | { type: 'ParticipantRemoved'; user: string }
-  | {
-      type: 'MessageSubmitted';
-      message: string;
-      parent: string | null;
-      author: string;
-      parts: Array<Part>;
-      edit_of: string | null;
-    }
-  | {
-      type: 'ReplyRequested';
-      reply: string;
-      parent: string;
-      model: string | null;
-      regenerate_of: string | null;
-    }
-  | { type: 'ReplyAttemptStarted'; reply: string; attempt: number; worker: string; lease_ms: number }
-  | { type: 'ReplyAttemptFailed'; reply: string; attempt: number; error: ReplyError }
-  | { type: 'ReplyAttemptExpired'; reply: string; attempt: number }
-  | { type: 'ReplyStopRequested'; reply: string }
-  | {
-      type: 'ReplyCompleted';
-      reply: string;
-      attempt: number;
-      parts: Array<Part>;
-      finish: Finish;
-      model: string;
-      usage: Usage;
-    }
-  | { type: 'ReplyStopped'; reply: string; attempt: number; parts: Array<Part> }
-  | { type: 'ReplyFailed'; reply: string; attempt: number; error: ReplyError; parts: Array<Part> }
-  | { type: 'BranchSelected'; leaf: string }
-  | { type: 'ConversationArchived' }
-  | { type: 'ConversationUnarchived' }
-  | { type: 'ConversationDeleted' };
-
-/** A piece of a message. */
-export type Part = { type: 'text'; text: string };
-
-/** Why a model stopped by itself. */
-export type Finish = 'stop' | 'length' | 'content_filter' | 'other';
-
-/** Tokens of one attempt. The counts do not overlap; null means that the provider said nothing. */
-export type Usage = {
-  input: number | null;
-  cached_input: number | null;
-  output: number | null;
-  reasoning: number | null;
-};
-
-/** Why a reply, or one attempt at it, ended without an answer. */
-export type ReplyError = { code: string; message: string };
+export type Snapshot = {
+    /** The conversation. */
+    conversation: ConversationView,
+    /** Its newest messages, oldest first; older ones from `GET /api/conversations/{id}/messages?before=<sequence>`. */
+    messages: Array<MessageView>,
+    /** Whether there are older ones. */
+    more: boolean };
 
 /** A conversation, as a row of its participants' lists. */
 export type ConversationView = {
-  id: string;
-  title: string | null;
-  preview: string | null;
-  owner: string;
-  participants: Array<string>;
-  model: string | null;
-  system_prompt: string | null;
-  active_leaf: string | null;
-  archived: boolean;
-  sequence: number;
-  created_at: string;
-  updated_at: string;
-};
+    /** Its id. */
+    id: string,
+    /** Its title, if it was given one. */
+    title: string | null,
+    /** The beginning of its first message, to show where there is no title. */
+    preview: string | null,
+    /** Who owns it. */
+    owner: string,
+    /** Who may read and write here, the owner among them, in alphabetical order. */
+    participants: Array<string>,
+    /** The model that answers; none means the installation's default. */
+    model: string | null,
+    /** What the model is told before the first message. */
+    system_prompt: string | null,
+    /** The last message of the branch shown. */
+    active_leaf: string | null,
+    /** Whether it is put aside. */
+    archived: boolean,
+    /** The sequence of the last event that this row knows of. */
+    sequence: number,
+    /** When it began. */
+    created_at: string,
+    /** When something last happened in it. */
+    updated_at: string };
+
+/** How a message stands. */
+export type MessageStatus = "submitted" | "pending" | "running" | "stopping" | "completed" | "stopped" | "failed";
+
+/** Tokens of one attempt. The counts do not overlap; none means that the provider said nothing. */
+export type Usage = {
+    /** Input tokens read anew. */
+    input: number | null,
+    /** Input tokens read from the provider's cache. */
+    cached_input: number | null,
+    /** Output tokens without the reasoning ones. */
+    output: number | null,
+    /** Output tokens spent on reasoning. */
+    reasoning: number | null };
+
+/** Why a reply, or one attempt at it, ended without an answer. */
+export type ReplyError = {
+    /** The kind, stable for programs: `auth`, `quota`, `rate`, `overload`, `invalid`, `unknown_model`, `network`, `timeout`,
+ * `interrupted`, `protocol`, `worker_lost`. */
+    code: string,
+    /** The same for people; never a secret, never the provider's raw body. */
+    message: string };
+
+/** Who speaks. */
+export type Role = "user" | "assistant";
+
+/** A piece of a message. */
+export type Part = { "type": "text",
+    /** The text. */
+    text: string };
+
+/** Why a model stopped by itself. */
+export type Finish = "stop" | "length" | "content_filter" | "other";
 
 /** A message of a conversation's tree. */
 export type MessageView = {
-  id: string;
-  parent: string | null;
-  role: Role;
-  author: string | null;
-  parts: Array<Part>;
-  alternative_of: string | null;
-  status: MessageStatus;
-  attempt: number;
-  model: string | null;
-  finish: Finish | null;
-  usage: Usage | null;
-  error: ReplyError | null;
-  sequence: number;
-  created_at: string;
-};
+    /** Its id; for an assistant message, the reply's. */
+    id: string,
+    /** The message that it follows; none at the root. */
+    parent: string | null,
+    /** Who speaks. */
+    role: Role,
+    /** Which person, if one. */
+    author: string | null,
+    /** What is said; of a reply that runs, nothing yet. */
+    parts: Array<Part>,
+    /** The message that this one is another wording of. */
+    alternative_of: string | null,
+    /** How it stands. */
+    status: MessageStatus,
+    /** Of a reply: the newest attempt, 0 before the first. */
+    attempt: number,
+    /** Of a reply: the model asked, and once complete the model that answered. */
+    model: string | null,
+    /** Of a completed reply: why the model stopped. */
+    finish: Finish | null,
+    /** Of a completed reply: tokens used. */
+    usage: Usage | null,
+    /** Of a failed reply: why. */
+    error: ReplyError | null,
+    /** The sequence of the event that made it. */
+    sequence: number,
+    /** When it was made. */
+    created_at: string };
 
-/** Who speaks. */
-export type Role = 'user' | 'assistant';
+/** An event of a conversation. */
+export type ConversationEvent = { "type": "ConversationStarted",
+    /** Who owns it: may delete it and choose its participants. */
+    owner: UserId,
+    /** The tenant that the owner's login belongs to. */
+    tenant: Tenant,
+    /** Its title; without one, readers show the beginning of the first message. */
+    title: string | null,
+    /** The model that answers; without one, the installation's default. */
+    model: ModelRef | null,
+    /** What the model is told before the first message. */
+    system_prompt: string | null }
+  | { "type": "ConversationRenamed",
+    /** The new title. */
+    title: string }
+  | { "type": "ModelConfigured",
+    /** The model; none means the installation's default. */
+    model: ModelRef | null,
+    /** The system prompt; none means no system prompt. */
+    system_prompt: string | null }
+  | { "type": "ParticipantAdded",
+    /** Who. */
+    user: UserId }
+  | { "type": "ParticipantRemoved",
+    /** Who. */
+    user: UserId }
+  | { "type": "MessageSubmitted",
+    /** The new message. */
+    message: MessageId,
+    /** The message that it follows; none at the root. */
+    parent: MessageId | null,
+    /** Who said it. */
+    author: UserId,
+    /** What was said. */
+    parts: Array<Part>,
+    /** The message that this one is another wording of: its sibling in the tree. */
+    edit_of: MessageId | null }
+  | { "type": "ReplyRequested",
+    /** The reply: also the id of the assistant message that it becomes. */
+    reply: MessageId,
+    /** The message that it answers. */
+    parent: MessageId,
+    /** The model asked; none means the installation's default. */
+    model: ModelRef | null,
+    /** The reply that this one is another attempt at wording: its sibling in the tree. */
+    regenerate_of: MessageId | null }
+  | { "type": "ReplyAttemptStarted",
+    /** The reply. */
+    reply: MessageId,
+    /** Which attempt, from 1. */
+    attempt: number,
+    /** The worker that took it. */
+    worker: string,
+    /** For how long the attempt counts as alive without a renewal, in milliseconds from when it was recorded. */
+    lease_ms: number }
+  | { "type": "ReplyAttemptFailed",
+    /** The reply. */
+    reply: MessageId,
+    /** The attempt that failed. */
+    attempt: number,
+    /** What went wrong. */
+    error: ReplyError }
+  | { "type": "ReplyAttemptExpired",
+    /** The reply. */
+    reply: MessageId,
+    /** The attempt that ended. */
+    attempt: number }
+  | { "type": "ReplyStopRequested",
+    /** The reply. */
+    reply: MessageId }
+  | { "type": "ReplyCompleted",
+    /** The reply. */
+    reply: MessageId,
+    /** The attempt that completed it. */
+    attempt: number,
+    /** What the model said. */
+    parts: Array<Part>,
+    /** Why the model stopped. */
+    finish: Finish,
+    /** The model that answered. */
+    model: ModelRef,
+    /** Tokens used, as far as the provider told. */
+    usage: Usage }
+  | { "type": "ReplyStopped",
+    /** The reply. */
+    reply: MessageId,
+    /** The attempt that was running; 0 when none had started. */
+    attempt: number,
+    /** What the model had said until then. */
+    parts: Array<Part> }
+  | { "type": "ReplyFailed",
+    /** The reply. */
+    reply: MessageId,
+    /** The last attempt. */
+    attempt: number,
+    /** What went wrong. */
+    error: ReplyError,
+    /** What the model had said until then. */
+    parts: Array<Part> }
+  | { "type": "BranchSelected",
+    /** Its last message. */
+    leaf: MessageId }
+  | { "type": "ConversationArchived" }
+  | { "type": "ConversationUnarchived" }
+  | { "type": "ConversationDeleted" };
 
-/** How a message stands. */
-export type MessageStatus =
-  | 'submitted'
-  | 'pending'
-  | 'running'
-  | 'stopping'
-  | 'completed'
-  | 'stopped'
-  | 'failed';
+/** A model of a provider, written `provider/model`; the model's part may itself contain slashes. */
+export type ModelRef = string;
+
+/** A person, as the login names them: the `sub` of a verified token. Unique within a tenant. */
+export type UserId = string;
+
+/** A tenant: those whose logins one issuer vouches for. People of different tenants never meet. */
+export type Tenant = string;
+
+/** A model that a conversation can choose. */
+export type ModelView = {
+    /** Its reference, `provider/model`. */
+    id: string,
+    /** How people read it. */
+    label: string,
+    /** How many tokens it can read and write in one call, if known. */
+    context_window: number | null,
+    /** Whether it answers where nobody chose a model. */
+    default: boolean };

@@ -1,5 +1,6 @@
 //! One attempt at a reply, from its claim to its end.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use domain::conversation::{Command, Error as Refused, Part, ReplyError};
@@ -9,7 +10,7 @@ use nats::ask::Request;
 use nats::consume::Failure;
 use nats::live::ReplyKey;
 use store::writer::Refusal;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::live_text::LiveText;
@@ -20,6 +21,8 @@ use crate::provider::{self, Chunk};
 
 /// The most bytes of a reply; a longer one ends there.
 const MAX_REPLY_BYTES: usize = 512 * 1024;
+/// How often the lease is renewed.
+const RENEW_EVERY: Duration = Duration::from_millis(2_500);
 /// How long an attempt that has its answer tries to hand it in.
 const END_DEADLINE: Duration = Duration::from_mins(2);
 
@@ -97,19 +100,15 @@ impl Attempt<'_> {
         };
         let request = provider::Request { model: model.model().to_owned(), messages: prompt.messages, user: None };
         let mut chunks = provider.stream(request);
-        let mut renewal = tokio::time::interval(ATTEMPT_LEASE / 4);
-        renewal.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // Beside the stream, so that a slow Postgres does not hold the text back.
+        let mut renewing = pin!(self.keep_lease());
         loop {
             let due = live.due();
             tokio::select! {
                 biased;
                 () = self.stopped.cancelled() => return Ended::Stopped,
                 () = self.worker.cancelled.cancelled() => return Ended::HandedBack,
-                _ = renewal.tick() => match self.renew().await {
-                    Some(Standing::Stopping) => return Ended::Stopped,
-                    Some(Standing::Superseded) => return Ended::Superseded,
-                    Some(Standing::Running) | None => {}
-                },
+                ended = &mut renewing => return ended,
                 () = sleep_until(due) => live.publish().await,
                 chunk = chunks.next() => match chunk {
                     Some(Ok(Chunk::Text(text))) => {
@@ -126,6 +125,18 @@ impl Attempt<'_> {
                     Some(Err(error)) => return Ended::Failed(error),
                     None => return Ended::Failed(broke_off()),
                 },
+            }
+        }
+    }
+
+    /// Renews the lease until it tells that the attempt is over.
+    async fn keep_lease(&self) -> Ended {
+        loop {
+            tokio::time::sleep(RENEW_EVERY).await;
+            match self.renew().await {
+                Some(Standing::Stopping) => return Ended::Stopped,
+                Some(Standing::Superseded) => return Ended::Superseded,
+                Some(Standing::Running) | None => {}
             }
         }
     }

@@ -49,10 +49,9 @@ impl App {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
         let options = PostgresOptions { durable: false, max_connections: 200, ..PostgresOptions::default() };
-        let (postgres, nats) = tokio::join!(
-            Postgres::start(&folder.path().join("postgres"), options),
-            Nats::start(&folder.path().join("nats"), NatsOptions::default()),
-        );
+        let (postgres, nats) = (folder.path().join("postgres"), folder.path().join("nats"));
+        let (postgres, nats) =
+            tokio::join!(Postgres::start(&postgres, options), Nats::start(&nats, NatsOptions::default()));
         let (postgres, nats) = (postgres.unwrap(), nats.unwrap());
         let provider = Provider::start().await;
         std::fs::write(folder.path().join("bestchat.toml"), settings(&provider.base_url)).unwrap();
