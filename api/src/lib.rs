@@ -7,7 +7,9 @@ mod edge;
 mod error;
 mod http;
 mod hub;
+mod standing;
+mod serve;
 mod ws;
 
 pub use edge::{Edge, EdgeConfig, ModelView};
-pub use http::router;
+pub use serve::{Backstage, serve, serve_health};

@@ -2,11 +2,9 @@
 
 use std::net::SocketAddr;
 
-use api::auth::{DevLogin, IssuerConfig, IssuerKey, Verifier};
+use api::auth::{Algorithm, DevLogin, IssuerConfig, IssuerKey, Verifier};
 use api::{Edge, EdgeConfig, ModelView};
-use axum::serve::ListenerExt;
 use domain::Tenant;
-use jsonwebtoken::Algorithm;
 use store::Role;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -43,19 +41,6 @@ pub(crate) async fn edge(
         models: models(catalog),
         stopping,
     }))
-}
-
-/// Serves it until it is stopping and every request has been answered.
-pub(crate) async fn serve(edge: Edge, listener: TcpListener, stopping: CancellationToken) {
-    // A token of a few bytes must not wait for the next one.
-    let listener = listener.tap_io(|stream| {
-        let _ = stream.set_nodelay(true);
-    });
-    let serving = axum::serve(listener, api::router(edge.clone())).with_graceful_shutdown(stopping.cancelled_owned());
-    if let Err(error) = serving.await {
-        tracing::error!(%error, "the edge cannot serve");
-    }
-    edge.closed().await;
 }
 
 /// Listens at the address of the settings.

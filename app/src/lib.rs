@@ -4,7 +4,6 @@ pub mod cli;
 pub mod config;
 mod dead_letters;
 mod edge;
-mod health;
 pub mod local;
 mod providers;
 mod replay;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use api::Backstage;
 use api::auth::DevLogin;
 use projections::Projector;
 use sqlx::PgPool;
@@ -17,7 +18,7 @@ use workers::reply::Replies;
 
 use crate::config::{Settings, WorkerRole};
 use crate::wire::{self, Error};
-use crate::{edge, health, providers};
+use crate::{edge, providers};
 
 /// How long a role may take to lay its work down.
 const STOP_DEADLINE: Duration = Duration::from_secs(15);
@@ -104,7 +105,12 @@ impl Running {
         let catalog = providers::catalog(settings).await?;
         let edge = edge::edge(settings, &catalog, dev_login, stopping.clone()).await?;
         self.address = Some(listener.local_addr().map_err(Error::other)?);
-        self.roles.push((stopping.clone(), tokio::spawn(edge::serve(edge, listener, stopping))));
+        let serving = tokio::spawn(async move {
+            if let Err(error) = api::serve(edge, listener).await {
+                tracing::error!(%error, "the edge cannot serve");
+            }
+        });
+        self.roles.push((stopping, serving));
         Ok(())
     }
 
@@ -148,7 +154,14 @@ impl Running {
         match settings.health_listen {
             Some(address) if self.address.is_none() => {
                 let stopping = self.roles.first().map(|(cancelled, _)| cancelled.clone()).unwrap_or_default();
-                health::serve(address, pool, client, stopping).await
+                let listener = edge::listen(address).await?;
+                let serving = api::serve_health(Backstage { pool, client, stopping }, listener);
+                tokio::spawn(async move {
+                    if let Err(error) = serving.await {
+                        tracing::error!(%error, "health cannot be asked");
+                    }
+                });
+                Ok(())
             }
             _ => Ok(()),
         }

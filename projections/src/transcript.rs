@@ -172,6 +172,30 @@ fn change(message: &mut MessageView, event: &Event) {
     }
 }
 
+/// Among how many of the newest messages replies that run are looked for.
+const NEWEST: i64 = 1_000;
+
+/// The replies of a conversation that have not ended, each with its newest attempt.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn open_replies(
+    db: impl PgExecutor<'_>,
+    conversation: ConversationId,
+) -> Result<Vec<(MessageId, u32)>, sqlx::Error> {
+    let rows: Vec<(Uuid, i32)> = sqlx::query_as(
+        "select id, attempt from (
+             select id, attempt, status from transcript.messages
+             where conversation = $1 order by sequence desc limit $2) newest
+         where status in ('pending', 'running', 'stopping')",
+    )
+    .bind(conversation.0)
+    .bind(NEWEST)
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(|(id, attempt)| (MessageId(id), u32::try_from(attempt).unwrap_or_default())).collect())
+}
+
 /// The newest `limit` messages of a conversation made before the event `before`, the newest first.
 ///
 /// # Errors

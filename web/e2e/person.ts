@@ -1,25 +1,8 @@
 // Someone in front of the console: what they do and what they see, in the words of the tests.
 
-import { type Browser, type BrowserContext, chromium, type Locator, type Page } from 'playwright-core';
-
-const url = process.env.BESTCHAT_URL;
-if (!url) throw new Error('BESTCHAT_URL must name a running server, such as http://127.0.0.1:8080');
+import type { BrowserContext, Locator, Page } from 'playwright-core';
 
 const ENDED = ['completed', 'stopped', 'failed'];
-
-export function launch(): Promise<Browser> {
-  return chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-    ],
-  });
-}
 
 /** A name that no earlier run has used: the server keeps what was said. */
 export function newName(name: string): string {
@@ -41,24 +24,28 @@ export class Person {
     });
   }
 
-  /** Opens the console in a window of its own, which unlike a tab behind another runs at full speed, and logs in. */
-  static async arrives(context: BrowserContext, name: string): Promise<Person> {
+  /** Opens the console and logs in. */
+  static async arrives(context: BrowserContext, url: string, name: string): Promise<Person> {
     const person = new Person(name, await context.newPage());
     await person.page.goto(`${url}/`);
     await person.page.getByLabel('Name').fill(name);
     await person.page.getByRole('button', { name: 'Log in' }).click();
-    await person.isOnline();
+    await person.seesConnection('Online');
     return person;
   }
 
-  isOnline(): Promise<void> {
-    return this.page.getByTestId('connection').filter({ hasText: 'Online' }).waitFor();
+  seesConnection(word: 'Online' | 'Reconnecting'): Promise<void> {
+    return this.page.getByTestId('connection').filter({ hasText: word }).waitFor();
   }
 
   async say(text: string): Promise<void> {
     const composer = this.page.getByLabel('Message', { exact: true });
     await composer.fill(text);
     await composer.press('Enter');
+  }
+
+  async stop(): Promise<void> {
+    await this.page.getByRole('button', { name: 'Stop the answer' }).click();
   }
 
   /** The chat that shows, by its address. */
@@ -87,35 +74,36 @@ export class Person {
     return this.page.locator('.row').filter({ hasText: title });
   }
 
-  /** Waits until the last answer has so many words, and is still going on. */
-  async seesWords(least: number): Promise<string[]> {
-    await this.page.waitForFunction((count) => {
+  /** Waits until the last answer has so many words; what it has then. */
+  async seesWords(least: number): Promise<string> {
+    const text = await this.page.waitForFunction((count) => {
       const reply = [...document.querySelectorAll('.reply')].at(-1);
-      return (reply?.querySelector('.markdown')?.textContent?.split(/\s+/).length ?? 0) >= count;
+      const shown = reply?.querySelector('.markdown')?.textContent ?? '';
+      return shown.split(/\s+/).length >= count && shown;
     }, least);
-    return words((await this.answer().locator('.markdown').textContent()) ?? '');
+    return String(await text.jsonValue());
   }
 
-  async answerEnds(status = 'completed', nth = -1): Promise<string[]> {
-    const answer = this.answer(nth);
-    await this.page.waitForFunction(
-      ([element, ended]) => ended.includes((element as HTMLElement | null)?.dataset.status ?? ''),
-      [await answer.elementHandle(), ENDED] as const,
+  /** Waits until the answer has ended, which must be in this way; its text. */
+  async answerEnds(status = 'completed', nth = -1): Promise<string> {
+    const ended = await this.page.waitForFunction(
+      ([at, statuses]) => {
+        const reply = [...document.querySelectorAll<HTMLElement>('.reply')].at(at);
+        const found = reply?.dataset.status ?? '';
+        const text = reply?.querySelector('.markdown')?.textContent ?? '';
+        return statuses.includes(found) && { found, text };
+      },
+      [nth, ENDED] as const,
     );
-    const found = await answer.getAttribute('data-status');
+    const { found, text } = (await ended.jsonValue()) as { found: string; text: string };
     if (found !== status) throw new Error(`The answer ended as ${found}, not as ${status}.`);
-    return words(
-      (await answer
-        .locator('.markdown')
-        .textContent()
-        .catch(() => '')) ?? '',
-    );
+    return text;
   }
 
-  /** Every text that the last answer has shown until it ended, frame by frame. */
-  async watchesAnswer(): Promise<string[][]> {
+  /** Every text that the last answer shows, frame by frame, until it has ended. */
+  async watchesAnswer(): Promise<string[]> {
     await this.answer().waitFor();
-    const texts = await this.page.evaluate((ended) => {
+    return this.page.evaluate((ended) => {
       const seen: string[] = [];
       return new Promise<string[]>((resolve) => {
         const look = () => {
@@ -128,11 +116,10 @@ export class Person {
         look();
       });
     }, ENDED);
-    return texts.map(words);
   }
 }
 
-/** The words of a text without what Markdown shows differently while it is unfinished: marks and list numbers. */
-export function words(text: string): string[] {
-  return text.match(/\p{L}+/gu) ?? [];
+/** The letters of a text up to its last whole word: the rest Markdown shows differently while it is unfinished. */
+export function letters(text: string): string {
+  return text.replace(/\S*$/u, '').replace(/\P{L}+/gu, '');
 }

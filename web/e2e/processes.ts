@@ -1,7 +1,7 @@
 // Which processes belong to a folder: those that name it in their command, and on Linux those that run in it.
 
 import { execFile } from 'node:child_process';
-import { readlink } from 'node:fs/promises';
+import { readdir, readFile, readlink } from 'node:fs/promises';
 import { promisify } from 'node:util';
 
 const POLL_MS = 50;
@@ -10,23 +10,26 @@ const POLL_MS = 50;
 export async function leftovers(folder: string, patienceMs: number): Promise<string[]> {
   const deadline = Date.now() + patienceMs;
   for (;;) {
-    const left = await processesOf(folder);
+    const left = process.platform === 'linux' ? await fromProc(folder) : await fromPs(folder);
     if (left.length === 0 || Date.now() > deadline) return left;
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
 }
 
-async function processesOf(folder: string): Promise<string[]> {
-  const { stdout } = await promisify(execFile)('ps', ['-Awwo', 'pid=,stat=,command='], { maxBuffer: 2 ** 24 });
-  const lines = stdout.split('\n').filter((line) => !/^\s*\d+\s+Z/.test(line));
-  const belongs = await Promise.all(
-    lines.map(async (line) => {
-      const pid = Number.parseInt(line, 10);
-      if (Number.isNaN(pid) || pid === process.pid) return false;
-      if (line.includes(folder)) return true;
-      const place = await readlink(`/proc/${pid}/cwd`).catch(() => '');
-      return place === folder || place.startsWith(`${folder}/`);
-    }),
-  );
-  return lines.filter((_, at) => belongs[at]);
+/** Postgres's own children name no folder, but they run in it. */
+async function fromProc(folder: string): Promise<string[]> {
+  const found = (await readdir('/proc')).map(async (pid) => {
+    if (!/^\d+$/.test(pid) || Number(pid) === process.pid) return [];
+    // Of one that has just ended, or belongs to someone else, neither can be read.
+    const command = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).replaceAll('\0', ' ');
+    const place = await readlink(`/proc/${pid}/cwd`).catch(() => '');
+    const belongs = command.includes(folder) || `${place}/`.startsWith(`${folder}/`);
+    return belongs ? [`${pid} ${command}`] : [];
+  });
+  return (await Promise.all(found)).flat();
+}
+
+async function fromPs(folder: string): Promise<string[]> {
+  const { stdout } = await promisify(execFile)('ps', ['-Awwo', 'pid=,command='], { maxBuffer: 2 ** 24 });
+  return stdout.split('\n').filter((line) => line.includes(folder));
 }

@@ -2,7 +2,16 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { accessSync, chmodSync, closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import {
+  accessSync,
+  chmodSync,
+  closeSync,
+  constants,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -53,7 +62,8 @@ export class Server {
   async stops(): Promise<void> {
     await signal(this.#process, 'SIGINT');
     await this.#isGone();
-    if (this.#process.exitCode !== 0) throw new Error(`bestchat did not stop cleanly.\n${logOf(this.#folder)}`);
+    if (this.#process.exitCode !== 0)
+      throw new Error(`bestchat did not stop cleanly.\n${logOf(this.#folder)}`);
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
@@ -124,7 +134,7 @@ function environment(folder: string, address: string): NodeJS.ProcessEnv {
     PATH: `${join(CHECKOUT, '.tools/bin')}:${process.env.PATH ?? ''}`,
     BESTCHAT_DATA: join(folder, 'data'),
     BESTCHAT_LISTEN: new URL(address).host,
-    BESTCHAT_DEFAULT_MODEL: 'demo/demo',
+    BESTCHAT_DEFAULT_MODEL: 'demo/echo',
   };
 }
 

@@ -4,9 +4,11 @@ export default defineConfig({
   test: {
     root: import.meta.dirname,
     include: ['*.e2e.ts'],
-    // The tests share one browser and one server: two at once would only make each slower.
+    globalSetup: 'setup.ts',
+    // The tests share one server and, with it, two cores: two at once would only make each slower.
     fileParallelism: false,
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    teardownTimeout: 90_000,
   },
 });

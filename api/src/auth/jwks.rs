@@ -52,7 +52,13 @@ impl Jwks {
     fn with_cool_down(url: String, cool_down: Duration) -> Result<Arc<Self>, reqwest::Error> {
         let client =
             reqwest::Client::builder().timeout(DEADLINE).redirect(reqwest::redirect::Policy::none()).build()?;
-        Ok(Arc::new(Self { url, client, cool_down, fetched: Mutex::default(), fetching: tokio::sync::Mutex::default() }))
+        Ok(Arc::new(Self {
+            url,
+            client,
+            cool_down,
+            fetched: Mutex::default(),
+            fetching: tokio::sync::Mutex::default(),
+        }))
     }
 
     /// The keys that a token may be signed with. Known keys are given at once, however old, and are renewed in the

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use domain::{Tenant, UserId};
-use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
+use jsonwebtoken::{DecodingKey, Validation, decode, decode_header};
 use serde::Deserialize;
 
 pub use dev::DevLogin;
+pub use jsonwebtoken::Algorithm;
 use jwks::Jwks;
 
 /// How far clocks may differ.

@@ -4,7 +4,7 @@ mod console;
 mod conversations;
 mod dev_token;
 mod events;
-mod health;
+pub(crate) mod health;
 pub(crate) mod identity;
 mod messages;
 mod models;
@@ -32,7 +32,7 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; connect-src 'self' ws
      style-src 'self' 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'";
 
 /// Every route of the edge.
-pub fn router(edge: Edge) -> Router {
+pub(crate) fn router(edge: Edge) -> Router {
     let cors = cors(&edge.0.allowed_origins);
     Router::new()
         .route("/ws", get(ws::upgrade))

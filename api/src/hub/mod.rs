@@ -13,6 +13,7 @@ mod wake;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use axum::extract::ws::Utf8Bytes;
 use domain::{ConversationId, Shard, Tenant, UserId, shard_of};
@@ -20,11 +21,17 @@ use nats::live::{self, Delta, ReplyKey};
 use nats::signal::Heard;
 use sqlx::PgPool;
 use store::Recorded;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Problem;
 pub(crate) use room::{Collected, Cursor, Room};
-pub(crate) use wake::Wake;
+pub(crate) use wake::{Passing, Wake};
+
+/// How long loading a room may take.
+const LOAD_DEADLINE: Duration = Duration::from_secs(8);
+/// The pause between two looks for the text so far of a reply: as often as the worker keeps it.
+const RESUME_PAUSE: Duration = Duration::from_millis(250);
 
 #[derive(Clone)]
 pub(crate) struct Hub(Arc<Inner>);
@@ -34,9 +41,33 @@ struct Inner {
     client: nats::Client,
     shards: Shard,
     stopping: CancellationToken,
-    rooms: Mutex<HashMap<ConversationId, Weak<Room>>>,
+    rooms: Mutex<Rooms>,
     people: Mutex<HashMap<String, Vec<Weak<Wake>>>>,
     listening: tokio::sync::Mutex<HashSet<Shard>>,
+}
+
+/// The rooms that someone holds, and the names of some that nobody does any more.
+#[derive(Default)]
+struct Rooms {
+    by_id: HashMap<ConversationId, Weak<Room>>,
+    /// With how many the names without a room are thrown out: twice what was left then.
+    sweep_at: usize,
+}
+
+impl Rooms {
+    /// The room of a conversation, and whether it is new.
+    fn enter(&mut self, key: ReplyRoom) -> (Arc<Room>, bool) {
+        if let Some(room) = self.by_id.get(&key.conversation).and_then(Weak::upgrade) {
+            return (room, false);
+        }
+        if self.by_id.len() >= self.sweep_at {
+            self.by_id.retain(|_, room| room.strong_count() > 0);
+            self.sweep_at = (2 * self.by_id.len()).max(64);
+        }
+        let room = Arc::new(Room::new(key));
+        self.by_id.insert(key.conversation, Arc::downgrade(&room));
+        (room, true)
+    }
 }
 
 impl Hub {
@@ -51,25 +82,20 @@ impl Hub {
     pub(crate) async fn room(&self, id: ConversationId) -> Result<Arc<Room>, Problem> {
         let shard = shard_of(&id.to_string(), self.0.shards);
         self.listen_to(shard).await?;
-        let (room, new) = {
-            let mut rooms = self.rooms();
-            rooms.retain(|_, room| room.strong_count() > 0);
-            match rooms.get(&id).and_then(Weak::upgrade) {
-                Some(room) => (room, false),
-                None => {
-                    let room = Arc::new(Room::new(ReplyRoom { shard, conversation: id }));
-                    rooms.insert(id, Arc::downgrade(&room));
-                    (room, true)
-                }
-            }
-        };
+        let (room, new) = self.rooms().enter(ReplyRoom { shard, conversation: id });
         if new {
-            let loaded = load::load(&self.0.pool, id).await;
-            room.loaded(loaded);
-            self.resume_all(&room);
+            // In a task of its own: whoever asked first may go away while others wait for it too.
+            tokio::spawn(self.clone().load(Arc::clone(&room)));
         }
         room.ready().await?;
         Ok(room)
+    }
+
+    async fn load(self, room: Arc<Room>) {
+        let loading = load::load(&self.0.pool, room.key.shard, room.key.conversation);
+        let loaded = timeout(LOAD_DEADLINE, loading).await.unwrap_or_else(|_| Err(Problem::unavailable()));
+        room.loaded(loaded);
+        self.resume_all(&room);
     }
 
     /// Lets a socket hear of changes in a person's list.
@@ -80,12 +106,29 @@ impl Hub {
         wakes.push(Arc::downgrade(wake));
     }
 
+    /// Lets a socket hear of them no more.
+    pub(crate) fn unfollow_list(&self, tenant: &Tenant, user: &UserId, wake: &Arc<Wake>) {
+        let mut people = self.people();
+        let key = nats::subject::list_key(tenant, user);
+        let Some(wakes) = people.get_mut(&key) else { return };
+        wakes.retain(|known| known.strong_count() > 0 && !std::ptr::addr_eq(known.as_ptr(), Arc::as_ptr(wake)));
+        if wakes.is_empty() {
+            people.remove(&key);
+        }
+    }
+
+    /// How many rooms and people are held: for tests of what is left behind.
+    #[cfg(test)]
+    pub(crate) fn held(&self) -> (usize, usize) {
+        (self.rooms().by_id.values().filter(|room| room.strong_count() > 0).count(), self.people().len())
+    }
+
     fn heard_event(&self, event: &Recorded) {
         let Ok(id) = event.aggregate_id.parse() else { return };
         let Some(room) = self.find(id) else { return };
         room.heard_event(event);
         if room.is_gone() {
-            self.rooms().remove(&id);
+            self.rooms().by_id.remove(&id);
         }
     }
 
@@ -108,7 +151,7 @@ impl Hub {
     fn heard_list_change(&self, key: &str, frame: &Utf8Bytes) {
         let mut people = self.people();
         let Some(wakes) = people.get_mut(key) else { return };
-        wakes.retain(|wake| wake.upgrade().is_some_and(|wake| wake.say(frame.clone())));
+        wakes.retain(|wake| wake.upgrade().is_some_and(|wake| wake.say(Passing::Personal(frame.clone()))));
         if wakes.is_empty() {
             people.remove(key);
         }
@@ -138,10 +181,10 @@ impl Hub {
     }
 
     fn find(&self, id: ConversationId) -> Option<Arc<Room>> {
-        self.rooms().get(&id).and_then(Weak::upgrade)
+        self.rooms().by_id.get(&id).and_then(Weak::upgrade)
     }
 
-    fn rooms(&self) -> MutexGuard<'_, HashMap<ConversationId, Weak<Room>>> {
+    fn rooms(&self) -> MutexGuard<'_, Rooms> {
         self.0.rooms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -149,9 +192,6 @@ impl Hub {
         self.0.people.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-/// The pause between two looks for the text so far of a reply: as often as the worker keeps it.
-const RESUME_PAUSE: std::time::Duration = std::time::Duration::from_millis(250);
 
 /// Which conversation a room is of.
 #[derive(Clone, Copy, Debug)]

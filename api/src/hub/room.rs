@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use super::ReplyRoom;
 use super::live_reply::LiveReply;
 use super::load::Loaded;
-use super::wake::Wake;
+use super::wake::{Passing, Wake};
 use crate::access::is_participant;
 use crate::auth::Identity;
 use crate::error::Problem;
@@ -21,6 +21,8 @@ use crate::ws::frame::{self, ServerFrame};
 
 /// The newest events that a room holds; a socket that lacks older ones reads the log.
 const MAX_EVENTS: usize = 128;
+/// How many bytes of them; the newest is held whatever its size.
+const MAX_EVENT_BYTES: usize = 1024 * 1024;
 /// The events that may come while the room is being loaded; with more, it is loaded anew.
 const MAX_EARLY: usize = 4_096;
 
@@ -37,8 +39,10 @@ pub(crate) struct Cursor {
 pub(crate) enum Collected {
     /// These frames, and the cursor has been moved behind them; none when it has everything.
     Frames(Vec<Utf8Bytes>),
-    /// Older events than the room holds: read the log.
-    Behind,
+    /// Older events than the room holds: read the log up to there.
+    Behind {
+        to: u64,
+    },
     /// The conversation is gone, or the socket's person is no longer a participant.
     Gone,
 }
@@ -57,6 +61,7 @@ struct State {
     /// The sequence of the last event heard.
     sequence: u64,
     events: VecDeque<(u64, Utf8Bytes)>,
+    event_bytes: usize,
     replies: BTreeMap<MessageId, LiveReply>,
     /// Frames made last, by reply: sockets that are equally far get the same one.
     last_deltas: HashMap<MessageId, (u32, usize, usize, Utf8Bytes)>,
@@ -79,25 +84,19 @@ impl Room {
     }
 
     pub(super) fn loaded(&self, loaded: Result<Loaded, Problem>) {
-        let result = loaded.map(|Loaded { tenant, participants, sequence, events, running }| {
-            let mut state = self.state();
-            state.tenant = Some(tenant);
-            state.participants = participants;
-            state.sequence = sequence;
-            for (reply, begun) in running {
-                state.replies.entry(reply).or_default().begun = begun;
+        let mut state = self.state();
+        let result = match loaded {
+            // So much came meanwhile that some of it was not kept: the next who asks has it loaded anew.
+            Ok(_) if state.gone => Err(Problem::unavailable()),
+            Ok(loaded) => {
+                state.begin(self.key, loaded);
+                Ok(())
             }
-            for event in events {
-                state.hear(self.key, &event);
-            }
-            state.is_loaded = true;
-            for event in std::mem::take(&mut state.early) {
-                state.hear(self.key, &event);
-            }
-        });
+            Err(problem) => Err(problem),
+        };
         if let Err(problem) = &result {
             tracing::debug!(conversation = %self.key.conversation, code = problem.code, "a room could not be loaded");
-            self.state().gone = true;
+            state.gone = true;
         }
         self.loaded.send_replace(Some(result));
     }
@@ -181,12 +180,10 @@ impl Room {
     }
 
     pub(super) fn heard_typing(&self, user: &UserId) {
-        let typing = ServerFrame::Typing { conversation: self.key.conversation, user };
-        let Some(frame) = frame::encode(&typing) else { return };
-        for follower in &self.state().followers {
-            if let Some(wake) = follower.upgrade() {
-                wake.say(frame.clone());
-            }
+        let conversation = self.key.conversation;
+        let Some(frame) = frame::encode(&ServerFrame::Typing { conversation, user }) else { return };
+        for wake in self.state().followers.iter().filter_map(Weak::upgrade) {
+            wake.say(Passing::Typing { conversation, user: user.clone(), frame: frame.clone() });
         }
     }
 
@@ -196,17 +193,17 @@ impl Room {
         if !state.is_visible_to(identity) {
             return Collected::Gone;
         }
-        let lacking = usize::try_from(state.sequence.saturating_sub(cursor.sequence)).unwrap_or(usize::MAX);
-        if lacking > state.events.len() {
-            return Collected::Behind;
+        let held = state.events.front().map_or(u64::MAX, |(sequence, _)| *sequence);
+        if cursor.sequence < state.sequence && cursor.sequence + 1 < held {
+            return Collected::Behind { to: state.sequence };
         }
-        let first = state.events.len() - lacking;
+        let first = state.events.partition_point(|(sequence, _)| *sequence <= cursor.sequence);
         let mut frames: Vec<Utf8Bytes> = Vec::new();
         for (sequence, event) in state.events.range(first..).take(most) {
             cursor.sequence = *sequence;
             frames.push(event.clone());
         }
-        if lacking <= most {
+        if cursor.sequence >= state.sequence {
             state.collect_text(self.key, cursor, &mut frames);
         }
         Collected::Frames(frames)
@@ -222,6 +219,27 @@ impl State {
         !self.gone && self.tenant.as_ref().is_some_and(|tenant| is_participant(identity, tenant, &self.participants))
     }
 
+    /// Starts from what was loaded, and what came meanwhile.
+    fn begin(&mut self, key: ReplyRoom, loaded: Loaded) {
+        let early_text = std::mem::take(&mut self.replies);
+        self.tenant = Some(loaded.tenant);
+        self.participants = loaded.participants;
+        self.sequence = loaded.sequence;
+        for (reply, begun) in loaded.running {
+            self.replies.entry(reply).or_default().begun = begun;
+        }
+        for event in loaded.events.iter().chain(&std::mem::take(&mut self.early)) {
+            self.hear(key, event);
+        }
+        // Text that came early counts for the replies that run, and for no others.
+        for (reply, early) in early_text {
+            if let Some(live) = self.replies.get_mut(&reply) {
+                *live = LiveReply { begun: live.begun, ..early };
+            }
+        }
+        self.is_loaded = true;
+    }
+
     fn ring(&mut self, key: ReplyRoom) {
         self.followers.retain(|follower| follower.upgrade().map(|wake| wake.ring(key.conversation)).is_some());
     }
@@ -234,10 +252,12 @@ impl State {
         }
         self.sequence = event.sequence;
         if let Some(frame) = frame::event(key.conversation, event) {
+            self.event_bytes += frame.len();
             self.events.push_back((event.sequence, frame));
         }
-        if self.events.len() > MAX_EVENTS {
-            self.events.pop_front();
+        while self.events.len() > MAX_EVENTS || (self.event_bytes > MAX_EVENT_BYTES && self.events.len() > 1) {
+            let Some((_, oldest)) = self.events.pop_front() else { break };
+            self.event_bytes -= oldest.len();
         }
         match codec::decode::<Conversation>(event) {
             Ok(event) => self.apply(event),
@@ -280,9 +300,14 @@ impl State {
                 continue;
             }
             let (attempt, told) = cursor.replies.get(reply).copied().unwrap_or_default();
-            // A client's own cursor may name an attempt or a length that never was: then it gets the text from its start.
-            let from = if attempt == live.attempt && live.text.is_char_boundary(told) { told } else { 0 };
             let to = live.text.len();
+            // A client may be further than this edge, which joined later: it lacks nothing yet. A length within a
+            // character never was: then it gets the text from its start.
+            let from = match attempt == live.attempt {
+                true if told >= to => continue,
+                true if live.text.is_char_boundary(told) => told,
+                _ => 0,
+            };
             if from == to {
                 continue;
             }

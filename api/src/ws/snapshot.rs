@@ -1,20 +1,29 @@
 //! A conversation at a sequence, for a client that has nothing yet.
 
-use domain::{ConversationId, Shard, conversation};
-use projections::{conversation_list, transcript, wait};
+use domain::{ConversationId, Shard};
+use projections::{MessageView, conversation_list, transcript, wait};
 use sqlx::PgPool;
-use store::{Position, checkpoint, log};
+use store::{Position, log};
 
 use super::frame::Snapshot;
+use crate::access::is_participant;
+use crate::auth::Identity;
 use crate::error::Problem;
+use crate::standing::{self, Standing};
 
 /// How many of the newest messages a snapshot holds.
 const MESSAGES: usize = 100;
+/// How many bytes their text may have; the newest is there whatever its size.
+const MAX_TEXT_BYTES: usize = 256 * 1024;
 
-/// Reads the state at the newest sequence that all views have taken in; some views may be further, which does no harm:
-/// the events after that sequence come again and set what they have already set.
-pub(crate) async fn read(pool: &PgPool, shard: Shard, id: ConversationId) -> Result<(u64, Snapshot), Problem> {
-    if let Some(snapshot) = read_now(pool, shard, id).await? {
+/// Reads the state at the newest sequence that all views have taken in.
+pub(crate) async fn read(
+    pool: &PgPool,
+    identity: &Identity,
+    shard: Shard,
+    id: ConversationId,
+) -> Result<(u64, Snapshot), Problem> {
+    if let Some(snapshot) = read_now(pool, identity, shard, id).await? {
         return Ok(snapshot);
     }
     // A conversation that has only just begun: the views are on their way.
@@ -24,24 +33,41 @@ pub(crate) async fn read(pool: &PgPool, shard: Shard, id: ConversationId) -> Res
             return Err(Problem::unavailable());
         }
     }
-    read_now(pool, shard, id).await?.ok_or_else(Problem::not_found)
+    read_now(pool, identity, shard, id).await?.ok_or_else(Problem::not_found)
 }
 
-async fn read_now(pool: &PgPool, shard: Shard, id: ConversationId) -> Result<Option<(u64, Snapshot)>, Problem> {
-    let mut tx = pool.begin().await?;
-    sqlx::query("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
-    let list = checkpoint::read(&mut *tx, conversation_list::NAME, shard).await?;
-    let messages = checkpoint::read(&mut *tx, transcript::NAME, shard).await?;
-    let sequence = log::sequence_at(&mut *tx, conversation::TYPE, &id.to_string(), list.min(messages)).await?;
-    let Some((_, mut conversation)) = conversation_list::get(&mut *tx, id).await? else { return Ok(None) };
-    if sequence == 0 {
-        return Ok(None);
+/// None while the views have not come to its first event.
+async fn read_now(
+    pool: &PgPool,
+    identity: &Identity,
+    shard: Shard,
+    id: ConversationId,
+) -> Result<Option<(u64, Snapshot)>, Problem> {
+    let mut tx = standing::begin(pool).await?;
+    let (tenant, mut conversation, sequence) = match standing::read(&mut tx, shard, id).await? {
+        Standing::Known { sequence: 0, .. } | Standing::NotYet => return Ok(None),
+        Standing::Known { tenant, view, sequence } => (tenant, *view, sequence),
+        Standing::Gone => return Err(Problem::not_found()),
+    };
+    // Of this very moment: who was a participant when asked may have been removed since.
+    if !is_participant(identity, &tenant, &conversation.participants) {
+        return Err(Problem::not_found());
     }
     conversation.sequence = sequence;
     let limit = u32::try_from(MESSAGES + 1).unwrap_or(u32::MAX);
     let mut messages = transcript::page(&mut *tx, id, None, limit).await?;
-    let more = messages.len() > MESSAGES;
-    messages.truncate(MESSAGES);
+    let kept = newest_that_fit(&messages);
+    let more = messages.len() > kept;
+    messages.truncate(kept);
     messages.reverse();
     Ok(Some((sequence, Snapshot { conversation, messages, more })))
+}
+
+fn newest_that_fit(messages: &[MessageView]) -> usize {
+    let mut bytes = 0;
+    let fit = messages.iter().take(MESSAGES).take_while(|message| {
+        bytes += message.parts.iter().map(domain::conversation::Part::bytes).sum::<usize>();
+        bytes <= MAX_TEXT_BYTES
+    });
+    fit.count().max(messages.len().min(1))
 }

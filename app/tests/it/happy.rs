@@ -4,19 +4,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{App, Client, SHARDS, answer, within};
+use crate::support::{Api, App, Client, SHARDS, answer, within};
 
 /// What a client put together is what the log and the views say.
-pub(crate) async fn assert_same_as_stored(app: &App, api: &crate::support::Api, client: &Client, user: &str, id: &str) {
+pub(crate) async fn assert_same_as_stored(app: &App, api: &Api, client: &Client, user: &str, id: &str) {
     let transcript = client.transcript(id);
     transcript.assert_clean();
-    let position: String = sqlx::query_scalar(
-        "select shard || ':' || max(pos) from events where aggregate_id = $1 group by shard",
-    )
-    .bind(id)
-    .fetch_one(&app.pool)
-    .await
-    .unwrap();
+    let position = app.position(id).await;
     let log = api.read(user, &format!("/api/conversations/{id}/events?min_position={position}")).await;
     let recorded: Vec<(u64, Value)> = log["events"]
         .as_array()

@@ -13,7 +13,7 @@ use crate::database::Database;
 
 const ROLE: &str = "commands";
 /// Renewals, half a second apart in production, until everyone has a fair share.
-const ROUNDS: usize = 4;
+const ROUNDS: usize = 8;
 
 fn process(pool: &PgPool) -> Leases {
     Leases::new(pool.clone(), ROLE, Uuid::new_v4())

@@ -8,6 +8,7 @@
 pub mod catalog;
 pub mod demo;
 mod error;
+pub mod found;
 pub mod openai_chat;
 pub mod sse;
 

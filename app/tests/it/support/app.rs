@@ -120,7 +120,17 @@ impl App {
         Process::start(&format!("{name}-{nth}"), self.folder(), &self.environment(), arguments)
     }
 
-    fn environment(&self) -> Vec<(String, String)> {
+    /// Where the edge at `api` finds the events that the log holds of a conversation.
+    pub(crate) async fn position(&self, conversation: &str) -> String {
+        sqlx::query_scalar("select shard || ':' || max(pos) from events where aggregate_id = $1 group by shard")
+            .bind(conversation)
+            .fetch_one(&self.pool)
+            .await
+            .unwrap()
+    }
+
+    /// What the settings of a process are, beside the file.
+    pub(crate) fn environment(&self) -> Vec<(String, String)> {
         let settings = [
             ("DATABASE_URL", self.postgres.url()),
             ("NATS_URL", self.nats.core_url()),

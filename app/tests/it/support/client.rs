@@ -10,12 +10,11 @@ use tokio::time::{Instant, timeout_at};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use super::transcript::Transcript;
 use super::id;
+use super::transcript::Transcript;
 use super::wait::DEADLINE;
 
 pub(crate) struct Client {
-    address: String,
     token: String,
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     /// Every frame but the text and events of conversations.
@@ -40,8 +39,7 @@ impl Client {
         let deadline = Instant::now() + Duration::from_secs(5);
         let connecting = timeout_at(deadline, connect_async(format!("ws://{address}/ws"))).await;
         let (socket, _) = connecting.map_err(|_| Ended)?.map_err(|_| Ended)?;
-        let (address, token) = (address.to_owned(), token.to_owned());
-        let mut client = Self { address, token, socket, frames: Vec::new(), transcripts: HashMap::new() };
+        let mut client = Self { token: token.to_owned(), socket, frames: Vec::new(), transcripts: HashMap::new() };
         client.log_in().await?;
         Ok(client)
     }
@@ -52,12 +50,13 @@ impl Client {
         self.find(|frame| frame["type"] == "authenticated").await.map(|_| ())
     }
 
-    /// Drops the socket without a word and comes back with what the client has.
-    pub(crate) async fn cut_and_return(&mut self) {
-        let (socket, _) = connect_async(format!("ws://{}/ws", self.address)).await.unwrap();
+    /// Drops the socket without a word and comes back, at the edge at `address`, with what the client has.
+    pub(crate) async fn cut_and_return(&mut self, address: &str) {
+        let (socket, _) = connect_async(format!("ws://{address}/ws")).await.unwrap();
         self.socket = socket;
         self.log_in().await.unwrap();
-        let subscribing: Vec<Value> = self.transcripts.iter().map(|(id, transcript)| transcript.subscribe(id)).collect();
+        let subscribing: Vec<Value> =
+            self.transcripts.iter().map(|(id, transcript)| transcript.subscribe(id)).collect();
         for frame in subscribing {
             self.send(&frame).await.unwrap();
         }
@@ -102,7 +101,8 @@ impl Client {
         // An earlier answer to the same command is not this one's.
         self.frames.retain(|frame| frame["id"] != id);
         self.send(frame).await?;
-        let answer = self.find(|frame| frame["id"] == id && (frame["type"] == "ack" || frame["type"] == "refused")).await?;
+        let answer =
+            self.find(|frame| frame["id"] == id && (frame["type"] == "ack" || frame["type"] == "refused")).await?;
         if answer["type"] == "ack" {
             return Ok(Ok(answer));
         }

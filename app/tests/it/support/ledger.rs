@@ -55,7 +55,8 @@ impl Load {
     /// Returns once every client has had a message acknowledged after `moment`: how long after it that was.
     pub(crate) async fn until_all_acked_after(&self, moment: Instant) -> Duration {
         let clients = self.clients.len();
-        let all = |ledger: &Ledger| ledger.last_ack.len() == clients && ledger.last_ack.values().all(|last| *last > moment);
+        let all =
+            |ledger: &Ledger| ledger.last_ack.len() == clients && ledger.last_ack.values().all(|last| *last > moment);
         until("every client is answered again", async || all(&self.ledger.lock().unwrap())).await;
         moment.elapsed()
     }
@@ -106,7 +107,8 @@ async fn talk(nth: usize, address: &str, ledger: &Mutex<Ledger>, stopping: &Canc
     carry_out(&mut client, address, &user, &conversation, &start).await;
     while !stopping.is_cancelled() {
         let message = id();
-        let command = json!({ "type": "SubmitMessage", "text": format!("load {nth}"), "message": message, "answer": false });
+        let command =
+            json!({ "type": "SubmitMessage", "text": format!("load {nth}"), "message": message, "answer": false });
         let began = Instant::now();
         let sequence = carry_out(&mut client, address, &user, &conversation, &command).await;
         let mut ledger = ledger.lock().unwrap();

@@ -133,13 +133,16 @@ async fn reply(
     match way {
         "hang" => std::future::pending().await,
         "html" => head(to, "200 OK", "text/html", "<!doctype html><title>Sign in to the hotel's network</title>").await,
-        "broken" => head(to, "500 Internal Server Error", "application/json", r#"{"error":{"message":"broken"}}"#).await,
+        "broken" => {
+            head(to, "500 Internal Server Error", "application/json", r#"{"error":{"message":"broken"}}"#).await
+        }
         "line" => {
             head(to, "200 OK", "text/event-stream", "data: ").await?;
             to.write_all(&vec![b'x'; 4 * 1024 * 1024]).await
         }
         _ => {
-            let promised = if way == "cut" { "text/event-stream\r\ncontent-length: 1000000" } else { "text/event-stream" };
+            let promised =
+                if way == "cut" { "text/event-stream\r\ncontent-length: 1000000" } else { "text/event-stream" };
             head(to, "200 OK", promised, "").await?;
             let count = number();
             let pause = if way == "pace" { Duration::from_millis(number() as u64) } else { Duration::ZERO };

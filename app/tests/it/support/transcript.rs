@@ -23,9 +23,7 @@ pub(crate) struct Transcript {
 impl Transcript {
     /// The `subscribe` frame that goes on where this ends.
     pub(crate) fn subscribe(&self, conversation: &str) -> Value {
-        let cursor = |(reply, (attempt, text)): (&String, &(u64, String))| {
-            json!({ "reply": reply, "attempt": attempt, "offset": text.len() })
-        };
+        let cursor = |(reply, (attempt, text)): (&String, &(u64, String))| json!({ "reply": reply, "attempt": attempt, "offset": text.len() });
         let replies: Vec<Value> = self.running.iter().map(cursor).collect();
         json!({ "type": "subscribe", "conversation": conversation, "after": self.sequence, "replies": replies })
     }
@@ -67,7 +65,8 @@ impl Transcript {
 
     fn take_delta(&mut self, frame: &Value) {
         let reply = frame["reply"].as_str().unwrap();
-        let (attempt, offset) = (frame["attempt"].as_u64().unwrap(), usize::try_from(frame["offset"].as_u64().unwrap()).unwrap());
+        let (attempt, offset) =
+            (frame["attempt"].as_u64().unwrap(), usize::try_from(frame["offset"].as_u64().unwrap()).unwrap());
         let piece = frame["text"].as_str().unwrap();
         let ended = self.told.contains_key(reply);
         self.check(!ended, || format!("text of {reply} after its end"));

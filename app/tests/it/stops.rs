@@ -1,0 +1,102 @@
+//! A stop wins at every moment, and hangs up on the provider.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::happy::assert_same_as_stored;
+use crate::support::{Api, App, Client, answer, within};
+
+/// How soon a stop is done.
+const SOON: Duration = Duration::from_secs(3);
+
+async fn asking(app: &App, api: &Api, question: &str) -> (Client, String, String) {
+    let mut ann = app.client(api, "ann").await;
+    let id = ann.start().await;
+    ann.follow(&id).await;
+    let reply = ann.submit(&id, question).await;
+    (ann, id, reply)
+}
+
+#[tokio::test]
+async fn a_stop_wins_at_every_moment() {
+    let app = App::new().await;
+    let (_commands, _projector) = (app.worker("commands").await, app.projector().await);
+    let api = app.api().await;
+
+    // No worker has taken it, or is there to take it.
+    let (mut ann, id, reply) = asking(&app, &api, "say 5 unheard").await;
+    ann.stop(&id, &reply).await.unwrap();
+    let end = within(SOON, "the untaken reply is stopped", ann.end_of(&id, &reply)).await;
+    assert_eq!((&end["type"], &end["parts"]), (&json!("ReplyStopped"), &json!([])));
+
+    let worker = app.worker("reply").await;
+
+    // In the middle of the text.
+    let (mut ann, id, reply) = asking(&app, &api, "pace 2000 10 middle").await;
+    ann.until_text(&id, &reply, answer(20).len()).await;
+    ann.stop(&id, &reply).await.unwrap();
+    let end = within(SOON, "the streaming reply is stopped", ann.end_of(&id, &reply)).await;
+    assert_eq!(end["type"], "ReplyStopped");
+    let said = end["parts"][0]["text"].as_str().unwrap();
+    assert!(answer(2000).starts_with(said) && said.starts_with(&answer(20)), "what was said stays: {said}");
+    within(SOON, "the provider is hung up on", app.provider.until_hung_up("pace 2000 10 middle")).await;
+    assert_same_as_stored(&app, &api, &ann, "ann", &id).await;
+
+    // Before the first token, the provider saying nothing at all.
+    let (mut ann, id, reply) = asking(&app, &api, "hang for ever").await;
+    app.provider.until_asked("hang for ever", 1).await;
+    ann.stop(&id, &reply).await.unwrap();
+    let end = within(SOON, "the hanging reply is stopped", ann.end_of(&id, &reply)).await;
+    assert_eq!(end["type"], "ReplyStopped");
+    within(SOON, "the provider is hung up on", app.provider.until_hung_up("hang for ever")).await;
+
+    // After the end: too late, and nothing changes.
+    let (mut ann, id, reply) = asking(&app, &api, "say 5 and done").await;
+    assert_eq!(ann.end_of(&id, &reply).await["type"], "ReplyCompleted");
+    let refused = ann.stop(&id, &reply).await.unwrap_err();
+    assert_eq!((refused.code.as_str(), refused.retryable), ("reply_ended", false));
+    assert_same_as_stored(&app, &api, &ann, "ann", &id).await;
+
+    // While its worker is gone: the reaper ends it, as stopped.
+    let (mut ann, id, reply) = asking(&app, &api, "hold 20 words").await;
+    ann.until_text(&id, &reply, answer(20).len()).await;
+    drop(worker);
+    ann.stop(&id, &reply).await.unwrap();
+    let asked = Instant::now();
+    let end = within(Duration::from_secs(20), "the orphan is stopped", ann.end_of(&id, &reply)).await;
+    println!("an orphan was stopped after {:?}", asked.elapsed());
+    assert_eq!((&end["type"], end["parts"][0]["text"].as_str()), (&json!("ReplyStopped"), Some(answer(20).as_str())));
+}
+
+#[tokio::test]
+async fn a_stop_at_any_moment_leaves_one_end() {
+    let app = App::new().await;
+    let _workers = (app.worker("commands,reply").await, app.worker("commands,reply").await, app.projector().await);
+    let api = app.api().await;
+    app.until_owned("commands", 2).await;
+    let stops = (0..24).map(async |nth: u64| {
+        let (mut ann, id, reply) = asking(&app, &api, &format!("pace 20 10 {nth}")).await;
+        // Spread from right after the question to after the answer.
+        let until = Instant::now() + Duration::from_millis(nth * 14);
+        while Instant::now() < until {
+            ann.read(until).await.unwrap();
+        }
+        let stopped = ann.stop(&id, &reply).await;
+        let end = within(SOON, "the reply ends", ann.end_of(&id, &reply)).await;
+        match stopped {
+            Ok(_) => assert_eq!(end["type"], "ReplyStopped", "{nth}: an accepted stop wins"),
+            Err(refused) => assert_eq!((end["type"].as_str(), refused.code.as_str()), (Some("ReplyCompleted"), "reply_ended")),
+        }
+        let next = ann.submit(&id, "say 3 next").await;
+        assert_eq!(ann.end_of(&id, &next).await["type"], "ReplyCompleted");
+        assert_same_as_stored(&app, &api, &ann, "ann", &id).await;
+        end["type"] == "ReplyStopped"
+    });
+    let stopped = futures::future::join_all(stops).await.into_iter().filter(|stopped| *stopped).count();
+    println!("{stopped} of 24 were stopped in time");
+    assert!(stopped > 0);
+    let open: i64 = sqlx::query_scalar("select count(*) from open_replies").fetch_one(&app.pool).await.unwrap();
+    assert_eq!(open, 0, "nothing is left to be done");
+}
