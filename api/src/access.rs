@@ -3,7 +3,7 @@
 use domain::ConversationId;
 use projections::{ConversationView, conversation_list, wait};
 use sqlx::PgPool;
-use store::Position;
+use store::{Position, log};
 
 use crate::auth::Identity;
 use crate::error::Problem;
@@ -29,8 +29,15 @@ pub(crate) fn is_participant<'a>(
     identity.tenant == *tenant && participants.into_iter().any(|participant| *participant == identity.user)
 }
 
-/// Waits until the view has taken in what the client must see.
+/// Waits until the view has taken in what the client must see. A position beyond the log's end was never given to anyone.
 pub(crate) async fn wait_for(pool: &PgPool, view: &str, position: Option<Position>) -> Result<(), Problem> {
     let Some(position) = position else { return Ok(()) };
+    match log::head(pool, position.shard).await {
+        Ok(head) if position.pos <= head => {}
+        Ok(_) | Err(store::Error::Database(sqlx::Error::RowNotFound)) => {
+            return Err(Problem::malformed("`min_position` is no position of this log"));
+        }
+        Err(error) => return Err(error.into()),
+    }
     if wait::until(pool, view, position).await? { Ok(()) } else { Err(Problem::unavailable()) }
 }

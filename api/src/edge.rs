@@ -47,6 +47,17 @@ pub struct ModelView {
     pub default: bool,
 }
 
+/// What an edge holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// Open sockets.
+    pub sockets: usize,
+    /// Conversations that someone follows.
+    pub conversations: usize,
+    /// People who are logged in on a socket.
+    pub people: usize,
+}
+
 /// An edge, shared by its requests.
 #[derive(Clone)]
 pub struct Edge(pub(crate) Arc<Shared>);
@@ -84,6 +95,12 @@ impl Edge {
             hub,
             sockets,
         }))
+    }
+
+    /// What it holds just now.
+    pub fn load(&self) -> Load {
+        let (conversations, people) = self.0.hub.held();
+        Load { sockets: self.0.sockets.len(), conversations, people }
     }
 
     /// Waits until every socket has been closed, once the process is stopping.

@@ -1,7 +1,7 @@
 //! Every refusal with its status and stable code. docs/protocol.md lists them; a 5xx reveals nothing.
 
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::conversation::Error as Refused;
 use serde_json::json;
@@ -39,6 +39,10 @@ impl Problem {
 
     pub(crate) fn forbidden_origin() -> Self {
         Self::new(StatusCode::FORBIDDEN, "forbidden_origin", "this origin is not among the allowed ones")
+    }
+
+    pub(crate) async fn wrong_method() -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", "this route has no such method")
     }
 
     pub(crate) fn too_many(message: impl Into<String>) -> Self {
@@ -130,6 +134,10 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let Self { status, code, message, retryable } = self;
         let body = json!({ "error": { "code": code, "message": message, "retryable": retryable } });
-        (status, Json(body)).into_response()
+        let mut response = (status, Json(body)).into_response();
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
     }
 }

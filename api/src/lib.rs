@@ -11,5 +11,5 @@ mod standing;
 mod serve;
 mod ws;
 
-pub use edge::{Edge, EdgeConfig, ModelView};
+pub use edge::{Edge, EdgeConfig, Load, ModelView};
 pub use serve::{Backstage, serve, serve_health};

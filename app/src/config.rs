@@ -54,6 +54,8 @@ pub struct Settings {
     pub worker_roles: Vec<WorkerRole>,
     /// How many replies one worker process writes at a time.
     pub reply_concurrency: usize,
+    /// How long a provider may take.
+    pub deadlines: Deadlines,
     /// What is logged: `info`, or per module as in `info,store=debug`.
     pub log: String,
     /// How it is logged.
@@ -61,6 +63,18 @@ pub struct Settings {
     /// Made while loading: the sources hold secrets and are not kept.
     #[serde(skip)]
     description: String,
+}
+
+/// How long a provider may take, in seconds.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deadlines {
+    /// Until the connection stands.
+    pub connect: u64,
+    /// Until the first token; a model that thinks long without saying so needs more.
+    pub first_token: u64,
+    /// From one token to the next.
+    pub between_tokens: u64,
 }
 
 /// A server that answers questions.

@@ -1,5 +1,7 @@
 //! The providers of this installation: those of the settings, and those that are simply there.
 
+use std::time::Duration;
+
 use workers::provider::{Catalog, Deadlines, ModelConfig, Protocol, ProviderConfig, found};
 
 use crate::config::{self, Settings};
@@ -23,7 +25,13 @@ pub(crate) async fn catalog(settings: &Settings) -> Result<Catalog, Error> {
         providers.push(ProviderConfig::demo());
     }
     let default = settings.default_model.as_deref().map(str::parse).transpose().map_err(Error::other)?;
-    Catalog::new(providers, default, Deadlines::default()).map_err(Error::other)
+    let config::Deadlines { connect, first_token, between_tokens } = settings.deadlines;
+    let deadlines = Deadlines {
+        connect: Duration::from_secs(connect),
+        first_token: Duration::from_secs(first_token),
+        between_tokens: Duration::from_secs(between_tokens),
+    };
+    Catalog::new(providers, default, deadlines).map_err(Error::other)
 }
 
 fn configured(provider: &config::Provider) -> ProviderConfig {

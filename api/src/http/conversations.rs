@@ -1,7 +1,8 @@
 //! A person's conversations.
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{FromRequestParts, Path, Query, State};
+use axum::http::request::Parts;
 use chrono::{DateTime, Utc};
 use domain::ConversationId;
 use projections::{ConversationView, conversation_list};
@@ -47,11 +48,13 @@ pub(super) async fn list(
     let limit = query.limit.unwrap_or(50).clamp(1, MAX_LIMIT);
     let before = query.before.map(|before| cursor(&before)).transpose()?;
     let Identity { user, tenant, .. } = identity;
-    let page = conversation_list::Page { user, tenant, archived: query.archived, before, limit };
-    let conversations = conversation_list::list(&edge.0.pool, &page).await?;
-    let full = conversations.len() >= limit as usize;
-    let next =
-        conversations.last().filter(|_| full).map(|last| format!("{}_{}", last.updated_at.timestamp_micros(), last.id));
+    // One more than wanted, which tells whether there is a next page.
+    let page = conversation_list::Page { user, tenant, archived: query.archived, before, limit: limit + 1 };
+    let mut conversations = conversation_list::list(&edge.0.pool, &page).await?;
+    let more = conversations.len() > limit as usize;
+    conversations.truncate(limit as usize);
+    let last = conversations.last().filter(|_| more);
+    let next = last.map(|last| format!("{}_{}", last.updated_at.timestamp_micros(), last.id));
     Ok(Json(List { conversations, next }))
 }
 
@@ -65,17 +68,24 @@ pub(super) struct GetQuery {
 pub(super) async fn get(
     State(edge): State<Edge>,
     Caller(identity): Caller,
-    Path(id): Path<String>,
+    ConversationPath(id): ConversationPath,
     query: Result<Query<GetQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Json<ConversationView>, Problem> {
     let Query(query) = query.map_err(|error| Problem::malformed(error.body_text()))?;
     access::wait_for(&edge.0.pool, conversation_list::NAME, query.min_position).await?;
-    access::conversation(&edge.0.pool, &identity, conversation_id(&id)?).await.map(Json)
+    access::conversation(&edge.0.pool, &identity, id).await.map(Json)
 }
 
 /// The id in a path; what is none names no conversation.
-pub(super) fn conversation_id(id: &str) -> Result<ConversationId, Problem> {
-    id.parse().map_err(|_| Problem::not_found())
+pub(super) struct ConversationPath(pub(super) ConversationId);
+
+impl<S: Send + Sync> FromRequestParts<S> for ConversationPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let id = Path::<String>::from_request_parts(parts, state).await.ok();
+        id.and_then(|Path(id)| id.parse().ok()).map(Self).ok_or_else(Problem::not_found)
+    }
 }
 
 fn cursor(before: &str) -> Result<(DateTime<Utc>, ConversationId), Problem> {

@@ -1,13 +1,13 @@
 //! A conversation's log as it was recorded, for replay and audit.
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use domain::conversation;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use store::{Position, Recorded, log};
 
-use super::conversations::conversation_id;
+use super::conversations::ConversationPath;
 use super::identity::Caller;
 use crate::access;
 use crate::edge::Edge;
@@ -64,11 +64,10 @@ impl From<Recorded> for RecordedEvent {
 pub(super) async fn page(
     State(edge): State<Edge>,
     Caller(identity): Caller,
-    Path(id): Path<String>,
+    ConversationPath(id): ConversationPath,
     query: Result<Query<PageQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Json<Page>, Problem> {
     let Query(query) = query.map_err(|error| Problem::malformed(error.body_text()))?;
-    let id = conversation_id(&id)?;
     access::wait_for(&edge.0.pool, projections::conversation_list::NAME, query.min_position).await?;
     access::conversation(&edge.0.pool, &identity, id).await?;
     let limit = query.limit.unwrap_or(MAX_LIMIT).clamp(1, MAX_LIMIT);

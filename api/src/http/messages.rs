@@ -1,12 +1,12 @@
 //! A conversation's messages, page by page from the newest back.
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use projections::{MessageView, transcript};
 use serde::{Deserialize, Serialize};
 use store::Position;
 
-use super::conversations::conversation_id;
+use super::conversations::ConversationPath;
 use super::identity::Caller;
 use crate::access;
 use crate::edge::Edge;
@@ -35,11 +35,10 @@ pub(super) struct Page {
 pub(super) async fn page(
     State(edge): State<Edge>,
     Caller(identity): Caller,
-    Path(id): Path<String>,
+    ConversationPath(id): ConversationPath,
     query: Result<Query<PageQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Json<Page>, Problem> {
     let Query(query) = query.map_err(|error| Problem::malformed(error.body_text()))?;
-    let id = conversation_id(&id)?;
     access::wait_for(&edge.0.pool, transcript::NAME, query.min_position).await?;
     access::conversation(&edge.0.pool, &identity, id).await?;
     let limit = query.limit.unwrap_or(100).clamp(1, MAX_LIMIT);

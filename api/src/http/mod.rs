@@ -16,7 +16,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, Method, header};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -46,10 +46,13 @@ pub(crate) fn router(edge: Edge) -> Router {
         .route("/api/status", get(status::status))
         .route("/livez", get(health::alive))
         .route("/readyz", get(health::ready))
-        .route("/api/{*rest}", get(unknown).post(unknown).put(unknown).delete(unknown))
+        .route("/api/{*rest}", any(unknown))
         .fallback(get(console::serve))
+        .method_not_allowed_fallback(Problem::wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(cors)
+        // What is someone's own is kept nowhere on the way; the console says otherwise of its files.
+        .layer(set(header::CACHE_CONTROL, "no-store"))
         .layer(set(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
         .layer(set(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(set(header::REFERRER_POLICY, "no-referrer"))

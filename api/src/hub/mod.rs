@@ -117,10 +117,10 @@ impl Hub {
         }
     }
 
-    /// How many rooms and people are held: for tests of what is left behind.
-    #[cfg(test)]
+    /// How many conversations are followed here, and by how many people lists are.
     pub(crate) fn held(&self) -> (usize, usize) {
-        (self.rooms().by_id.values().filter(|room| room.strong_count() > 0).count(), self.people().len())
+        let rooms = self.rooms().by_id.values().filter(|room| room.strong_count() > 0).count();
+        (rooms, self.people().len())
     }
 
     fn heard_event(&self, event: &Recorded) {

@@ -234,7 +234,9 @@ impl State {
         // Text that came early counts for the replies that run, and for no others.
         for (reply, early) in early_text {
             if let Some(live) = self.replies.get_mut(&reply) {
-                *live = LiveReply { begun: live.begun, ..early };
+                let begun = live.begun;
+                *live = early;
+                live.begun = begun;
             }
         }
         self.is_loaded = true;

@@ -9,9 +9,10 @@ use futures::future::BoxFuture;
 use nats::ask::Request;
 use nats::signal::{self, Typing};
 use std::sync::Arc;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::close::Close;
+use super::deliver::Read;
 use super::frame::{self, ClientCommand, ClientFrame, ReplyCursor, ServerFrame, Snapshot};
 use super::snapshot;
 use super::socket::{Socket, Subscription};
@@ -24,6 +25,8 @@ use crate::hub::{Cursor, Room};
 const MAX_DOING: usize = 64;
 /// The most conversations that a socket may follow.
 const MAX_SUBSCRIPTIONS: usize = 1_000;
+/// How long it may take until a conversation can be followed.
+const OPEN_DEADLINE: Duration = Duration::from_secs(10);
 /// The most replies of which a client may say how much it has.
 const MAX_CURSORS: usize = 16;
 /// How many events a returning client is sent one by one; one that lacks more gets a snapshot.
@@ -39,9 +42,13 @@ pub(super) enum Done {
     Authenticated(Result<Identity, AuthError>),
     /// A conversation can be followed, or not.
     Subscribed(Box<Subscribed>),
+    /// Older events were read.
+    Read(Box<Read>),
 }
 
 pub(super) struct Subscribed {
+    /// Which of the socket's requests this is the answer to.
+    number: u64,
     conversation: ConversationId,
     result: Result<(Arc<Room>, Cursor, Option<Snapshot>), Problem>,
 }
@@ -54,15 +61,17 @@ pub(super) async fn receive(socket: &mut Socket, text: &str) -> Result<(), Close
     };
     let (id, conversation) = named(&frame);
     match frame {
-        ClientFrame::Auth { token } => socket.doing.push(authenticate(socket.edge.clone(), token)),
         ClientFrame::Ping {} => return socket.tell(&ServerFrame::Pong {}).await,
+        ClientFrame::Auth { token } if socket.doing.len() < MAX_DOING => {
+            socket.doing.push(authenticate(socket.edge.clone(), token));
+        }
+        ClientFrame::Auth { .. } => return refuse(socket, None, None, &too_much()).await,
         _ if socket.identity.is_none() => {
             let problem = Problem::unauthenticated("log in first: send an auth frame");
             return refuse(socket, id, conversation, &problem).await;
         }
         _ if socket.doing.len() >= MAX_DOING => {
-            let problem = Problem::too_many("too many requests are under way on this socket");
-            return refuse(socket, id, conversation, &problem).await;
+            return refuse(socket, id, conversation, &too_much()).await;
         }
         ClientFrame::Command { id, conversation, expected_sequence, command } => {
             command_asked(socket, id, conversation, expected_sequence, command);
@@ -71,9 +80,13 @@ pub(super) async fn receive(socket: &mut Socket, text: &str) -> Result<(), Close
             return subscribe(socket, conversation, after, &replies).await;
         }
         ClientFrame::Unsubscribe { conversation } => return socket.drop_subscription(conversation, "asked").await,
-        ClientFrame::Typing { conversation } => typing(socket, conversation).await,
+        ClientFrame::Typing { conversation } => typing(socket, conversation),
     }
     Ok(())
+}
+
+fn too_much() -> Problem {
+    Problem::too_many("too many requests are under way on this socket")
 }
 
 /// Checks a token.
@@ -136,17 +149,20 @@ async fn subscribe(
 ) -> Result<(), Close> {
     let Some(identity) = socket.identity.clone() else { return Ok(()) };
     let new = !socket.subscriptions.contains_key(&conversation);
-    if new && socket.subscriptions.len() >= MAX_SUBSCRIPTIONS {
+    if new && socket.subscriptions.len() + socket.opening.len() >= MAX_SUBSCRIPTIONS {
         let problem = Problem::too_many(format!("a socket follows at most {MAX_SUBSCRIPTIONS} conversations"));
         return refuse(socket, None, Some(conversation), &problem).await;
     }
     let replies =
         replies.iter().take(MAX_CURSORS).map(|cursor| (cursor.reply, (cursor.attempt, cursor.offset as usize)));
     let cursor = Cursor { sequence: after.unwrap_or(0), replies: replies.collect() };
-    let edge = socket.edge.clone();
+    socket.opened += 1;
+    socket.opening.insert(conversation, socket.opened);
+    let (edge, number) = (socket.edge.clone(), socket.opened);
     let opening = async move {
-        let result = open(&edge, &identity, conversation, after, cursor).await;
-        Done::Subscribed(Box::new(Subscribed { conversation, result }))
+        let opening = open(&edge, &identity, conversation, after, cursor);
+        let result = timeout(OPEN_DEADLINE, opening).await.unwrap_or_else(|_| Err(Problem::unavailable()));
+        Done::Subscribed(Box::new(Subscribed { number, conversation, result }))
     };
     socket.doing.push(opening.boxed());
     Ok(())
@@ -168,25 +184,32 @@ async fn open(
         return Ok((room, cursor, None));
     }
     let shard = shard_of(&conversation.to_string(), edge.0.asking.shards());
-    let (sequence, snapshot) = snapshot::read(&edge.0.pool, shard, conversation).await?;
+    let (sequence, snapshot) = snapshot::read(&edge.0.pool, identity, shard, conversation).await?;
     Ok((room, Cursor { sequence, ..cursor }, Some(snapshot)))
 }
 
 /// A conversation can be followed from here on: first what the client lacks, then news.
 pub(super) async fn subscribed(socket: &mut Socket, subscribed: Subscribed) -> Result<(), Close> {
-    let Subscribed { conversation, result } = subscribed;
+    let Subscribed { number, conversation, result } = subscribed;
+    // Asked for anew since, or no longer wanted.
+    if socket.opening.get(&conversation) != Some(&number) {
+        return Ok(());
+    }
+    socket.opening.remove(&conversation);
+    let visible = |room: &Room| socket.identity.as_ref().is_some_and(|identity| room.is_visible_to(identity));
     let (room, cursor, snapshot) = match result {
-        Ok(opened) => opened,
+        Ok(opened) if visible(&opened.0) => opened,
+        Ok(_) => return refuse(socket, None, Some(conversation), &Problem::not_found()).await,
         Err(problem) => return refuse(socket, None, Some(conversation), &problem).await,
     };
     room.follow(&socket.wake);
     let sequence = cursor.sequence;
     socket.subscriptions.insert(conversation, Subscription { room, cursor, is_live: false });
     socket.tell(&ServerFrame::Subscribed { conversation, sequence, snapshot }).await?;
-    socket.deliver([conversation].into()).await
+    socket.deliver(conversation).await
 }
 
-async fn typing(socket: &mut Socket, conversation: ConversationId) {
+fn typing(socket: &mut Socket, conversation: ConversationId) {
     let too_soon = socket.last_typing.is_some_and(|last| last.elapsed() < TYPING_EVERY);
     let (Some(identity), Some(subscription)) = (&socket.identity, socket.subscriptions.get(&conversation)) else {
         return;
@@ -194,11 +217,15 @@ async fn typing(socket: &mut Socket, conversation: ConversationId) {
     if too_soon || !subscription.room.is_visible_to(identity) {
         return;
     }
-    let typing = Typing { user: identity.user.clone() };
+    let (edge, typing) = (socket.edge.clone(), Typing { user: identity.user.clone() });
     let shard = subscription.room.key.shard;
-    if let Err(error) = signal::typing(&socket.edge.0.client, shard, conversation, &typing).await {
-        tracing::debug!(%error, "a typing signal was lost");
-    }
+    let telling = async move {
+        if let Err(error) = signal::typing(&edge.0.client, shard, conversation, &typing).await {
+            tracing::debug!(%error, "a typing signal was lost");
+        }
+        Done::Told(None)
+    };
+    socket.doing.push(telling.boxed());
     socket.last_typing = Some(Instant::now());
 }
 

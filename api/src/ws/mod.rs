@@ -1,6 +1,7 @@
 //! `GET /ws`: one socket, many conversations. docs/protocol.md tells clients what happens here.
 
 mod close;
+mod deliver;
 pub(crate) mod frame;
 mod inbound;
 mod snapshot;
@@ -20,8 +21,9 @@ use socket::Socket;
 
 /// Buffers of a socket: with axum's default of 128 KiB an idle socket costs twenty times as much.
 const BUFFER_BYTES: usize = 4 * 1024;
-/// The most bytes that may wait to be written before a write fails.
-const MAX_WRITE_BUFFER_BYTES: usize = 4 * 1024 * 1024;
+/// The largest frame that can be sent, in bytes. A frame is written out before the next is taken up, so this is also the
+/// most that waits for a client. The largest there is: the text of a reply in which every character is escaped.
+const MAX_WRITE_BUFFER_BYTES: usize = 8 * 1024 * 1024;
 /// A client that cannot set headers may offer its token as a subprotocol behind this prefix.
 const TOKEN_PROTOCOL: &str = "bestchat.auth.";
 

@@ -1,6 +1,8 @@
-//! The life of a socket: what comes in, what goes out, and why it ends. Everything of a socket happens in this one task.
+//! The life of a socket: what comes in, what goes out, and why it ends. Everything of a socket happens in this one task,
+//! which itself waits for nothing but the client: what takes longer is among `doing`.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{HashMap, VecDeque};
+use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +11,9 @@ use domain::ConversationId;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, SplitSink, SplitStream};
 use futures::{SinkExt, StreamExt};
-use store::log;
-use tokio::time::{Instant, MissedTickBehavior, timeout};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, sleep, timeout};
+use tokio_tungstenite::tungstenite;
 use uuid::Uuid;
 
 use super::close::Close;
@@ -18,7 +21,7 @@ use super::frame::{self, MAX_FRAME_BYTES, PROTOCOL, ServerFrame};
 use super::inbound::{self, Done};
 use crate::auth::Identity;
 use crate::edge::Edge;
-use crate::hub::{Collected, Cursor, Room, Wake};
+use crate::hub::{Cursor, Passing, Room, Wake};
 
 /// How often the server pings.
 const PING_EVERY: Duration = Duration::from_secs(25);
@@ -28,8 +31,9 @@ const SILENCE: Duration = Duration::from_secs(60);
 const AUTH_DEADLINE: Duration = Duration::from_secs(5);
 /// How long a client may leave a frame unread.
 const SEND_DEADLINE: Duration = Duration::from_secs(10);
-/// How many events of a conversation are sent before others have their turn.
-const EVENTS_AT_ONCE: usize = 64;
+/// How long a client may take to be told that the socket is closed, and then to hang up: whoever hangs up first while
+/// the other still sends takes the reason away from it.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
 /// How many frames that are none a client may send.
 const MAX_MALFORMED: u32 = 20;
 
@@ -41,6 +45,11 @@ pub(super) struct Socket {
     pub(super) wake: Arc<Wake>,
     /// What the client has asked for and is being done.
     pub(super) doing: FuturesUnordered<BoxFuture<'static, Done>>,
+    /// The newest request to follow each conversation that has not been answered; older ones are not.
+    pub(super) opening: HashMap<ConversationId, u64>,
+    pub(super) opened: u64,
+    /// Conversations of which older events must be read, and up to which one; the first is being read.
+    pub(super) behind: VecDeque<(ConversationId, u64)>,
     pub(super) malformed: u32,
     pub(super) last_typing: Option<Instant>,
     sink: SplitSink<WebSocket, Message>,
@@ -66,24 +75,44 @@ impl Socket {
             subscriptions: HashMap::new(),
             wake: Arc::new(wake),
             doing: FuturesUnordered::new(),
+            opening: HashMap::new(),
+            opened: 0,
+            behind: VecDeque::new(),
             malformed: 0,
             last_typing: None,
             sink,
         };
-        let Err(close) = socket.serve(incoming, passing, token).await else { return };
+        let mut incoming = incoming;
+        let Err(close) = socket.serve(&mut incoming, passing, token).await else { return };
         tracing::debug!(session = %socket.session, ?close, "socket ends");
-        for subscription in socket.subscriptions.values() {
-            subscription.room.unfollow(&socket.wake);
-        }
+        socket.leave();
         if let Some(frame) = close.frame() {
-            let _ = timeout(SEND_DEADLINE, socket.sink.send(Message::Close(Some(frame)))).await;
+            let _ = timeout(CLOSE_DEADLINE, socket.sink.send(Message::Close(Some(frame)))).await;
+            let hung_up = async {
+                while let Some(Ok(_)) = incoming.next().await {}
+                // A broken stream says so at once and for ever: then the time alone tells.
+                if matches!(close, Close::TooLarge | Close::Malformed) {
+                    sleep(CLOSE_DEADLINE).await;
+                }
+            };
+            let _ = timeout(CLOSE_DEADLINE, hung_up).await;
+        }
+    }
+
+    /// Is no longer told of anything.
+    fn leave(&mut self) {
+        for (_, subscription) in self.subscriptions.drain() {
+            subscription.room.unfollow(&self.wake);
+        }
+        if let Some(Identity { tenant, user, .. }) = &self.identity {
+            self.edge.0.hub.unfollow_list(tenant, user, &self.wake);
         }
     }
 
     async fn serve(
         &mut self,
-        mut incoming: SplitStream<WebSocket>,
-        mut passing: tokio::sync::mpsc::Receiver<Utf8Bytes>,
+        incoming: &mut SplitStream<WebSocket>,
+        mut passing: mpsc::Receiver<Passing>,
         token: Option<String>,
     ) -> Result<(), Close> {
         self.greet().await?;
@@ -108,8 +137,8 @@ impl Socket {
                         ends_at = Instant::now() + identity.remaining();
                     }
                 }
-                news = wake.news() => self.deliver(news).await?,
-                Some(frame) = passing.recv() => self.send(vec![frame]).await?,
+                id = wake.news() => self.deliver(id).await?,
+                Some(passing) = passing.recv() => self.pass(passing).await?,
                 _ = ping.tick() => {
                     if heard_at.elapsed() > SILENCE {
                         return Err(Close::Silent);
@@ -161,65 +190,12 @@ impl Socket {
             Done::Told(None) => Ok(()),
             Done::Authenticated(identity) => inbound::authenticated(self, identity).await,
             Done::Subscribed(subscribed) => inbound::subscribed(self, *subscribed).await,
-        }
-    }
-
-    /// Sends what is new in these conversations, a bounded part of it each; the rest has its turn again.
-    pub(super) async fn deliver(&mut self, news: BTreeSet<ConversationId>) -> Result<(), Close> {
-        for id in news {
-            let (Some(identity), Some(subscription)) = (&self.identity, self.subscriptions.get_mut(&id)) else {
-                continue;
-            };
-            match subscription.room.collect(identity, &mut subscription.cursor, EVENTS_AT_ONCE) {
-                Collected::Frames(frames) => {
-                    let everything = subscription.cursor.sequence >= subscription.room.sequence();
-                    let became_live = everything && !std::mem::replace(&mut subscription.is_live, everything);
-                    let sequence = subscription.cursor.sequence;
-                    if !everything {
-                        self.wake.ring(id);
-                    }
-                    self.send(frames).await?;
-                    if became_live {
-                        self.tell(&ServerFrame::Live { conversation: id, sequence }).await?;
-                    }
-                }
-                Collected::Behind => self.deliver_from_log(id).await?,
-                Collected::Gone => self.drop_subscription(id, "gone").await?,
-            }
-        }
-        Ok(())
-    }
-
-    /// Sends older events than the room holds.
-    async fn deliver_from_log(&mut self, id: ConversationId) -> Result<(), Close> {
-        let Some(subscription) = self.subscriptions.get_mut(&id) else { return Ok(()) };
-        let after = subscription.cursor.sequence;
-        let page = log::read_stream(
-            &self.edge.0.pool,
-            domain::conversation::TYPE,
-            &id.to_string(),
-            after + 1..=subscription.room.sequence(),
-            500,
-        )
-        .await;
-        self.wake.ring(id);
-        match page {
-            Ok(page) => {
-                if let Some(last) = page.last() {
-                    subscription.cursor.sequence = last.sequence;
-                }
-                let frames = page.iter().filter_map(|event| frame::event(id, event)).collect();
-                self.send(frames).await
-            }
-            Err(error) => {
-                tracing::warn!(%error, "older events cannot be read just now");
-                tokio::time::sleep(Duration::from_millis(200)).await;
-                Ok(())
-            }
+            Done::Read(read) => self.deliver_read(*read).await,
         }
     }
 
     pub(super) async fn drop_subscription(&mut self, id: ConversationId, reason: &str) -> Result<(), Close> {
+        self.opening.remove(&id);
         if let Some(subscription) = self.subscriptions.remove(&id) {
             subscription.room.unfollow(&self.wake);
         }
@@ -233,14 +209,12 @@ impl Socket {
         }
     }
 
-    async fn send(&mut self, frames: Vec<Utf8Bytes>) -> Result<(), Close> {
-        let sending = async {
-            for frame in frames {
-                self.sink.feed(Message::Text(frame)).await?;
-            }
-            self.sink.flush().await
-        };
-        finish_sending(timeout(SEND_DEADLINE, sending).await)
+    /// Sends frames. The deadline is one frame's: a client that reads slowly, but reads, is not a stuck one.
+    pub(super) async fn send(&mut self, frames: Vec<Utf8Bytes>) -> Result<(), Close> {
+        for frame in frames {
+            finish_sending(timeout(SEND_DEADLINE, self.sink.feed(Message::Text(frame))).await)?;
+        }
+        finish_sending(timeout(SEND_DEADLINE, self.sink.flush()).await)
     }
 
     async fn send_message(&mut self, message: Message) -> Result<(), Close> {
@@ -256,14 +230,11 @@ fn finish_sending(sent: Result<Result<(), axum::Error>, tokio::time::error::Elap
     }
 }
 
-/// What a broken stream means. axum hides the kind of the error, its text tells.
+/// What a broken stream means. The error is that of the library under axum's: of the same version, or the tests fail.
 fn broken(error: &axum::Error) -> Close {
-    let text = error.to_string();
-    if text.contains("too long") || text.contains("too big") || text.contains("Space limit") {
-        Close::TooLarge
-    } else if text.contains("utf-8") || text.contains("UTF-8") {
-        Close::Malformed
-    } else {
-        Close::Gone
+    match error.source().and_then(|source| source.downcast_ref::<tungstenite::Error>()) {
+        Some(tungstenite::Error::Capacity(_)) => Close::TooLarge,
+        Some(tungstenite::Error::Utf8(_)) => Close::Malformed,
+        _ => Close::Gone,
     }
 }

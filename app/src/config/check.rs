@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use figment::value::magic::RelativePathBuf;
 
-use super::{Algorithm, Error, Issuer, Protocol, Provider, Secret, Settings};
+use super::{Algorithm, Deadlines, Error, Issuer, Protocol, Provider, Secret, Settings};
 
 pub(super) fn complete(settings: &mut Settings) -> Result<(), Error> {
     resolve("database_url", &mut settings.database_url, settings.database_url_file.as_ref())?;
@@ -19,6 +19,10 @@ pub(super) fn complete(settings: &mut Settings) -> Result<(), Error> {
     }
     if settings.reply_concurrency == 0 {
         return Err(Error("setting `reply_concurrency` must be at least 1".into()));
+    }
+    let Deadlines { connect, first_token, between_tokens } = settings.deadlines;
+    if [connect, first_token, between_tokens].contains(&0) {
+        return Err(Error("every one of `deadlines` must be at least 1 second".into()));
     }
     if settings.default_model.as_ref().is_some_and(|model| !model.contains('/')) {
         return Err(Error("setting `default_model` must look like `provider/model`".into()));

@@ -24,7 +24,8 @@ async fn a_command_happens_once_however_often_and_wherever_it_is_sent() {
         let (command, text) = (id(), format!("message {nth}"));
         let frame = frame(&command, &conversation, &text);
         let asked = clients.iter_mut().map(|client| client.answer_to(&command, &frame));
-        let answers: Vec<_> = futures::future::join_all(asked).await.into_iter().map(|answer| answer.unwrap().unwrap()).collect();
+        let answers: Vec<_> =
+            futures::future::join_all(asked).await.into_iter().map(|answer| answer.unwrap().unwrap()).collect();
         assert!(answers.iter().all(|ack| ack == &answers[0]), "one result: {answers:?}");
         let other = self::frame(&command, &conversation, "something else");
         let refused = clients[nth % 3].answer_to(&command, &other).await.unwrap().unwrap_err();

@@ -87,7 +87,9 @@ async fn a_stop_at_any_moment_leaves_one_end() {
         let end = within(SOON, "the reply ends", ann.end_of(&id, &reply)).await;
         match stopped {
             Ok(_) => assert_eq!(end["type"], "ReplyStopped", "{nth}: an accepted stop wins"),
-            Err(refused) => assert_eq!((end["type"].as_str(), refused.code.as_str()), (Some("ReplyCompleted"), "reply_ended")),
+            Err(refused) => {
+                assert_eq!((end["type"].as_str(), refused.code.as_str()), (Some("ReplyCompleted"), "reply_ended"))
+            }
         }
         let next = ann.submit(&id, "say 3 next").await;
         assert_eq!(ann.end_of(&id, &next).await["type"], "ReplyCompleted");

@@ -51,7 +51,8 @@ async fn a_stopped_workers_reply_goes_on_elsewhere_at_once() {
     let stopping = Instant::now();
     assert!(first.stop().await.success());
     app.provider.release();
-    let end = within(Duration::from_secs(8), "the reply goes on without waiting for a lease", ann.end_of(&id, &reply)).await;
+    let end =
+        within(Duration::from_secs(8), "the reply goes on without waiting for a lease", ann.end_of(&id, &reply)).await;
     println!("completed {:?} after the stop began", stopping.elapsed());
     assert_eq!((&end["type"], &end["attempt"]), (&json!("ReplyCompleted"), &json!(2)));
 }

@@ -102,21 +102,27 @@ async fn what_is_released_or_left_is_free_at_once(pool: PgPool) {
 #[sqlx::test(migrator = "store::MIGRATOR")]
 async fn rows_that_someone_holds_locked_keep_no_one_else_from_renewing(pool: PgPool) {
     let database = Database::new(pool, 4).await;
-    let (frozen, other) = (process(&database.pool), process(&database.pool));
-    settle(&[frozen, other], 4).await;
-    let third = process(&database.pool);
+    settle(&[process(&database.pool), process(&database.pool)], 4).await;
+    overdue(&database.pool).await;
     let mut held = database.pool.begin().await.unwrap();
     for table in ["processes", "leases"] {
         sqlx::query(&format!("select from {table} for update")).execute(&mut *held).await.unwrap();
     }
-    let long_ago = "update leases set expires_at = now() - interval '1 hour'";
-    let old = "update processes set seen_at = now() - interval '1 hour'";
-    for sql in [long_ago, old] {
-        sqlx::query(sql).execute(&mut *held).await.unwrap();
-    }
-    tokio::time::timeout(Duration::from_secs(5), renew(&third)).await.expect("it waits for no one");
-    held.commit().await.unwrap();
+    let third = process(&database.pool);
+    let owned = tokio::time::timeout(TERM, renew(&third)).await.expect("it waits for no one");
+    assert!(owned.is_empty(), "what is held stays where it is");
+    held.rollback().await.unwrap();
     assert_eq!(renew(&third).await.len(), 4);
+}
+
+/// Everyone has been silent for long.
+async fn overdue(pool: &PgPool) {
+    for sql in [
+        "update leases set expires_at = now() - interval '1 hour'",
+        "update processes set seen_at = now() - interval '1 hour'",
+    ] {
+        sqlx::query(sql).execute(pool).await.unwrap();
+    }
 }
 
 /// As after a pause of the database, when everyone is overdue and everyone comes back at once.
@@ -126,12 +132,7 @@ async fn all_may_come_back_at_once(pool: PgPool) {
     let processes: Vec<_> = (0..4).map(|_| process(&database.connect())).collect();
     for _ in 0..20 {
         join_all(processes.iter().map(renew)).await;
-        for overdue in [
-            "update leases set expires_at = now() - interval '1 hour'",
-            "update processes set seen_at = now() - interval '1 hour'",
-        ] {
-            sqlx::query(overdue).execute(&database.pool).await.unwrap();
-        }
+        overdue(&database.pool).await;
     }
     settle(&processes, 16).await;
 }

@@ -75,7 +75,12 @@ impl App {
     }
 
     pub(crate) async fn api(&self) -> Api {
-        let mut process = self.start("api", &["api"]);
+        self.api_as(&self.postgres.url()).await
+    }
+
+    /// An edge that logs in to Postgres as this URL says.
+    pub(crate) async fn api_as(&self, url: &str) -> Api {
+        let mut process = self.start(url, &["api"]);
         let ready: Value = serde_json::from_str(&process.says(r#""message":"ready""#).await).unwrap();
         let address = ready["address"].as_str().unwrap().to_owned();
         Api { process, address }
@@ -83,13 +88,16 @@ impl App {
 
     /// A worker in these roles, divided by commas.
     pub(crate) async fn worker(&self, roles: &str) -> Process {
-        let mut process = self.start("worker", &["worker", "--roles", roles]);
-        process.says(r#""message":"ready""#).await;
-        process
+        self.process_as(&self.postgres.url(), &["worker", "--roles", roles]).await
     }
 
     pub(crate) async fn projector(&self) -> Process {
-        let mut process = self.start("projector", &["projector"]);
+        self.process_as(&self.postgres.url(), &["projector"]).await
+    }
+
+    /// A process that logs in to Postgres as this URL says.
+    pub(crate) async fn process_as(&self, url: &str, arguments: &[&str]) -> Process {
+        let mut process = self.start(url, arguments);
         process.says(r#""message":"ready""#).await;
         process
     }
@@ -111,16 +119,18 @@ impl App {
         shares
     }
 
-    pub(crate) fn folder(&self) -> &Path {
+    fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    fn start(&self, name: &str, arguments: &[&str]) -> Process {
-        let nth = self.started.fetch_add(1, Ordering::Relaxed);
-        Process::start(&format!("{name}-{nth}"), self.folder(), &self.environment(), arguments)
+    fn start(&self, url: &str, arguments: &[&str]) -> Process {
+        let name = format!("{}-{}", arguments[0], self.started.fetch_add(1, Ordering::Relaxed));
+        let mut environment = self.environment();
+        environment.push(("DATABASE_URL".to_owned(), url.to_owned()));
+        Process::start(&name, self.folder(), &environment, arguments)
     }
 
-    /// Where the edge at `api` finds the events that the log holds of a conversation.
+    /// Where the log ends of a conversation.
     pub(crate) async fn position(&self, conversation: &str) -> String {
         sqlx::query_scalar("select shard || ':' || max(pos) from events where aggregate_id = $1 group by shard")
             .bind(conversation)
@@ -130,7 +140,7 @@ impl App {
     }
 
     /// What the settings of a process are, beside the file.
-    pub(crate) fn environment(&self) -> Vec<(String, String)> {
+    fn environment(&self) -> Vec<(String, String)> {
         let settings = [
             ("DATABASE_URL", self.postgres.url()),
             ("NATS_URL", self.nats.core_url()),

@@ -1,0 +1,14 @@
+//! The edge against a real Postgres, which `DATABASE_URL` names, and a nats-server per test under the rules of
+//! `nats/nats-server.conf`.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
+mod auth;
+mod bad_input;
+mod following;
+mod live_text;
+mod reading;
+mod slow;
+mod snapshots;
+mod strangers;
+mod support;
+mod tokens;

@@ -1,0 +1,104 @@
+//! An edge with all that it needs, in one process: a database and a nats-server of its own, the owner of the one shard,
+//! a projector.
+
+pub(crate) mod client;
+pub(crate) mod nats;
+pub(crate) mod owner;
+pub(crate) mod rest;
+pub(crate) mod token;
+pub(crate) mod wait;
+
+use api::auth::{DevLogin, IssuerConfig, Verifier};
+use api::{Edge, EdgeConfig, ModelView};
+use projections::Projector;
+use sqlx::{ConnectOptions, PgPool};
+use store::Role;
+use tokio::net::TcpListener;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use uuid::Uuid;
+
+pub(crate) use client::Client;
+pub(crate) use rest::Rest;
+pub(crate) use wait::until;
+
+use self::nats::Server;
+use owner::Owner;
+
+/// The origin whose pages may connect.
+pub(crate) const ORIGIN: &str = "https://chat.example";
+
+pub(crate) struct TestEdge {
+    pub(crate) edge: Edge,
+    pub(crate) address: String,
+    pub(crate) owner: Owner,
+    pub(crate) pool: PgPool,
+    pub(crate) core: ::nats::Client,
+    projector: Option<DropGuard>,
+    stopping: CancellationToken,
+    _server: Server,
+}
+
+impl TestEdge {
+    /// With users of two tenants.
+    pub(crate) async fn start(pool: &PgPool) -> Self {
+        Self::with_issuers(pool, token::issuers()).await
+    }
+
+    pub(crate) async fn with_issuers(pool: &PgPool, issuers: Vec<IssuerConfig>) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        store::migrate(pool, Some(1), 1).await.unwrap();
+        let url = pool.connect_options().to_url_lossy().to_string();
+        let pool = store::connect(&url, Role::Owner, 8).unwrap();
+        let server = Server::start().await;
+        let core = server.core().await;
+        let stopping = CancellationToken::new();
+        let model = ModelView { id: "demo/demo".into(), label: "Demo".into(), context_window: None, default: true };
+        let edge = Edge::new(EdgeConfig {
+            pool: store::connect(&url, Role::Edge, 8).unwrap(),
+            client: server.edge().await,
+            shards: 1,
+            verifier: Verifier::new(issuers).unwrap(),
+            allowed_origins: vec![ORIGIN.to_owned()],
+            dev_login: Some(DevLogin::new(b"a developer's secret".to_vec())),
+            models: vec![model],
+            stopping: stopping.clone(),
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let router = api::router(edge.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let owner = Owner::start(&core, &pool).await;
+        let mut test = Self { edge, address, owner, pool, core, projector: None, stopping, _server: server };
+        test.project();
+        test
+    }
+
+    /// Keeps the views.
+    pub(crate) fn project(&mut self) {
+        let cancelled = CancellationToken::new();
+        let projector = Projector { pool: self.pool.clone(), client: self.core.clone(), process: Uuid::new_v4() };
+        tokio::spawn(projector.run(cancelled.clone()));
+        self.projector = Some(cancelled.drop_guard());
+    }
+
+    /// Keeps them no longer.
+    pub(crate) fn stop_projecting(&mut self) {
+        self.projector = None;
+    }
+
+    pub(crate) fn stop(&self) {
+        self.stopping.cancel();
+    }
+
+    /// A socket of `user`, logged in.
+    pub(crate) async fn client(&self, user: &str) -> Client {
+        let mut client = Client::connect(&self.address).await;
+        client.log_in(&token::of(user)).await;
+        client
+    }
+
+    /// `user`'s requests.
+    pub(crate) fn rest(&self, user: &str) -> Rest {
+        Rest::new(&self.address, Some(token::of(user)))
+    }
+}
