@@ -3,6 +3,9 @@
 # What scripts/setup installs, before what the machine has.
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
+# Where cargo puts what it builds.
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-test web up test check build fmt types
 
@@ -23,9 +26,10 @@ web: setup
 up: web ## Run everything here: a chat at http://127.0.0.1:8080
 	@cargo run --package app --bin bestchat -- up
 
+# Everything is built by one call: another choice of packages would mean other features, and building half of it again.
 test: setup-test web ## Run every test, against a Postgres and a NATS started for it
-	cargo build --package app --bins --example servers
-	cargo run --package app --example servers -- cargo nextest run --workspace
+	cargo build --workspace --all-targets
+	$(TARGET)/debug/examples/servers cargo nextest run --workspace
 	cd web && npm test
 	cd web && npm run e2e --if-present
 

@@ -7,8 +7,8 @@ mod edge;
 mod error;
 mod http;
 mod hub;
-mod standing;
 mod serve;
+mod standing;
 mod ws;
 
 pub use edge::{Edge, EdgeConfig, Load, ModelView};

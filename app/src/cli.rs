@@ -127,5 +127,9 @@ async fn serve(settings: &Settings, worker_roles: &[WorkerRole], process: Proces
 
 /// Writes an answer to standard output.
 pub(crate) fn print(text: &str) -> Result<(), Error> {
-    writeln!(std::io::stdout(), "{}", text.trim_end()).map_err(Error::other)
+    match writeln!(std::io::stdout(), "{}", text.trim_end()) {
+        // Whoever reads has read enough, as `head` does.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+        written => written.map_err(Error::other),
+    }
 }

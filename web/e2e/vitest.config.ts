@@ -5,8 +5,8 @@ export default defineConfig({
     root: import.meta.dirname,
     include: ['*.e2e.ts'],
     globalSetup: 'setup.ts',
-    // The tests share one server and, with it, two cores: two at once would only make each slower.
-    fileParallelism: false,
+    // The crash waits for a lease most of the time, beside the others.
+    maxWorkers: 2,
     testTimeout: 120_000,
     hookTimeout: 120_000,
     teardownTimeout: 90_000,

@@ -115,6 +115,12 @@ async fn close(tx: &mut PgTransaction<'_>, conversation: ConversationId, reply: 
     Ok(())
 }
 
+/// Removes a conversation's replies, to be taken in anew.
+pub(crate) async fn forget(tx: &mut PgTransaction<'_>, conversation: ConversationId) -> Result<(), sqlx::Error> {
+    sqlx::query("delete from open_replies where conversation = $1").bind(conversation.0).execute(&mut **tx).await?;
+    Ok(())
+}
+
 /// The attempts of a shard whose workers were not heard of in time.
 pub(crate) async fn overdue(pool: &PgPool, shard: Shard) -> Result<Vec<OpenReply>, sqlx::Error> {
     let rows = sqlx::query(

@@ -12,7 +12,7 @@ use nats::ask::{Asking, Request};
 use nats::live::{self, ReplyKey};
 use nats::tail::Tail;
 use sqlx::{PgPool, PgTransaction};
-use store::{Recorded, codec};
+use store::{Recorded, codec, dead_letter, log};
 use tokio_util::sync::CancellationToken;
 
 use crate::open_replies::{self, OpenReply};
@@ -21,6 +21,10 @@ use crate::open_replies::{self, OpenReply};
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// The pause after a failure.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
+/// How often retries that a person has asked for are looked for.
+const RETRY_EVERY: Duration = Duration::from_secs(1);
+/// How many events are read at a time.
+const PAGE: u32 = 1_000;
 /// The name of the reaper's checkpoint and of its dead letters.
 const NAME: &str = "open_replies";
 
@@ -44,6 +48,7 @@ impl Reaper {
             () = cancelled.cancelled() => {}
             () = self.follow() => {}
             () = self.expire() => {}
+            () = self.retry_parked() => {}
         }
     }
 
@@ -78,6 +83,39 @@ impl Reaper {
         }
         store::checkpoint::advance(&mut tx, NAME, self.shard, last.pos).await?;
         tx.commit().await?;
+        Ok(())
+    }
+
+    /// Takes conversations in anew whose parked events a person wants retried.
+    async fn retry_parked(&self) {
+        loop {
+            tokio::time::sleep(RETRY_EVERY).await;
+            if let Err(error) = self.retry_parked_once().await {
+                tracing::warn!(shard = self.shard, %error, "parked events could not be retried");
+            }
+        }
+    }
+
+    async fn retry_parked_once(&self) -> Result<(), store::Error> {
+        for parked in dead_letter::asked_for(&self.pool, NAME, self.shard).await? {
+            let mut tx = self.pool.begin().await?;
+            let done = store::checkpoint::lock(&mut tx, NAME, self.shard).await?;
+            dead_letter::remove(&mut *tx, NAME, parked.position).await?;
+            if let Ok(conversation) = parked.aggregate_id.parse() {
+                open_replies::forget(&mut tx, conversation).await?;
+            }
+            let mut after = 0;
+            loop {
+                let sequences = after + 1..=u64::MAX;
+                let page = log::read_stream(&mut *tx, conversation::TYPE, &parked.aggregate_id, sequences, PAGE).await?;
+                let Some(last) = page.last() else { break };
+                after = last.sequence;
+                for event in page.iter().filter(|event| event.pos <= done) {
+                    take_in(&mut tx, event).await?;
+                }
+            }
+            tx.commit().await?;
+        }
         Ok(())
     }
 
@@ -127,6 +165,6 @@ async fn take_in(tx: &mut PgTransaction<'_>, recorded: &Recorded) -> Result<(), 
     match codec::decode::<Conversation>(recorded) {
         Ok(event) => Ok(open_replies::take_in(tx, recorded, conversation, &event).await?),
         // Parked where a person sees it; the projections halt the conversation, and its replies wait or expire.
-        Err(error) => store::dead_letter::park(&mut **tx, NAME, recorded, &error.to_string()).await,
+        Err(error) => dead_letter::park(&mut **tx, NAME, recorded, &error.to_string()).await,
     }
 }

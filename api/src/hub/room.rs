@@ -40,9 +40,7 @@ pub(crate) enum Collected {
     /// These frames, and the cursor has been moved behind them; none when it has everything.
     Frames(Vec<Utf8Bytes>),
     /// Older events than the room holds: read the log up to there.
-    Behind {
-        to: u64,
-    },
+    Behind { to: u64 },
     /// The conversation is gone, or the socket's person is no longer a participant.
     Gone,
 }

@@ -32,11 +32,7 @@ pub(crate) enum Passing {
     /// One for whoever the socket belongs to.
     Personal(Utf8Bytes),
     /// Someone is typing: for those who may see the conversation at the moment it is sent.
-    Typing {
-        conversation: ConversationId,
-        user: UserId,
-        frame: Utf8Bytes,
-    },
+    Typing { conversation: ConversationId, user: UserId, frame: Utf8Bytes },
 }
 
 impl Wake {

@@ -112,7 +112,8 @@ impl Socket {
         match passing {
             Passing::Personal(frame) => self.send(vec![frame]).await,
             Passing::Typing { conversation, user, frame } => {
-                let (Some(identity), Some(subscription)) = (&self.identity, self.subscriptions.get(&conversation)) else {
+                let (Some(identity), Some(subscription)) = (&self.identity, self.subscriptions.get(&conversation))
+                else {
                     return Ok(());
                 };
                 if identity.user == user || !subscription.room.is_visible_to(identity) {

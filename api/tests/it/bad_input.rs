@@ -15,7 +15,8 @@ async fn frames_that_are_none_are_refused_and_after_too_many_the_socket_closes(p
     let mut client = test.client("ann").await;
     let id = Uuid::new_v4();
     let deep = "[".repeat(100_000);
-    let bad = ["", "{", "null", "[]", "{}", r#"{"type":"fly"}"#, r#"{"type":"ping","x":1}"#, r#"{"type":"auth"}"#, &deep];
+    let bad =
+        ["", "{", "null", "[]", "{}", r#"{"type":"fly"}"#, r#"{"type":"ping","x":1}"#, r#"{"type":"auth"}"#, &deep];
     for text in bad {
         client.send_text(text).await;
         let refused = client.wait("refused").await;

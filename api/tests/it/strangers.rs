@@ -30,7 +30,8 @@ async fn over_every_route(pool: PgPool) {
     let (id, nowhere) = (anns(&test).await, Uuid::new_v4());
     for stranger in STRANGERS {
         let rest = test.rest(stranger);
-        let queries = ["", "/messages", "/messages?before=3&limit=1", "/events", "/events?after=1", "?min_position=0:1"];
+        let queries =
+            ["", "/messages", "/messages?before=3&limit=1", "/events", "/events?after=1", "?min_position=0:1"];
         for route in queries.into_iter().chain(["?x=1", "/messages?limit=x"]) {
             let real = rest.get(&format!("/api/conversations/{id}{route}")).await;
             let none = rest.get(&format!("/api/conversations/{nowhere}{route}")).await;

@@ -68,7 +68,7 @@ fn defaults() -> Result<Layer, Error> {
         "worker_roles": ["commands", "reply"],
         "reply_concurrency": 64,
         "deadlines": { "connect": 10, "first_token": 60, "between_tokens": 30 },
-        "log": "info,async_nats=warn",
+        "log": "info,async_nats=warn,sqlx=warn",
         "log_format": "text",
     });
     read(&Serialized::defaults(defaults), Metadata::named("default"))

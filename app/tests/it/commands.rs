@@ -69,8 +69,9 @@ async fn what_cannot_be_done_is_refused_by_a_code_and_nobody_else_notices() {
     assert_eq!(ann.ask(&conversation, branch).await.unwrap_err().code, "unknown_message");
     let nul = json!({ "type": "SubmitMessage", "text": "a\u{0}b" });
     assert_eq!(ann.ask(&conversation, nul).await.unwrap_err().code, "invalid_text");
+    let position = app.position(&conversation).await;
     for path in ["", "/messages", "/events"] {
-        let path = format!("/api/conversations/{conversation}{path}");
+        let path = format!("/api/conversations/{conversation}{path}?min_position={position}");
         assert_eq!(api.get("eve", &path).await.0, 404, "{path}");
         assert_eq!(api.get("ann", &path).await.0, 200, "{path}");
     }

@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use cqrs_es::DomainEvent;
 use domain::{CommandId, Decide, Metadata, Shard, shard_of};
 use futures::StreamExt;
-use sqlx::PgPool;
+use sqlx::pool::PoolConnection;
+use sqlx::{PgPool, Postgres};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
@@ -30,6 +31,8 @@ pub(super) struct Writer<A: Decide> {
     head: Option<u64>,
     /// How many shards there are, once known.
     shards: Option<Shard>,
+    /// Kept from append to append: to give it back and take one anew costs a round trip each time.
+    connection: Option<PoolConnection<Postgres>>,
 }
 
 /// Why a batch must be decided anew.
@@ -49,7 +52,16 @@ where
     A::Error: Clone + Send,
 {
     pub(super) fn new(pool: PgPool, shard: Shard, committed: mpsc::Sender<Vec<Recorded>>) -> Self {
-        Self { pool, shard, committed, warm: Warm::new(), recent: Recent::new(), head: None, shards: None }
+        Self {
+            pool,
+            shard,
+            committed,
+            warm: Warm::new(),
+            recent: Recent::new(),
+            head: None,
+            shards: None,
+            connection: None,
+        }
     }
 
     pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Pending<A>>) {
@@ -233,7 +245,17 @@ where
         if events.is_empty() {
             return Ok(Vec::new());
         }
-        append(&self.pool, self.shard, head, events).await.map_err(|error| match error {
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.pool.acquire().await.map_err(|error| Again::Silent(error.into()))?,
+        };
+        let appended = append(&mut *connection, self.shard, head, events).await;
+        // Not one that may be broken, and not the last one, which loading needs.
+        let spare = self.pool.num_idle() > 0 || self.pool.size() < self.pool.options().get_max_connections();
+        if spare && !matches!(appended, Err(AppendError::Unknown(_))) {
+            self.connection = Some(connection);
+        }
+        appended.map_err(|error| match error {
             AppendError::HeadMoved | AppendError::AlreadyThere => Again::Moved,
             AppendError::Unacceptable(error) => Again::Unacceptable(error),
             AppendError::Unknown(error) => Again::Silent(error.into()),

@@ -6,6 +6,9 @@
 //! through, nothing is believed any more: warm states and the head are dropped, the command ids of the batch are looked
 //! up in the log, and the batch is decided anew. That covers a rival owner, a repeated command and a lost connection
 //! alike: whatever did reach the log is found there by its command id and answered with its first result.
+//!
+//! A command that makes nothing happen is appended nowhere, so no append finds out that it was decided upon an old state.
+//! It is looked up first, for it may have been carried out long ago, and answered only if the head is still where it was.
 
 mod batch;
 mod decided;

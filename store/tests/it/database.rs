@@ -33,6 +33,10 @@ impl Database {
         self.connect_as(Role::Worker)
     }
 
+    pub(crate) fn connect_with(&self, connections: u32) -> PgPool {
+        store::connect(&self.url, Role::Worker, connections).unwrap()
+    }
+
     pub(crate) fn connect_as(&self, role: Role) -> PgPool {
         store::connect(&self.url, role, 4).unwrap()
     }

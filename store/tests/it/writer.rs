@@ -133,3 +133,26 @@ async fn a_commit_is_flushed_before_it_is_acknowledged(pool: PgPool) {
     let setting: String = sqlx::query_scalar("show synchronous_commit").fetch_one(&database.connect()).await.unwrap();
     assert_eq!(setting, "on");
 }
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn writers_get_by_with_fewer_connections_than_they_are(pool: PgPool) {
+    let database = Database::new(pool, 4).await;
+    let scarce = database.connect_with(2);
+    let writers: Vec<_> = (0..4)
+        .map(|shard| {
+            let (committed, _relay) = mpsc::channel(1);
+            writer::spawn::<Tally>(scarce.clone(), shard, committed)
+        })
+        .collect();
+    let ask = async |nth: usize| {
+        let id = format!("tally {nth}");
+        writers[usize::from(shard_of(&id, 4))].execute(ask(&id, Command::Add(1))).await.unwrap();
+    };
+    let all = async {
+        for round in 0..10 {
+            join_all((0..40).map(|nth| ask(round * 40 + nth))).await;
+        }
+    };
+    // Who waits for a connection in vain waits five seconds.
+    tokio::time::timeout(std::time::Duration::from_secs(20), all).await.expect("in time");
+}

@@ -75,6 +75,7 @@ impl Replies {
         listening.spawn(Arc::clone(&worker).take(delivered));
         listening.spawn(pending::find(Arc::clone(&worker)));
         listening.spawn(running::listen_for_stops(Arc::clone(&worker)));
+        listening.spawn(nats::live::serve_resumes(worker.replies.client.clone(), cancelled));
         listening.close();
         listening.wait().await;
         worker.tasks.close();

@@ -116,6 +116,15 @@ impl Client {
         assert!(heard.is_empty(), "{heard:?}");
     }
 
+    /// No frame of a type about a conversation comes for a while; others are kept for later.
+    pub(crate) async fn hears_nothing_of_kind(&mut self, conversation: ConversationId, kind: &str) {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let frames = self.until_pong().await;
+        let fits = |frame: &Value| frame["type"] == kind && frame["conversation"] == json!(conversation);
+        assert!(!frames.iter().any(fits), "{frames:?}");
+        self.passed.extend(frames);
+    }
+
     /// The answer to a command.
     pub(crate) async fn command(&mut self, conversation: ConversationId, command: Value) -> Value {
         self.command_with(json!({ "conversation": conversation, "command": command })).await

@@ -65,8 +65,7 @@ impl TestEdge {
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let router = api::router(edge.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await });
+        tokio::spawn(api::serve(edge.clone(), listener));
         let owner = Owner::start(&core, &pool).await;
         let mut test = Self { edge, address, owner, pool, core, projector: None, stopping, _server: server };
         test.project();

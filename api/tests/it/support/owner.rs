@@ -101,7 +101,8 @@ impl Owner {
 
 /// Events that someone else's process commits, of whom no writer and no relay hears: those that may come at any time.
 pub(crate) async fn foreign(pool: &PgPool, id: ConversationId, sequence: i64, event: &Event) {
-    let sql = "insert into events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata)
+    let sql =
+        "insert into events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata)
                values ('conversation', $1, $2, $3, '1.0', $4, '{}')";
     let payload = serde_json::to_value(event).unwrap();
     sqlx::query(sql).bind(id.to_string()).bind(sequence).bind(event.name()).bind(payload).execute(pool).await.unwrap();

@@ -1,5 +1,5 @@
-// The mock's answer: it echoes, word by word. `long`, `slow` and `fail` in the question make it so; `retry` makes the
-// first attempt fail halfway; `markdown` shows every kind of formatting.
+// The mock's answer: it echoes, word by word. `long`, `slow`, `instant`, `fail` and `cut` in the question do as the real
+// demo's do; `retry` makes only the first attempt fail; `markdown` shows every kind of formatting.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -35,14 +35,14 @@ const usage = { input: 12, cached_input: null, output: 34, reasoning: null };
 
 export async function answer(conversation, reply, sendDelta, wordsPerSecond) {
   const question = conversation.messages.get(conversation.messages.get(reply).parent).parts[0].text;
-  const attempts = /\bretry\b/.test(question) ? 2 : 1;
+  const attempts = /\bcut\b/.test(question) ? 3 : /\bretry\b/.test(question) ? 2 : 1;
   const append = (event) => conversation.append('worker:mock', { reply, ...event });
   const isOver = () => conversation.deleted || conversation.messages.get(reply).status === 'stopped';
   await sleep(150);
   for (let attempt = 1; attempt <= attempts; attempt += 1) {
     if (isOver()) return;
     append({ type: 'ReplyAttemptStarted', attempt, worker: 'mock', lease_ms: 15_000 });
-    const ends = attempt < attempts || /\bfail\b/.test(question);
+    const ends = attempt < attempts || /\b(fail|cut)\b/.test(question);
     const said = await stream(
       conversation,
       reply,
@@ -56,7 +56,8 @@ export async function answer(conversation, reply, sendDelta, wordsPerSecond) {
     if (isOver()) return;
     if (conversation.messages.get(reply).status === 'stopping')
       return append({ type: 'ReplyStopped', attempt, parts });
-    const error = { code: 'overload', message: 'The provider has too much to do. Nothing more was tried.' };
+    const what = /\bfail\b/.test(question) ? 'failed' : 'broke off';
+    const error = { code: 'invalid', message: `The demo ${what} because the message told it to.` };
     if (attempt < attempts) {
       append({ type: 'ReplyAttemptFailed', attempt, error });
       await sleep(1_000);
@@ -66,7 +67,7 @@ export async function answer(conversation, reply, sendDelta, wordsPerSecond) {
 }
 
 function words(question) {
-  const rate = /\bslow\b/.test(question) ? 8 : 1;
+  const rate = /\bslow\b/.test(question) ? 8 : /\binstant\b/.test(question) ? 0 : 1;
   if (/\bmarkdown\b/.test(question)) return { rate, list: MARKDOWN.match(/\s*\S+\s*?/g) };
   const times = /\blong\b/.test(question) ? 40 : 3;
   const echo = Array.from(
@@ -79,7 +80,7 @@ function words(question) {
 async function stream(conversation, reply, attempt, { list, rate }, limit, sendDelta, wordsPerSecond) {
   let said = '';
   for (const word of list.slice(0, limit)) {
-    await sleep((1_000 / wordsPerSecond) * rate);
+    if (rate > 0) await sleep((1_000 / wordsPerSecond) * rate);
     if (conversation.deleted || conversation.messages.get(reply).status === 'stopping') break;
     sendDelta({ reply, attempt, offset: Buffer.byteLength(said), text: word });
     said += word;

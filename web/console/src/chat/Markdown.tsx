@@ -1,7 +1,8 @@
-import { memo, type ReactNode, useRef, useState } from 'react';
+import { memo, type ReactNode, useMemo, useRef, useState } from 'react';
 import ReactMarkdown, { type Components } from 'react-markdown';
 import remarkGfm from 'remark-gfm';
 import { IconButton } from '../IconButton';
+import { blocksOf } from './blocks';
 
 const COMPONENTS: Components = {
   a: ({ href, children }) => (
@@ -25,13 +26,24 @@ const COMPONENTS: Components = {
 const PLUGINS = [remarkGfm];
 
 /** Markdown as text with structure; raw HTML in it stays text. */
-export const Markdown = memo(function Markdown({ text, streaming }: { text: string; streaming: boolean }) {
+export function Markdown({ text, streaming }: { text: string; streaming: boolean }) {
+  const blocks = useMemo(() => blocksOf(text), [text]);
   return (
     <div className={streaming ? 'markdown streaming' : 'markdown'}>
-      <ReactMarkdown remarkPlugins={PLUGINS} components={COMPONENTS}>
-        {text}
-      </ReactMarkdown>
+      {blocks.map((block, at) => (
+        // A text only grows at its end, so a place is a name.
+        <Block key={at} text={block} />
+      ))}
     </div>
+  );
+}
+
+/** While text streams in, only the last block changes: the others are neither parsed nor drawn again. */
+const Block = memo(function Block({ text }: { text: string }) {
+  return (
+    <ReactMarkdown remarkPlugins={PLUGINS} components={COMPONENTS}>
+      {text}
+    </ReactMarkdown>
   );
 });
 

@@ -1,5 +1,4 @@
 import { type ConversationState, hasEnded, type Message, textOf } from '@bestchat/client';
-import { useDeferredValue } from 'react';
 import { useAsk, useConsole } from '../console';
 import { Icon } from '../Icon';
 import { IconButton } from '../IconButton';
@@ -12,13 +11,18 @@ export function Reply({ state, message }: { state: ConversationState; message: M
   const { client } = useConsole();
   const ask = useAsk();
   const ended = hasEnded(message);
-  // While text streams in, the page stays quick: a frame may show a little less of it.
-  const text = useDeferredValue(ended ? textOf(message.parts) : (message.liveText ?? ''));
+  const text = ended ? textOf(message.parts) : (message.liveText ?? '');
   const regenerate = () =>
     void ask(client.command(state.conversation.id, { type: 'RegenerateReply', regenerate_of: message.id }));
   const note = noteOf(message);
   return (
-    <article className="message reply" aria-label="Answer" aria-busy={!ended} data-status={message.status}>
+    <article
+      className="message reply"
+      aria-label="Answer"
+      aria-busy={!ended}
+      data-status={message.status}
+      data-attempt={message.attempt}
+    >
       {!ended && note && <p className="working">{note}</p>}
       {text !== '' && <Markdown text={text} streaming={!ended} />}
       {!ended && !note && text === '' && <p className="working dots">Thinking</p>}
