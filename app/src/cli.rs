@@ -129,7 +129,7 @@ async fn serve(settings: &Settings, worker_roles: &[WorkerRole], process: Proces
 pub(crate) fn print(text: &str) -> Result<(), Error> {
     match writeln!(std::io::stdout(), "{}", text.trim_end()) {
         // Whoever reads has read enough, as `head` does.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         written => written.map_err(Error::other),
     }
 }

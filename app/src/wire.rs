@@ -60,7 +60,9 @@ fn connections(role: Role) -> u32 {
     match role {
         Role::Owner => 5,
         Role::Projector => 10,
-        Role::Worker | Role::Edge => 20,
+        Role::Edge => 16,
+        // A writer keeps one for each shard that it owns.
+        Role::Worker => 32,
     }
 }
 

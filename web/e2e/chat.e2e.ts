@@ -103,6 +103,7 @@ test('edit into a branch, and back', async () => {
   expect(await ann.message('apples').count()).toBe(0);
   await ann.answer().getByText('instant pears').waitFor();
   await ann.answerEnds();
+  await ann.isAtEnd();
   await ann.message('pears').getByRole('button', { name: 'The alternative before' }).click();
   await ann.message('apples').getByText('1/2').waitFor();
   await ann.page.reload();

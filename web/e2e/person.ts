@@ -74,6 +74,14 @@ export class Person {
     return this.page.locator('.row').filter({ hasText: title });
   }
 
+  /** Waits until the end of the messages is in view. */
+  async isAtEnd(): Promise<void> {
+    await this.page.waitForFunction(() => {
+      const list = document.querySelector('.messages');
+      return list && list.scrollHeight - list.scrollTop - list.clientHeight < 48;
+    });
+  }
+
   /** Waits until the last answer has so many words; what it has then. */
   async seesWords(least: number): Promise<string> {
     const text = await this.page.waitForFunction((count) => {

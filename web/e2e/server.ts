@@ -27,70 +27,66 @@ export class Server {
   /** Where it answers. */
   readonly address: string;
   readonly #folder: string;
-  #process: ChildProcess;
+  #process: ChildProcess | undefined;
 
-  private constructor(folder: string, address: string, process: ChildProcess) {
+  private constructor(folder: string, address: string) {
     this.#folder = folder;
     this.address = address;
-    this.#process = process;
+    process.once('exit', this.#abandon);
   }
 
   static async starts(): Promise<Server> {
     const folder = mkdtempSync(join(tmpdir(), 'bestchat-e2e-'));
     // Postgres runs as another user where this is root, and has to get through.
     chmodSync(folder, 0o711);
-    const address = `http://127.0.0.1:${await freePort()}`;
-    const child = await run(folder, address).catch((error) => {
-      rmSync(folder, { recursive: true, force: true });
-      throw error;
-    });
-    return new Server(folder, address, child);
+    const server = new Server(folder, `http://127.0.0.1:${await freePort()}`);
+    await server.startsAgain();
+    return server;
   }
 
-  /** Ends it as a crash does: at once, and with its Postgres and NATS. */
-  async isKilled(): Promise<void> {
-    await signal(this.#process, 'SIGKILL');
-    await this.#isGone();
-  }
-
-  /** Starts it again on what it had stored, at the same address. */
+  /** Starts it on what it has stored, at the same address as before. */
   async startsAgain(): Promise<void> {
-    this.#process = await run(this.#folder, this.address);
+    const log = openSync(join(this.#folder, 'bestchat.log'), 'a');
+    const child = spawn(program(), ['up'], {
+      cwd: this.#folder,
+      env: environment(this.#folder, this.address),
+      stdio: ['ignore', 'pipe', log],
+      // A Ctrl-C in the terminal is for the tests, which then stop it.
+      detached: true,
+    });
+    closeSync(log);
+    this.#process = child;
+    const problem = await ready(child, this.address);
+    if (problem === null) return;
+    const said = logOf(this.#folder);
+    this.#abandon();
+    throw new Error(`${problem}\n${said}`);
+  }
+
+  /** Ends it as a crash does. Its Postgres and NATS end with it, if need be when it starts again. */
+  async isKilled(): Promise<void> {
+    if (this.#process) await signal(this.#process, 'SIGKILL');
   }
 
   /** Stops it as Ctrl-C does. It must leave nothing behind. */
   async stops(): Promise<void> {
+    if (!this.#process) return;
     await signal(this.#process, 'SIGINT');
-    await this.#isGone();
-    if (this.#process.exitCode !== 0)
-      throw new Error(`bestchat did not stop cleanly.\n${logOf(this.#folder)}`);
+    const { exitCode, signalCode } = this.#process;
+    if (exitCode !== 0 && signalCode !== 'SIGKILL') {
+      throw new Error(`bestchat stopped with ${signalCode ?? `status ${exitCode}`}.\n${logOf(this.#folder)}`);
+    }
+    const left = await leftovers(this.#folder, STOP_MS);
+    if (left.length > 0) throw new Error(`bestchat ended and left these running:\n${left.join('\n')}`);
+    process.removeListener('exit', this.#abandon);
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
-  async #isGone(): Promise<void> {
-    const left = await leftovers(this.#folder, STOP_MS);
-    if (left.length > 0) throw new Error(`bestchat ended and left these running:\n${left.join('\n')}`);
-  }
-}
-
-async function run(folder: string, address: string): Promise<ChildProcess> {
-  const log = openSync(join(folder, 'bestchat.log'), 'a');
-  const child = spawn(program(), ['up'], {
-    cwd: folder,
-    env: environment(folder, address),
-    stdio: ['ignore', 'pipe', log],
-    // A Ctrl-C in the terminal is for the tests, which then stop it.
-    detached: true,
-  });
-  closeSync(log);
-  // Whatever ends the tests ends it as well; its own servers end with it.
-  const abandon = () => child.kill('SIGKILL');
-  process.once('exit', abandon);
-  child.once('exit', () => process.removeListener('exit', abandon));
-  const problem = await ready(child, address);
-  if (problem === null) return child;
-  child.kill('SIGKILL');
-  throw new Error(`${problem}\n${logOf(folder)}`);
+  /** Whatever ends the tests ends it as well; its own servers end with it, and may write until then. */
+  readonly #abandon = (): void => {
+    this.#process?.kill('SIGKILL');
+    rmSync(this.#folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+  };
 }
 
 /** Waits for its one line; null, or why it did not come. */

@@ -14,6 +14,8 @@ use super::Hub;
 use crate::error::Problem;
 use crate::ws::frame::{self, ServerFrame};
 
+/// How often replies are looked at of which nothing was heard.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The pause after a failure.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
@@ -69,6 +71,18 @@ impl Hub {
             tokio::time::sleep(RETRY_PAUSE).await;
         }
     }
+}
+
+/// A lost piece shows by the gap before the next one; while the model pauses there is no next one, so what is kept of the
+/// text is looked at.
+pub(super) async fn look_at_the_silent(hub: Hub) {
+    let looking = async {
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            hub.held_rooms().iter().for_each(|room| hub.resume_all(room));
+        }
+    };
+    hub.clone().until_stopping(looking).await;
 }
 
 pub(super) async fn listen_to_lists(hub: Hub) {

@@ -19,6 +19,8 @@ pub(super) struct LiveReply {
     aside: BTreeMap<usize, String>,
     /// Whether the text before them is being fetched.
     fetching: bool,
+    /// Whether any piece came since the last look.
+    heard: bool,
 }
 
 impl LiveReply {
@@ -32,6 +34,7 @@ impl LiveReply {
             self.text.clear();
             self.aside.clear();
         }
+        self.heard = true;
         if delta.offset > self.text.len() {
             if self.aside.len() < MAX_ASIDE {
                 self.aside.insert(delta.offset, delta.text.clone());
@@ -55,6 +58,11 @@ impl LiveReply {
         }
         self.fetching = !self.is_whole();
         !self.fetching
+    }
+
+    /// Whether no piece came since the last look.
+    pub(super) fn was_silent(&mut self) -> bool {
+        !std::mem::take(&mut self.heard)
     }
 
     /// Says that the text so far is being fetched; false when it already is.

@@ -75,6 +75,7 @@ impl Hub {
         let (rooms, people, listening) = Default::default();
         let hub = Self(Arc::new(Inner { pool, client, shards, stopping, rooms, people, listening }));
         tokio::spawn(listener::listen_to_lists(hub.clone()));
+        tokio::spawn(listener::look_at_the_silent(hub.clone()));
         hub
     }
 
@@ -157,9 +158,9 @@ impl Hub {
         }
     }
 
-    /// Fetches the text so far of every reply that runs in a room.
+    /// Fetches the text so far of every reply that runs in a room and of which nothing is heard.
     fn resume_all(&self, room: &Arc<Room>) {
-        for reply in room.replies_without_text() {
+        for reply in room.silent_replies() {
             self.resume(room, reply);
         }
     }
@@ -178,6 +179,10 @@ impl Hub {
                 tokio::time::sleep(RESUME_PAUSE).await;
             }
         });
+    }
+
+    fn held_rooms(&self) -> Vec<Arc<Room>> {
+        self.rooms().by_id.values().filter_map(Weak::upgrade).collect()
     }
 
     fn find(&self, id: ConversationId) -> Option<Arc<Room>> {

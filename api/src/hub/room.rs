@@ -165,16 +165,11 @@ impl Room {
         done
     }
 
-    /// The replies that run and whose text must be fetched, none of it having been heard.
-    pub(super) fn replies_without_text(&self) -> Vec<MessageId> {
+    /// The replies that run and of which nothing was heard since the last look: their text must be fetched.
+    pub(super) fn silent_replies(&self) -> Vec<MessageId> {
         let mut state = self.state();
-        let mut without = Vec::new();
-        for (reply, live) in &mut state.replies {
-            if live.begun > 0 && live.begin_fetching() {
-                without.push(*reply);
-            }
-        }
-        without
+        let silent = |live: &mut LiveReply| live.begun > 0 && live.was_silent() && live.begin_fetching();
+        state.replies.iter_mut().filter_map(|(reply, live)| silent(live).then_some(*reply)).collect()
     }
 
     pub(super) fn heard_typing(&self, user: &UserId) {

@@ -14,7 +14,7 @@ use crate::support::{ORIGIN, Rest, TestEdge, token};
 async fn a_bad_token_closes_the_socket_and_none_in_time_too(pool: PgPool) {
     let test = TestEdge::start(&pool).await;
     let mut silent = Client::connect(&test.address).await;
-    for bad in ["", "no token", &token::lasting("ann", Duration::ZERO)] {
+    for bad in ["", "no token", &token::ended("ann"), &token::lasting("ann", Duration::ZERO)] {
         let mut client = Client::connect(&test.address).await;
         client.send(&json!({ "type": "auth", "token": bad })).await;
         assert_eq!(client.close_code().await, Some(4401), "{bad}");
@@ -78,7 +78,7 @@ async fn requests_need_a_token(pool: PgPool) {
     let test = TestEdge::start(&pool).await;
     let routes = ["conversations", "conversations/x", "conversations/x/messages", "conversations/x/events"];
     for route in routes.into_iter().chain(["models", "status"]) {
-        for token in [None, Some("no token".to_owned()), Some(token::lasting("ann", Duration::ZERO))] {
+        for token in [None, Some("no token".to_owned()), Some(token::ended("ann"))] {
             let response = Rest::new(&test.address, token).send(&format!("/api/{route}")).await;
             assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{route}");
             assert_eq!(response.headers()["www-authenticate"], "Bearer");

@@ -51,7 +51,7 @@ async fn a_cursor_that_never_was_does_no_harm(pool: PgPool) {
         (0, 0, "Wörld"),
         (1, 3, "rld"),
         // Beyond the text: it is believed, and the text goes on from there once it is as long.
-        (1, 8, "ill"),
+        (1, 8, "still"),
     ];
     for (attempt, offset, text) in cases {
         let mut ann = test.client("ann").await;

@@ -2,20 +2,10 @@
 
 import { Refused } from './refused.js';
 import type { EventFrame } from './state.js';
-import type { ConversationEvent, ConversationView, MessageView } from './wire.js';
+import type { ConversationEvent, ConversationView, MessageView, ModelView } from './wire.js';
 
 /** Gives a token for the next request; `rejected` says that the last one was not accepted. */
 export type TokenSource = (context: { rejected: boolean }) => Promise<string> | string;
-
-/** A model that can answer. */
-export interface Model {
-  /** `provider/model`. */
-  id: string;
-  label: string;
-  context_window: number | null;
-  /** Whether it answers where a conversation names none. */
-  default: boolean;
-}
 
 /** An event as it was recorded. */
 export interface LoggedEvent {
@@ -77,7 +67,7 @@ export class Rest {
   }
 
   /** The models that can answer. */
-  models(): Promise<{ models: Model[] }> {
+  models(): Promise<{ models: ModelView[] }> {
     return this.#get('/api/models', {});
   }
 

@@ -225,8 +225,21 @@ export type ConversationView = {
     /** When something last happened in it. */
     updated_at: string };
 
-/** How a message stands. */
-export type MessageStatus = "submitted" | "pending" | "running" | "stopping" | "completed" | "stopped" | "failed";
+/** Why a reply, or one attempt at it, ended without an answer. */
+export type ReplyError = {
+    /** The kind, stable for programs: `auth`, `quota`, `rate`, `overload`, `invalid`, `unknown_model`, `network`, `timeout`,
+ * `interrupted`, `protocol`, `worker_lost`. */
+    code: string,
+    /** The same for people; never a secret, never the provider's raw body. */
+    message: string };
+
+/** A piece of a message. */
+export type Part = { "type": "text",
+    /** The text. */
+    text: string };
+
+/** Why a model stopped by itself. */
+export type Finish = "stop" | "length" | "content_filter" | "other";
 
 /** Tokens of one attempt. The counts do not overlap; none means that the provider said nothing. */
 export type Usage = {
@@ -239,24 +252,11 @@ export type Usage = {
     /** Output tokens spent on reasoning. */
     reasoning: number | null };
 
-/** Why a reply, or one attempt at it, ended without an answer. */
-export type ReplyError = {
-    /** The kind, stable for programs: `auth`, `quota`, `rate`, `overload`, `invalid`, `unknown_model`, `network`, `timeout`,
- * `interrupted`, `protocol`, `worker_lost`. */
-    code: string,
-    /** The same for people; never a secret, never the provider's raw body. */
-    message: string };
+/** How a message stands. */
+export type MessageStatus = "submitted" | "pending" | "running" | "stopping" | "completed" | "stopped" | "failed";
 
 /** Who speaks. */
 export type Role = "user" | "assistant";
-
-/** A piece of a message. */
-export type Part = { "type": "text",
-    /** The text. */
-    text: string };
-
-/** Why a model stopped by itself. */
-export type Finish = "stop" | "length" | "content_filter" | "other";
 
 /** A message of a conversation's tree. */
 export type MessageView = {

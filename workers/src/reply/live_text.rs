@@ -59,15 +59,15 @@ impl LiveText {
         }
     }
 
-    /// When [`Self::publish`] is due; none when there is nothing to publish.
+    /// When [`Self::publish`] is due; none when there is nothing to publish or to keep.
     pub(super) fn due(&self) -> Option<Instant> {
-        if self.published == self.text.len() {
-            return None;
-        }
-        self.last_publish.map(|last| last + GATHER)
+        let publish = self.last_publish.filter(|_| self.published < self.text.len()).map(|last| last + GATHER);
+        // Also when the model says nothing for a while: who joins then must find all that was said.
+        let keep = self.last_keep.filter(|_| self.kept != Some(self.text.len())).map(|last| last + KEEP_EVERY);
+        publish.into_iter().chain(keep).min()
     }
 
-    /// Publishes what has gathered. A failure is left to the next one: a listener finds the gap by its offset.
+    /// Publishes what has gathered, and keeps the whole when that is due. A failure is left to the next one: a listener finds the gap by its offset.
     pub(super) async fn publish(&mut self) {
         if self.published < self.text.len() {
             let text = self.text[self.published..].to_owned();

@@ -33,6 +33,7 @@ pub(crate) struct TestEdge {
     pub(crate) owner: Owner,
     pub(crate) pool: PgPool,
     pub(crate) core: ::nats::Client,
+    edge_pool: PgPool,
     projector: Option<DropGuard>,
     stopping: CancellationToken,
     _server: Server,
@@ -53,8 +54,9 @@ impl TestEdge {
         let core = server.core().await;
         let stopping = CancellationToken::new();
         let model = ModelView { id: "demo/demo".into(), label: "Demo".into(), context_window: None, default: true };
+        let edge_pool = store::connect(&url, Role::Edge, 8).unwrap();
         let edge = Edge::new(EdgeConfig {
-            pool: store::connect(&url, Role::Edge, 8).unwrap(),
+            pool: edge_pool.clone(),
             client: server.edge().await,
             shards: 1,
             verifier: Verifier::new(issuers).unwrap(),
@@ -67,7 +69,7 @@ impl TestEdge {
         let address = listener.local_addr().unwrap().to_string();
         tokio::spawn(api::serve(edge.clone(), listener));
         let owner = Owner::start(&core, &pool).await;
-        let mut test = Self { edge, address, owner, pool, core, projector: None, stopping, _server: server };
+        let mut test = Self { edge, address, owner, pool, core, edge_pool, projector: None, stopping, _server: server };
         test.project();
         test
     }
@@ -99,5 +101,14 @@ impl TestEdge {
     /// `user`'s requests.
     pub(crate) fn rest(&self, user: &str) -> Rest {
         Rest::new(&self.address, Some(token::of(user)))
+    }
+}
+
+/// So that the database can be removed at once: Postgres waits five seconds for connections that stay.
+impl Drop for TestEdge {
+    fn drop(&mut self) {
+        self.stopping.cancel();
+        let (pool, edge_pool) = (self.pool.clone(), self.edge_pool.clone());
+        tokio::spawn(async move { tokio::join!(pool.close(), edge_pool.close()) });
     }
 }

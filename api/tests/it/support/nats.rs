@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use super::wait::until;
 
 pub(crate) struct Server {
-    folder: TempDir,
+    _folder: TempDir,
     port: u16,
     process: Child,
 }
@@ -24,7 +24,7 @@ impl Server {
         // Free now, and ours in a moment: ports are handed out in turn.
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
         let process = run(folder.path(), port);
-        let server = Self { folder, port, process };
+        let server = Self { _folder: folder, port, process };
         server.ready().await;
         server
     }

@@ -10,30 +10,33 @@ use nats::serve::Serving;
 use sqlx::PgPool;
 use store::writer::{self, Accepted, Execute, Handle};
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
 pub(crate) struct Owner {
     writer: Handle<Conversation>,
     client: Client,
+    _running: DropGuard,
 }
 
 impl Owner {
     pub(crate) async fn start(client: &Client, pool: &PgPool) -> Self {
         let (committed, relayed) = mpsc::channel(64);
+        let cancelled = CancellationToken::new();
         let writer = writer::spawn(pool.clone(), 0, committed);
         let jetstream = relay::jetstream(client);
-        tokio::spawn(relay::run(jetstream, pool.clone(), 0, relayed, CancellationToken::new()));
-        tokio::spawn(live::serve_resumes(client.clone(), CancellationToken::new()));
+        tokio::spawn(relay::run(jetstream, pool.clone(), 0, relayed, cancelled.clone()));
+        tokio::spawn(live::serve_resumes(client.clone(), cancelled.clone()));
         let (mut serving, handle) = (Serving::start(client.clone(), 0).await.unwrap(), writer.clone());
-        tokio::spawn(async move {
+        let serves = async move {
             while let Some(incoming) = serving.next().await {
                 let Some(request) = incoming.request() else { continue };
                 let outcome = handle.submit(execute(request));
                 tokio::spawn(async move { incoming.answer(&outcome.await).await });
             }
-        });
-        Self { writer, client: client.clone() }
+        };
+        tokio::spawn(cancelled.clone().run_until_cancelled_owned(serves));
+        Self { writer, client: client.clone(), _running: cancelled.drop_guard() }
     }
 
     /// Does something as `ann` of `acme`, past the edge.

@@ -39,6 +39,11 @@ pub(crate) fn lasting(user: &str, for_: Duration) -> String {
     signed(&claims(issuer, sub, now() + for_.as_secs()), secret)
 }
 
+/// A token that ended a minute ago.
+pub(crate) fn ended(user: &str) -> String {
+    of_acme(&claims("acme", user, now() - 60))
+}
+
 pub(crate) fn claims(issuer: &str, sub: &str, exp: u64) -> Value {
     json!({ "iss": format!("https://{issuer}.example"), "aud": "bestchat", "sub": sub, "exp": exp })
 }

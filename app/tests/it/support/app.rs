@@ -119,6 +119,21 @@ impl App {
         shares
     }
 
+    /// Returns once the worker of a reply has kept this much of its text for those who join.
+    pub(crate) async fn until_kept(&self, conversation: &str, reply: &str, text: &str) {
+        let client = nats::connect(&self.nats.core_url(), "test", nats::Inbox::Core).await.unwrap();
+        let jetstream = nats::relay::jetstream(&client);
+        let key = nats::live::ReplyKey {
+            shard: domain::shard_of(conversation, SHARDS),
+            conversation: conversation.parse().unwrap(),
+            reply: reply.parse().unwrap(),
+        };
+        until("the text is kept", async || {
+            nats::live::kept(&jetstream, key).await.is_ok_and(|kept| kept.is_some_and(|kept| kept.text == text))
+        })
+        .await;
+    }
+
     fn folder(&self) -> &Path {
         self.folder.path()
     }

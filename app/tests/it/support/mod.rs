@@ -9,11 +9,10 @@ mod transcript;
 mod wait;
 
 pub(crate) use app::{Api, App, SHARDS, token};
-pub(crate) use client::{Client, Refused};
+pub(crate) use client::Client;
 pub(crate) use ledger::Load;
 pub(crate) use process::{Process, run};
 pub(crate) use provider::{Provider, answer};
-pub(crate) use transcript::Transcript;
 pub(crate) use wait::{until, within};
 
 /// A new id.

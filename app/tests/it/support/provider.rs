@@ -1,7 +1,7 @@
 //! A provider that does what the question says. The question's first words are the way it answers:
 //!
 //! `say N`: N words at once · `pace N MS`: a word each MS milliseconds · `hold N`: N words, then N more once the test
-//! lets it · `hang`: nothing at all · `cut N`: N words, then a cut connection · `recover N`: cut at the first call, whole
+//! lets it, a word each 40 ms when asked again · `hang`: nothing at all · `cut N`: N words, then a cut connection · `recover N`: cut at the first call, whole
 //! at the next · `vanish N`: an end without the mark of one · `html`, `broken` (500), `line` (4 MB in one line).
 
 use std::collections::HashMap;
@@ -152,7 +152,8 @@ async fn reply(
                 "recover" if call == 1 => return Ok(()),
                 "hold" => {
                     let _ = held.wait_for(|held| !held).await;
-                    say(to, count..2 * count, Duration::ZERO).await?;
+                    let pause = Duration::from_millis(if call > 1 { 40 } else { 0 });
+                    say(to, count..2 * count, pause).await?;
                 }
                 _ => {}
             }

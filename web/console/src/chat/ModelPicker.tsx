@@ -1,7 +1,7 @@
-import type { Model } from '@bestchat/client';
+import type { ModelView } from '@bestchat/client';
 
 interface Props {
-  models: readonly Model[];
+  models: readonly ModelView[];
   /** Null: the installation's default. */
   value: string | null;
   onChange(model: string): void;

@@ -38,7 +38,7 @@ export function Reply({ state, message }: { state: ConversationState; message: M
         <div className="actions">
           <Branches state={state} message={message} />
           {text !== '' && <CopyButton text={text} label="Copy the answer" />}
-          {!state.conversation.archived && (
+          {!state.conversation.archived && message.status !== 'failed' && (
             <IconButton icon="again" label="Answer again" onClick={regenerate} />
           )}
           {note && <span className="note">{note}</span>}

@@ -34,11 +34,11 @@ export function UserMessage({ state, message, isOwn, isShared }: Props) {
         <>
           <div className="bubble">{text}</div>
           <div className="actions">
-            <Branches state={state} message={message} />
             <CopyButton text={text} label="Copy the message" />
             {isOwn && !state.conversation.archived && (
               <IconButton icon="edit" label="Edit the message" onClick={() => setEditing(true)} />
             )}
+            <Branches state={state} message={message} />
           </div>
         </>
       )}

@@ -1,13 +1,13 @@
-import type { Model } from '@bestchat/client';
+import type { ModelView } from '@bestchat/client';
 import { useBestChat } from '@bestchat/client/react';
 import { useEffect, useState } from 'react';
 import { useConsole } from '../console';
 
 /** The models that can answer; none until the server said so. */
-export function useModels(): readonly Model[] {
+export function useModels(): readonly ModelView[] {
   const { client } = useConsole();
   const { state } = useBestChat(client);
-  const [models, setModels] = useState<readonly Model[]>([]);
+  const [models, setModels] = useState<readonly ModelView[]>([]);
   useEffect(() => {
     if (state !== 'online') return;
     // Without the list, the default model answers: nothing to tell anyone.

@@ -9,13 +9,17 @@ export function useStickyScroll(first: string | undefined, sent: string | undefi
   const scroller = useRef<HTMLElement>(null);
   const content = useRef<HTMLDivElement>(null);
   const sticks = useRef(true);
+  /** The height of what scrolls, and where it stood, when last looked at. */
   const height = useRef(0);
+  const top = useRef(0);
   const [isAtEnd, setIsAtEnd] = useState(true);
 
   const toEnd = useCallback(() => {
     sticks.current = true;
     const element = scroller.current;
-    if (element) element.scrollTop = element.scrollHeight;
+    if (!element) return;
+    element.scrollTop = element.scrollHeight;
+    top.current = element.scrollTop;
   }, []);
 
   useEffect(() => {
@@ -23,14 +27,18 @@ export function useStickyScroll(first: string | undefined, sent: string | undefi
     if (!element) return;
     const onScroll = () => {
       const left = element.scrollHeight - element.scrollTop - element.clientHeight;
-      sticks.current = left < NEAR_PX;
+      // Text that came since the last look leaves one behind the end as well: only who went up wants to stay there.
+      const wentUp = element.scrollTop < top.current - 1 && element.scrollHeight >= height.current;
+      if (left < NEAR_PX) sticks.current = true;
+      else if (wentUp) sticks.current = false;
+      top.current = element.scrollTop;
       setIsAtEnd(sticks.current);
     };
     element.addEventListener('scroll', onScroll, { passive: true });
     const grown = new ResizeObserver(() => {
-      height.current = element.scrollHeight;
-      if (sticks.current) element.scrollTop = element.scrollHeight;
+      if (sticks.current) toEnd();
       else onScroll();
+      height.current = element.scrollHeight;
     });
     grown.observe(element);
     if (content.current) grown.observe(content.current);
@@ -38,7 +46,7 @@ export function useStickyScroll(first: string | undefined, sent: string | undefi
       element.removeEventListener('scroll', onScroll);
       grown.disconnect();
     };
-  }, []);
+  }, [toEnd]);
 
   // older messages came in above, and pushed down what is read.
   useLayoutEffect(() => {
