@@ -4,6 +4,8 @@
 //! and writes them back, together with its checkpoint, in one transaction. So a view is always the fold of the log up to
 //! its checkpoint, and can be made anew from the log at any time ([`rebuild`]).
 
+#[cfg(test)]
+mod batches;
 pub mod conversation_list;
 mod projection;
 mod projector;

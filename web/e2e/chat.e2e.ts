@@ -101,7 +101,7 @@ test('edit into a branch, and back', async () => {
   await ann.page.keyboard.press('Enter');
   await ann.message('pears').getByText('2/2').waitFor();
   expect(await ann.message('apples').count()).toBe(0);
-  await ann.answer().getByText('instant pears').waitFor();
+  await ann.answer().getByText('instant pears').first().waitFor();
   await ann.answerEnds();
   await ann.isAtEnd();
   await ann.message('pears').getByRole('button', { name: 'The alternative before' }).click();

@@ -107,7 +107,8 @@ impl Reaper {
             let mut after = 0;
             loop {
                 let sequences = after + 1..=u64::MAX;
-                let page = log::read_stream(&mut *tx, conversation::TYPE, &parked.aggregate_id, sequences, PAGE).await?;
+                let page =
+                    log::read_stream(&mut *tx, conversation::TYPE, &parked.aggregate_id, sequences, PAGE).await?;
                 let Some(last) = page.last() else { break };
                 after = last.sequence;
                 for event in page.iter().filter(|event| event.pos <= done) {

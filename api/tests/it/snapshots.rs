@@ -49,9 +49,10 @@ async fn every_frame(pool: PgPool) {
     let mut ann = Client::connect(&test.address).await;
     said.push(ann.wait("hello").await);
     said.push(ann.log_in(&token::of("ann")).await);
+    test.hears_lists("ann", &mut ann).await;
     let id = ConversationId(Uuid::new_v4());
     said.push(ann.command(id, json!({ "type": "StartConversation", "title": "Tides" })).await);
-    said.push(ann.find(|frame| frame["type"] == "conversation_changed").await);
+    said.push(ann.find(|frame| frame["type"] == "conversation_changed" && frame["id"] == json!(id)).await);
     ann.send(&json!({ "type": "subscribe", "conversation": id })).await;
     said.push(ann.about(id, "subscribed").await);
     said.push(ann.about(id, "live").await);

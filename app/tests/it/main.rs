@@ -1,5 +1,10 @@
 //! Whole applications: the real binary in separate processes, a Postgres and a NATS per test, real sockets.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::too_many_lines, reason = "a story is told in one go")]
+#![expect(
+    clippy::print_stdout,
+    reason = "figures, and the last words of processes, for whoever reads the test's output"
+)]
 
 mod commands;
 mod faults;

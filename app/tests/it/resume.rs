@@ -57,7 +57,7 @@ async fn a_client_whose_socket_is_cut_again_and_again_misses_nothing() {
         while Instant::now() < until {
             ann.read(until).await.unwrap();
         }
-        let edge = if (random >> 40) % 2 == 0 { &one } else { &two };
+        let edge = if (random >> 40).is_multiple_of(2) { &one } else { &two };
         ann.cut_and_return(&edge.address).await;
         cuts += 1;
         assert!(cuts < 1_000, "the replies end");

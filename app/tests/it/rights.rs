@@ -1,5 +1,7 @@
 //! Each role with a login that can do nothing but that role: the whole works, and an edge can write nothing.
 
+use std::borrow::Cow;
+
 use sqlx::{Connection, Executor, PgConnection};
 
 use crate::happy::assert_same_as_stored;
@@ -14,10 +16,7 @@ async fn every_role_works_with_its_own_rights_and_an_edge_can_write_nothing() {
         app.pool.execute(sql.as_str()).await.unwrap();
         urls.push(format!("postgres://only_{role}:only@127.0.0.1:{}/bestchat", app.postgres.port()));
     }
-    let _processes = (
-        app.process_as(&urls[0], &["worker"]).await,
-        app.process_as(&urls[1], &["projector"]).await,
-    );
+    let _processes = (app.process_as(&urls[0], &["worker"]).await, app.process_as(&urls[1], &["projector"]).await);
     let api = app.api_as(&urls[2]).await;
     app.until_owned("commands", 1).await;
     let mut ann = app.client(&api, "ann").await;
@@ -51,7 +50,7 @@ async fn every_role_works_with_its_own_rights_and_an_edge_can_write_nothing() {
     }
     for attempt in &attempts {
         let refused = edge.execute(attempt.as_str()).await;
-        let code = refused.as_ref().err().and_then(|e| e.as_database_error()?.code().map(|code| code.into_owned()));
+        let code = refused.as_ref().err().and_then(|e| e.as_database_error()?.code().map(Cow::into_owned));
         assert_eq!(code.as_deref(), Some("42501"), "{attempt}: {refused:?}");
     }
     // As the edge's own connections do it.

@@ -104,7 +104,8 @@ async fn a_frozen_worker_does_no_harm_when_it_comes_back() {
     println!("every client was answered {:?} after the freeze", stopped.elapsed());
     // The rest of the answer waits in the frozen worker's socket; it finds it while another attempt runs.
     app.provider.release();
-    let second_began = ann.read_until(&id, "another attempt begins", |told| told.of_type("ReplyAttemptStarted").len() == 2);
+    let second_began =
+        ann.read_until(&id, "another attempt begins", |told| told.of_type("ReplyAttemptStarted").len() == 2);
     within(TAKE_OVER, "another worker takes the reply", second_began).await;
     println!("taken over {:?} after the freeze", stopped.elapsed());
     frozen.signal("CONT");

@@ -33,8 +33,7 @@ async fn dev_token(address: &str, host: &str, user: &str) -> Option<String> {
 
 async fn conversations(address: &str, token: &str) -> Vec<String> {
     let url = format!("http://{address}/api/conversations");
-    let list: Value =
-        reqwest::Client::new().get(url).bearer_auth(token).send().await.unwrap().json().await.unwrap();
+    let list: Value = reqwest::Client::new().get(url).bearer_auth(token).send().await.unwrap().json().await.unwrap();
     list["conversations"].as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect()
 }
 
@@ -61,8 +60,8 @@ async fn up_needs_nothing_and_keeps_everything() {
 
     assert_eq!(dev_token(&address, "evil.example", "ann").await, None);
     assert_eq!(dev_token(&address, &format!("evil.example:{port}"), "ann").await, None);
-    let token = dev_token(&address, &format!("localhost:{port}"), "ann").await.unwrap();
-    let mut ann = Client::connect(&address, &token).await.unwrap();
+    let login = dev_token(&address, &format!("localhost:{port}"), "ann").await.unwrap();
+    let mut ann = Client::connect(&address, &login).await.unwrap();
     let id = ann.start().await;
     ann.follow(&id).await;
     let reply = ann.submit(&id, "instant hello there").await;
@@ -76,7 +75,8 @@ async fn up_needs_nothing_and_keeps_everything() {
         String::from_utf8(output.stdout).unwrap()
     };
     let replayed = prints(&["replay", &id]);
-    for words in ["ConversationStarted", "MessageSubmitted", "instant hello there", "ReplyCompleted", "BestChat's demo"] {
+    for words in ["ConversationStarted", "MessageSubmitted", "instant hello there", "ReplyCompleted", "BestChat's demo"]
+    {
         assert!(replayed.contains(words), "{words}: {replayed}");
     }
     let earlier = prints(&["replay", &id, "--at", "2"]);
@@ -89,12 +89,12 @@ async fn up_needs_nothing_and_keeps_everything() {
 
     // Killed outright, it takes its servers along; the next start still has everything, logins too.
     let (mut second, address) = up("second", folder, "127.0.0.1:0").await;
-    assert_eq!(conversations(&address, &token).await, [id.as_str()]);
+    assert_eq!(conversations(&address, &login).await, [id.as_str()]);
     second.kill();
     until("no server is left", async || running_in(folder).is_empty()).await;
     let (mut third, address) = up("third", folder, "127.0.0.1:0").await;
-    assert_eq!(conversations(&address, &token).await, [id.as_str()]);
-    let mut ann = Client::connect(&address, &token).await.unwrap();
+    assert_eq!(conversations(&address, &login).await, [id.as_str()]);
+    let mut ann = Client::connect(&address, &login).await.unwrap();
     ann.follow(&id).await;
     let reply = ann.submit(&id, "instant again").await;
     assert_eq!(ann.end_of(&id, &reply).await["type"], "ReplyCompleted");

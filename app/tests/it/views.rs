@@ -6,11 +6,8 @@ use sqlx::PgPool;
 use crate::happy::assert_same_as_stored;
 use crate::support::{App, Load, SHARDS, id, until};
 
-const VIEWS: [(&str, &str); 3] = [
-    ("conversation_list", "conversations"),
-    ("conversation_list", "members"),
-    ("transcript", "messages"),
-];
+const VIEWS: [(&str, &str); 3] =
+    [("conversation_list", "conversations"), ("conversation_list", "members"), ("transcript", "messages")];
 
 /// Every row of every view.
 async fn rows(pool: &PgPool) -> Vec<Vec<String>> {
@@ -132,13 +129,17 @@ async fn a_poison_event_halts_its_conversation_alone_until_it_is_repaired() {
 
     let message = id();
     sqlx::query("update events set payload = $1::jsonb where aggregate_id = $2 and sequence = 3")
-        .bind(json!({ "type": "MessageSubmitted", "message": message, "parent": null, "author": "ann",
-                      "parts": [{ "type": "text", "text": "repaired" }] }).to_string())
+        .bind(
+            json!({ "type": "MessageSubmitted", "message": message, "parent": null, "author": "ann",
+                      "parts": [{ "type": "text", "text": "repaired" }] })
+            .to_string(),
+        )
         .bind(&poisoned)
         .execute(&app.pool)
         .await
         .unwrap();
-    let parked: Vec<String> = sqlx::query_scalar("select consumer from dead_letters").fetch_all(&app.pool).await.unwrap();
+    let parked: Vec<String> =
+        sqlx::query_scalar("select consumer from dead_letters").fetch_all(&app.pool).await.unwrap();
     for consumer in parked {
         app.prints(&["dead-letters", "--retry", &consumer, &position]);
     }

@@ -62,7 +62,10 @@ async fn a_checkpoint_that_went_back_is_begun_at_again(owner: PgPool) {
     for sql in ["update checkpoints set pos = 1", "delete from transcript.messages"] {
         sqlx::query(sql).execute(&mut *tx).await.unwrap();
     }
-    sqlx::query("update conversation_list.conversations set sequence = 1, preview = null").execute(&mut *tx).await.unwrap();
+    sqlx::query("update conversation_list.conversations set sequence = 1, preview = null")
+        .execute(&mut *tx)
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
     append(&owner, id(1), 3, &renamed("later")).await;
     until("all is taken in", async || caught_up(&pool).await).await;

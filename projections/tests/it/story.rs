@@ -36,7 +36,8 @@ pub(crate) fn story(first: u128) -> Vec<Event> {
     let (parent, model, error) = (message(first), None, ReplyError { code: "rate".into(), message: "slow".into() });
     let asked = |reply| Event::ReplyRequested { reply, parent, model: model.clone(), regenerate_of: None };
     let claimed = |reply, attempt| Event::ReplyAttemptStarted { reply, attempt, worker: "w".into(), lease_ms: 1 };
-    let (finish, answered, usage) = (Finish::Length, "a/b".parse().unwrap(), Usage { input: Some(3), ..Usage::default() });
+    let (finish, answered, usage) =
+        (Finish::Length, "a/b".parse().unwrap(), Usage { input: Some(3), ..Usage::default() });
     let (bob, carl) = ("bob".parse().unwrap(), "carl".parse::<domain::UserId>().unwrap());
     vec![
         started("ann"),

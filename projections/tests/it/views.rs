@@ -102,7 +102,8 @@ async fn news_come_to_those_whom_they_concern_and_to_no_others(owner: PgPool) {
 async fn what_happens_within_a_reply_moves_nothing_up(owner: PgPool) {
     let (pool, server) = (migrated(&owner, 1).await, Server::start().await);
     let _projector = project(&pool, &server).await;
-    let updated = async || -> DateTime<Utc> { conversation_list::get(&pool, id(1)).await.unwrap().unwrap().1.updated_at };
+    let updated =
+        async || -> DateTime<Utc> { conversation_list::get(&pool, id(1)).await.unwrap().unwrap().1.updated_at };
     for (sequence, event) in (1..).zip(story(100).into_iter().take(5)) {
         append(&owner, id(1), sequence, &event).await;
     }

@@ -7,7 +7,7 @@ use domain::ConversationId;
 use futures::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
@@ -52,8 +52,9 @@ impl Client {
     }
 
     async fn receive(&mut self) -> Result<Value, Option<u16>> {
+        let deadline = Instant::now() + DEADLINE;
         loop {
-            match timeout(DEADLINE, self.socket.next()).await.expect("a frame in time") {
+            match timeout_at(deadline, self.socket.next()).await.expect("a frame in time") {
                 Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text).unwrap()),
                 Some(Ok(Message::Close(frame))) => return Err(frame.map(|frame| frame.code.into())),
                 Some(Ok(_)) => {}
@@ -88,6 +89,11 @@ impl Client {
                 return code;
             }
         }
+    }
+
+    /// Whether a frame of a type comes soon; others are kept for later.
+    pub(crate) async fn hears(&mut self, kind: &str) -> bool {
+        timeout(Duration::from_millis(100), self.wait(kind)).await.is_ok()
     }
 
     /// The frames that come from now on until the answer to a ping: what was under way when it was sent.

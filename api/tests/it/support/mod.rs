@@ -8,8 +8,10 @@ pub(crate) mod rest;
 pub(crate) mod token;
 pub(crate) mod wait;
 
+use ::nats::signal::{ListChange, list_changed};
 use api::auth::{DevLogin, IssuerConfig, Verifier};
 use api::{Edge, EdgeConfig, ModelView};
+use domain::ConversationId;
 use projections::Projector;
 use sqlx::{ConnectOptions, PgPool};
 use store::Role;
@@ -96,6 +98,18 @@ impl TestEdge {
         let mut client = Client::connect(&self.address).await;
         client.log_in(&token::of(user)).await;
         client
+    }
+
+    /// Waits until the bus brings changes in the lists of `acme`'s `user` here: interest spreads in its own time.
+    pub(crate) async fn hears_lists(&self, user: &str, client: &mut Client) {
+        let (tenant, user) = ("acme".parse().unwrap(), user.parse().unwrap());
+        let change = ListChange { id: ConversationId(Uuid::nil()), conversation: None };
+        loop {
+            list_changed(&self.core, &tenant, &user, &change).await.unwrap();
+            if client.hears("conversation_changed").await {
+                return;
+            }
+        }
     }
 
     /// `user`'s requests.

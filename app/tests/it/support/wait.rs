@@ -21,6 +21,6 @@ pub(crate) async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) 
 pub(crate) async fn within<T>(deadline: Duration, what: &str, future: impl Future<Output = T>) -> T {
     match timeout(deadline, future).await {
         Ok(output) => output,
-        Err(_) => panic!("within {deadline:?}: {what}"),
+        Err(_elapsed) => panic!("within {deadline:?}: {what}"),
     }
 }
