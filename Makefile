@@ -47,4 +47,4 @@ fmt: ## Format the code
 	cd web && npm run format --if-present
 
 types: setup ## Generate the wire types of web/client from Rust
-	cargo test --package api export_bindings
+	BESTCHAT_WRITE_TYPES=1 cargo test --package api --lib wire_types

@@ -1,5 +1,7 @@
 //! However the log is cut into batches, the view is the same.
 
+use std::collections::HashSet;
+
 use domain::conversation::{Event, Finish, Part, ReplyError, Usage};
 use domain::{ConversationId, MessageId};
 use proptest::prelude::*;
@@ -107,7 +109,20 @@ async fn append(pool: &PgPool, events: &[(u128, Event)]) {
     let started = Event::ConversationStarted { owner, tenant, title: None, model: None, system_prompt: None };
     let mut sequences = [0_i64; 4];
     let begins = (1..4).map(|id| (id, started.clone()));
+    let (mut deleted, mut begun) = (HashSet::new(), HashSet::new());
     for (id, event) in begins.chain(events.iter().cloned()) {
+        // No conversation's log has a message that begins twice, or anything after its end.
+        let begins = match &event {
+            Event::MessageSubmitted { message, .. } => Some(*message),
+            Event::ReplyRequested { reply, .. } => Some(*reply),
+            _ => None,
+        };
+        if deleted.contains(&id) || begins.is_some_and(|message| !begun.insert((id, message))) {
+            continue;
+        }
+        if event == (Event::ConversationDeleted {}) {
+            deleted.insert(id);
+        }
         let sequence = &mut sequences[usize::try_from(id).unwrap()];
         *sequence += 1;
         let sql =

@@ -7,13 +7,15 @@ use crate::support::{App, answer};
 
 #[tokio::test]
 async fn a_providers_fault_ends_in_a_code_or_in_another_attempt() {
-    let app = App::new().await;
+    let app = App::with("deadlines.first_token = 2\ndeadlines.between_tokens = 2").await;
     let (mut worker, _projector) = (app.worker("commands,reply").await, app.projector().await);
     let mut api = app.api().await;
     app.until_owned("commands", 1).await;
     let cases = [
         ("html page", "ReplyFailed", "protocol", 1, ""),
         ("line of 4 MB", "ReplyFailed", "protocol", 1, ""),
+        ("hang always", "ReplyFailed", "timeout", 3, ""),
+        ("hold 5 for ever", "ReplyFailed", "timeout", 3, "5"),
         ("broken always", "ReplyFailed", "overload", 3, ""),
         ("cut 5 always", "ReplyFailed", "interrupted", 3, "5"),
         ("vanish 5 always", "ReplyFailed", "interrupted", 3, "5"),

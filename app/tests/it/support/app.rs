@@ -46,6 +46,11 @@ pub(crate) struct Api {
 impl App {
     /// The servers with an empty, migrated database, and no process yet.
     pub(crate) async fn new() -> Self {
+        Self::with("").await
+    }
+
+    /// The same, with further settings.
+    pub(crate) async fn with(settings: &str) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
         let options = PostgresOptions { durable: false, max_connections: 200, ..PostgresOptions::default() };
@@ -54,7 +59,11 @@ impl App {
             tokio::join!(Postgres::start(&postgres, options), Nats::start(&nats, NatsOptions::default()));
         let (postgres, nats) = (postgres.unwrap(), nats.unwrap());
         let provider = Provider::start().await;
-        std::fs::write(folder.path().join("bestchat.toml"), settings(&provider.base_url)).unwrap();
+        std::fs::write(
+            folder.path().join("bestchat.toml"),
+            format!("{settings}\n{}", self::settings(&provider.base_url)),
+        )
+        .unwrap();
         let pool = PgPool::connect_lazy(&postgres.url()).unwrap();
         let app = Self { postgres, nats, provider, pool, folder, started: AtomicU32::new(0) };
         let migrated = app.run(&["migrate"]);
