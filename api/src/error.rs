@@ -41,7 +41,7 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "forbidden_origin", "this origin is not among the allowed ones")
     }
 
-    pub(crate) async fn wrong_method() -> Self {
+    pub(crate) fn wrong_method() -> Self {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", "this route has no such method")
     }
 

@@ -21,6 +21,7 @@ fn message() -> impl Strategy<Value = MessageId> {
     (1..4_u128).prop_map(|n| MessageId(Uuid::from_u128(n)))
 }
 
+#[expect(clippy::too_many_lines, reason = "a line for each event")]
 /// Any event, of few people and messages so that they meet.
 fn event() -> impl Strategy<Value = Event> {
     let user = || prop::sample::select(vec!["ann", "bob"]).prop_map(|user| user.parse::<domain::UserId>().unwrap());

@@ -114,23 +114,10 @@ impl Projection for ConversationList {
 }
 
 impl Touched {
-    fn apply(&mut self, Happened { conversation, sequence, at, event }: &Happened) {
-        if let Event::ConversationStarted { owner, tenant, title, model, system_prompt } = event {
-            let view = ConversationView {
-                id: *conversation,
-                title: title.clone(),
-                preview: None,
-                owner: owner.clone(),
-                participants: vec![owner.clone()],
-                model: model.clone(),
-                system_prompt: system_prompt.clone(),
-                active_leaf: None,
-                archived: false,
-                sequence: 0,
-                created_at: *at,
-                updated_at: *at,
-            };
-            self.row = Some(Row { tenant: tenant.clone(), view });
+    fn apply(&mut self, happened: &Happened) {
+        let Happened { sequence, at, event, .. } = happened;
+        if let Some(row) = begun(happened) {
+            self.row = Some(row);
         }
         let Some(Row { tenant, view }) = &mut self.row else { return };
         view.sequence = *sequence;
@@ -139,34 +126,19 @@ impl Touched {
             self.news = true;
         }
         match event {
-            Event::ConversationRenamed { title } => view.title = Some(title.clone()),
-            Event::ModelConfigured { model, system_prompt } => {
-                view.model.clone_from(model);
-                view.system_prompt.clone_from(system_prompt);
-            }
             Event::ParticipantAdded { user } => {
-                view.participants.push(user.clone());
-                view.participants.sort();
-                view.participants.dedup();
                 self.left.remove(&(tenant.clone(), user.clone()));
             }
             Event::ParticipantRemoved { user } => {
-                view.participants.retain(|participant| participant != user);
                 self.left.insert((tenant.clone(), user.clone()));
             }
-            Event::MessageSubmitted { message, parts, .. } => {
-                view.active_leaf = Some(*message);
-                view.preview.get_or_insert_with(|| preview(parts));
-            }
-            Event::ReplyRequested { reply, .. } => view.active_leaf = Some(*reply),
-            Event::BranchSelected { leaf } => view.active_leaf = Some(*leaf),
-            Event::ConversationArchived {} => view.archived = true,
-            Event::ConversationUnarchived {} => view.archived = false,
-            Event::ConversationDeleted {} => {
-                self.left.extend(view.participants.drain(..).map(|user| (tenant.clone(), user)));
-                self.row = None;
-            }
             _ => {}
+        }
+        if let Event::ConversationDeleted {} = event {
+            self.left.extend(view.participants.drain(..).map(|user| (tenant.clone(), user)));
+            self.row = None;
+        } else {
+            change(view, event);
         }
     }
 
@@ -186,6 +158,51 @@ impl Touched {
             }));
         }
         news
+    }
+}
+
+/// The row of a conversation that an event begins.
+fn begun(Happened { conversation, at, event, .. }: &Happened) -> Option<Row> {
+    let Event::ConversationStarted { owner, tenant, title, model, system_prompt } = event else { return None };
+    let view = ConversationView {
+        id: *conversation,
+        title: title.clone(),
+        preview: None,
+        owner: owner.clone(),
+        participants: vec![owner.clone()],
+        model: model.clone(),
+        system_prompt: system_prompt.clone(),
+        active_leaf: None,
+        archived: false,
+        sequence: 0,
+        created_at: *at,
+        updated_at: *at,
+    };
+    Some(Row { tenant: tenant.clone(), view })
+}
+
+fn change(view: &mut ConversationView, event: &Event) {
+    match event {
+        Event::ConversationRenamed { title } => view.title = Some(title.clone()),
+        Event::ModelConfigured { model, system_prompt } => {
+            view.model.clone_from(model);
+            view.system_prompt.clone_from(system_prompt);
+        }
+        Event::ParticipantAdded { user } => {
+            view.participants.push(user.clone());
+            view.participants.sort();
+            view.participants.dedup();
+        }
+        Event::ParticipantRemoved { user } => view.participants.retain(|participant| participant != user),
+        Event::MessageSubmitted { message, parts, .. } => {
+            view.active_leaf = Some(*message);
+            view.preview.get_or_insert_with(|| preview(parts));
+        }
+        Event::ReplyRequested { reply, .. } => view.active_leaf = Some(*reply),
+        Event::BranchSelected { leaf } => view.active_leaf = Some(*leaf),
+        Event::ConversationArchived {} => view.archived = true,
+        Event::ConversationUnarchived {} => view.archived = false,
+        _ => {}
     }
 }
 

@@ -39,7 +39,10 @@ pub(super) async fn page(
     query: Result<Query<PageQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Json<Page>, Problem> {
     let Query(query) = query.map_err(|error| Problem::malformed(error.body_text()))?;
-    access::wait_for(&edge.0.pool, transcript::NAME, query.min_position).await?;
+    // The list, too: it says who may see the conversation.
+    for view in [projections::conversation_list::NAME, transcript::NAME] {
+        access::wait_for(&edge.0.pool, view, query.min_position).await?;
+    }
     access::conversation(&edge.0.pool, &identity, id).await?;
     let limit = query.limit.unwrap_or(100).clamp(1, MAX_LIMIT);
     let mut messages = transcript::page(&edge.0.pool, id, query.before, limit + 1).await?;

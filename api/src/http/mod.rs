@@ -48,7 +48,7 @@ pub(crate) fn router(edge: Edge) -> Router {
         .route("/readyz", get(health::ready))
         .route("/api/{*rest}", any(unknown))
         .fallback(get(console::serve))
-        .method_not_allowed_fallback(Problem::wrong_method)
+        .method_not_allowed_fallback(async || Problem::wrong_method())
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(cors)
         // What is someone's own is kept nowhere on the way; the console says otherwise of its files.

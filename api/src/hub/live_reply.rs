@@ -120,6 +120,15 @@ mod tests {
     }
 
     #[test]
+    fn a_reply_is_silent_until_a_piece_comes_and_again_after_the_look() {
+        let mut reply = LiveReply::default();
+        assert!(reply.was_silent());
+        reply.take(&delta(1, 0, "one"));
+        assert!(!reply.was_silent());
+        assert!(reply.was_silent());
+    }
+
+    #[test]
     fn a_new_attempt_replaces_the_text_and_an_old_one_is_not_heard() {
         let mut reply = LiveReply::default();
         reply.take(&delta(1, 0, "first"));

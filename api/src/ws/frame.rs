@@ -129,6 +129,7 @@ pub(crate) enum ClientCommand {
         /// The message that it follows: left out, the active leaf; null, the root.
         #[serde(default, deserialize_with = "present")]
         #[ts(optional, type = "string | null")]
+        #[expect(clippy::option_option, reason = "left out, null and an id are three things")]
         parent: Option<Option<MessageId>>,
         /// The new message's id.
         #[serde(default)]
@@ -421,6 +422,7 @@ fn yes() -> bool {
     true
 }
 
+#[expect(clippy::option_option, reason = "left out, null and an id are three things")]
 /// Tells a field that is null from one that is left out.
 fn present<'de, D: serde::Deserializer<'de>>(field: D) -> Result<Option<Option<MessageId>>, D::Error> {
     Option::<MessageId>::deserialize(field).map(Some)

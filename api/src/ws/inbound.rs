@@ -124,8 +124,8 @@ fn command_asked(
 ) {
     let Some(Identity { tenant, user, .. }) = socket.identity.clone() else { return };
     let asker = Asker { tenant: Some(tenant), actor: Actor::User(user) };
-    let asked = Asked { asker, command: command.into_domain(id) };
-    let request = Request { command_id: id, conversation, expected_sequence, asked };
+    let command = command.into_domain(id);
+    let request = Request { command_id: id, conversation, expected_sequence, asked: Asked { asker, command } };
     let edge = socket.edge.clone();
     let asking = async move {
         let frame = match edge.0.asking.ask(&request).await {

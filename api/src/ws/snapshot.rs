@@ -26,7 +26,7 @@ pub(crate) async fn read(
     if let Some(snapshot) = read_now(pool, identity, shard, id).await? {
         return Ok(snapshot);
     }
-    // A conversation that has only just begun: the views are on their way.
+    // A conversation, or its participant, that is new: the views are on their way.
     let head = Position { shard, pos: log::head(pool, shard).await? };
     for view in [conversation_list::NAME, transcript::NAME] {
         if !wait::until(pool, view, head).await? {
@@ -36,7 +36,7 @@ pub(crate) async fn read(
     read_now(pool, identity, shard, id).await?.ok_or_else(Problem::not_found)
 }
 
-/// None while the views have not come to its first event.
+/// None while the views have not come to its first event, or know nothing of who asks.
 async fn read_now(
     pool: &PgPool,
     identity: &Identity,
@@ -49,9 +49,10 @@ async fn read_now(
         Standing::Known { tenant, view, sequence } => (tenant, *view, sequence),
         Standing::Gone => return Err(Problem::not_found()),
     };
-    // Of this very moment: who was a participant when asked may have been removed since.
+    // Of this very moment: who was a participant when asked may have been removed since, or was added so lately that the
+    // views do not know it yet.
     if !is_participant(identity, &tenant, &conversation.participants) {
-        return Err(Problem::not_found());
+        return Ok(None);
     }
     conversation.sequence = sequence;
     let limit = u32::try_from(MESSAGES + 1).unwrap_or(u32::MAX);

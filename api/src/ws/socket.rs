@@ -12,6 +12,7 @@ use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, SplitSink, SplitStream};
 use futures::{SinkExt, StreamExt};
 use tokio::sync::mpsc;
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, MissedTickBehavior, sleep, timeout};
 use tokio_tungstenite::tungstenite;
 use uuid::Uuid;
@@ -26,7 +27,7 @@ use crate::hub::{Cursor, Passing, Room, Wake};
 /// How often the server pings.
 const PING_EVERY: Duration = Duration::from_secs(25);
 /// How long nothing need be heard of a client.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
 /// How long a client has to log in.
 const AUTH_DEADLINE: Duration = Duration::from_secs(5);
 /// How long a client may leave a frame unread.
@@ -222,12 +223,8 @@ impl Socket {
     }
 }
 
-fn finish_sending(sent: Result<Result<(), axum::Error>, tokio::time::error::Elapsed>) -> Result<(), Close> {
-    match sent {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) => Err(Close::Gone),
-        Err(_) => Err(Close::Slow),
-    }
+fn finish_sending(sent: Result<Result<(), axum::Error>, Elapsed>) -> Result<(), Close> {
+    sent.map_err(|_| Close::Slow)?.map_err(|_| Close::Gone)
 }
 
 /// What a broken stream means. The error is that of the library under axum's: of the same version, or the tests fail.

@@ -1,9 +1,8 @@
 //! `web/client/src/wire.ts` is generated from the frames: this test fails when the file is older than they are, and
 //! writes it anew when `BESTCHAT_WRITE_TYPES` is set (`make types`).
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 use std::env;
-use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
@@ -26,12 +25,12 @@ fn wire_types_are_those_of_the_frames() {
 }
 
 fn generate() -> String {
-    let mut types = Types { config: Config::new().with_large_int("number"), seen: HashSet::new(), text: header() };
+    let mut types = Types { config: Config::new().with_large_int("number"), declared: BTreeMap::new() };
     types.visit::<ClientFrame>();
     types.visit::<ServerFrame<'static>>();
     types.visit::<domain::conversation::Event>();
     types.visit::<ModelView>();
-    types.text
+    header() + &types.declared.into_values().collect::<String>()
 }
 
 fn header() -> String {
@@ -42,20 +41,22 @@ fn header() -> String {
     )
 }
 
-/// Each type once, before those that it is made of.
+/// Each type once, by its name: the order in which the derived code names them changes from build to build.
 struct Types {
     config: Config,
-    seen: HashSet<String>,
-    text: String,
+    declared: BTreeMap<String, String>,
 }
 
 impl TypeVisitor for Types {
     fn visit<T: TS + 'static + ?Sized>(&mut self) {
         // What has no file of its own is built in, or made of others.
-        if T::output_path().is_some() && self.seen.insert(T::ident(&self.config)) {
+        if T::output_path().is_some() {
             let docs = tidy(&T::docs().unwrap_or_default(), "");
             let declared = tidy(&T::decl(&self.config), "    ").replace(" | {", "\n  | {").replace(", }", " }");
-            writeln!(self.text, "\n{docs}export {declared}").unwrap();
+            let known = self.declared.insert(T::ident(&self.config), format!("\n{docs}export {declared}\n"));
+            if known.is_some() {
+                return;
+            }
         }
         T::visit_dependencies(self);
         T::visit_generics(self);

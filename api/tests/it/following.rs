@@ -173,6 +173,14 @@ async fn views_that_are_behind_do_not_keep_a_follower_waiting(pool: PgPool) {
     let young = test.owner.conversation().await;
     ann.send(&json!({ "type": "subscribe", "conversation": young, "after": 0 })).await;
     events(&mut ann, young, 1, 1).await;
+    // Whoever was added a moment ago is told to wait, and not that there is nothing.
+    test.owner.ann(id, Command::AddParticipant { user: "bob".parse().unwrap() }).await;
+    events(&mut ann, id, 6, 6).await;
+    let mut bob = test.client("bob").await;
+    bob.send(&json!({ "type": "subscribe", "conversation": id })).await;
+    bob.hears_nothing().await;
+    test.project();
+    assert_eq!(bob.about(id, "subscribed").await["sequence"], 6);
 }
 
 #[sqlx::test(migrator = "store::MIGRATOR")]

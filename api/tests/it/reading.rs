@@ -10,9 +10,9 @@ use uuid::Uuid;
 
 use crate::support::{ORIGIN, Rest, TestEdge, token};
 
-async fn say(test: &TestEdge, id: ConversationId, text: &str) -> Position {
+async fn say(test: &TestEdge, id: ConversationId, words: &str) -> Position {
     let (message, parent) = (MessageId(Uuid::new_v4()), Parent::ActiveLeaf);
-    let parts = vec![Part::Text { text: text.to_owned() }];
+    let parts = vec![Part::Text { text: words.to_owned() }];
     test.owner.ann(id, Command::SubmitMessage { message, parent, parts, reply: None }).await.position
 }
 

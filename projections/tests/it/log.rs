@@ -33,7 +33,8 @@ pub(crate) async fn dump(pool: &PgPool) -> String {
     let mut all = String::new();
     for table in ["conversation_list.conversations", "conversation_list.members", "transcript.messages"] {
         let sql = format!("select coalesce(string_agg(t::text, e'\\n' order by t::text), '') from {table} t");
-        all += &format!("{table}\n{}\n", sqlx::query_scalar::<_, String>(&sql).fetch_one(pool).await.unwrap());
+        all += &sqlx::query_scalar::<_, String>(&sql).fetch_one(pool).await.unwrap();
+        all.push('\n');
     }
     all
 }

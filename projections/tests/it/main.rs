@@ -1,6 +1,6 @@
 //! The views against a real Postgres, which `DATABASE_URL` names, and a nats-server that nobody else hears: tests bring
 //! events into the log past the bus, and followers find them there.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod log;
 mod poison;

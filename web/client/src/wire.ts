@@ -2,43 +2,6 @@
 // Generated from api/src/ws/frame.rs, domain/src/conversation/event.rs and projections/src/view.rs
 // by `make types`: change those, not this.
 
-/** What a client may say. */
-export type ClientFrame = { "type": "auth",
-    /** A JWT of one of the configured issuers. */
-    token: string }
-  | { "type": "command",
-    /** Chosen by the client: the same id again gives the first result again. */
-    id: string,
-    /** The conversation that it is asked of; for `StartConversation` an id chosen by the client. */
-    conversation: string,
-    /** Refuse unless the conversation's last event has this sequence. */
-    expected_sequence?: number,
-    /** What is asked. */
-    command: ClientCommand }
-  | { "type": "subscribe",
-    /** Which. */
-    conversation: string,
-    /** The last sequence that the client has; without one it gets a snapshot. */
-    after?: number,
-    /** How much of running replies the client has. */
-    replies?: Array<ReplyCursor> }
-  | { "type": "unsubscribe",
-    /** Which. */
-    conversation: string }
-  | { "type": "typing",
-    /** Where. */
-    conversation: string }
-  | { "type": "ping" };
-
-/** How much of a running reply a client has. */
-export type ReplyCursor = {
-    /** The reply. */
-    reply: string,
-    /** The attempt that the text is of. */
-    attempt: number,
-    /** How many bytes of its UTF-8 text the client has. */
-    offset: number };
-
 /** A command as a client words it. Ids may be left out: they then follow from the command's id. */
 export type ClientCommand = { "type": "StartConversation",
     /** Its title. */
@@ -98,196 +61,33 @@ export type ClientCommand = { "type": "StartConversation",
   | { "type": "UnarchiveConversation" }
   | { "type": "DeleteConversation" };
 
-/** A message in a conversation's tree. A reply's id is the id of the assistant message that it becomes. */
-export type MessageId = string;
-
-/** What a client is told. */
-export type ServerFrame = { "type": "hello",
-    /** The protocol's version. */
-    protocol: number,
-    /** This socket, for support and logs. */
-    session: string,
-    /** How often the server pings; a client that hears nothing for twice as long should reconnect. */
-    ping_ms: number,
-    /** The largest frame accepted, in bytes. */
-    max_frame: number,
-    /** How long the server waits for `auth`. */
-    auth_ms: number }
-  | { "type": "authenticated",
-    /** Who the client is. */
-    user: string,
-    /** When the token ends, in seconds since 1970; the socket is closed then unless a newer one came. */
-    expires_at: number }
-  | { "type": "ack",
-    /** The command. */
+/** What a client may say. */
+export type ClientFrame = { "type": "auth",
+    /** A JWT of one of the configured issuers. */
+    token: string }
+  | { "type": "command",
+    /** Chosen by the client: the same id again gives the first result again. */
     id: string,
-    /** The conversation's sequence after it. */
-    sequence: number,
-    /** Its place in the log: `min_position` of a read that must see it. */
-    position: string }
-  | { "type": "refused",
-    /** The command, if the frame was one. */
-    id: string | null,
-    /** The conversation, if the frame named one. */
-    conversation: string | null,
-    /** Why, stable for programs. */
-    code: string,
-    /** Why, for people. */
-    message: string,
-    /** Whether the same frame may succeed later. */
-    retryable: boolean }
-  | { "type": "subscribed",
+    /** The conversation that it is asked of; for `StartConversation` an id chosen by the client. */
+    conversation: string,
+    /** Refuse unless the conversation's last event has this sequence. */
+    expected_sequence?: number,
+    /** What is asked. */
+    command: ClientCommand }
+  | { "type": "subscribe",
     /** Which. */
     conversation: string,
-    /** The sequence that the client is now at. */
-    sequence: number,
-    /** The state at that sequence; none when the client's own `after` is taken up. */
-    snapshot: Snapshot | null }
-  | { "type": "event",
-    /** Where. */
-    conversation: string,
-    /** Its place in the conversation, from 1 without a gap. */
-    sequence: number,
-    /** Its place in the log. */
-    position: string,
-    /** Who asked: `user:<id>` or `worker:<name>`. */
-    actor: string,
-    /** When it was recorded (RFC 3339). */
-    at: string,
-    /** What happened. */
-    event: ConversationEvent }
-  | { "type": "live",
-    /** Where. */
-    conversation: string,
-    /** The last sequence told. */
-    sequence: number }
-  | { "type": "delta",
-    /** Where. */
-    conversation: string,
-    /** The reply. */
-    reply: string,
-    /** The attempt. */
-    attempt: number,
-    /** Where the text begins, in bytes of UTF-8. */
-    offset: number,
-    /** The text. */
-    text: string }
+    /** The last sequence that the client has; without one it gets a snapshot. */
+    after?: number,
+    /** How much of running replies the client has. */
+    replies?: Array<ReplyCursor> }
+  | { "type": "unsubscribe",
+    /** Which. */
+    conversation: string }
   | { "type": "typing",
     /** Where. */
-    conversation: string,
-    /** Who. */
-    user: string }
-  | { "type": "unsubscribed",
-    /** Which. */
-    conversation: string,
-    /** Why: `asked`, or `gone` when it was deleted or the client may no longer see it. */
-    reason: string }
-  | { "type": "conversation_changed",
-    /** Which. */
-    id: string,
-    /** The row as `GET /api/conversations` gives it. */
-    conversation: ConversationView | null }
-  | { "type": "pong" };
-
-/** A conversation at a sequence: itself and its newest messages. */
-export type Snapshot = {
-    /** The conversation. */
-    conversation: ConversationView,
-    /** Its newest messages, oldest first; older ones from `GET /api/conversations/{id}/messages?before=<sequence>`. */
-    messages: Array<MessageView>,
-    /** Whether there are older ones. */
-    more: boolean };
-
-/** A conversation, as a row of its participants' lists. */
-export type ConversationView = {
-    /** Its id. */
-    id: string,
-    /** Its title, if it was given one. */
-    title: string | null,
-    /** The beginning of its first message, to show where there is no title. */
-    preview: string | null,
-    /** Who owns it. */
-    owner: string,
-    /** Who may read and write here, the owner among them, in alphabetical order. */
-    participants: Array<string>,
-    /** The model that answers; none means the installation's default. */
-    model: string | null,
-    /** What the model is told before the first message. */
-    system_prompt: string | null,
-    /** The last message of the branch shown. */
-    active_leaf: string | null,
-    /** Whether it is put aside. */
-    archived: boolean,
-    /** The sequence of the last event that this row knows of. */
-    sequence: number,
-    /** When it began. */
-    created_at: string,
-    /** When something last happened in it. */
-    updated_at: string };
-
-/** Why a reply, or one attempt at it, ended without an answer. */
-export type ReplyError = {
-    /** The kind, stable for programs: `auth`, `quota`, `rate`, `overload`, `invalid`, `unknown_model`, `network`, `timeout`,
- * `interrupted`, `protocol`, `worker_lost`. */
-    code: string,
-    /** The same for people; never a secret, never the provider's raw body. */
-    message: string };
-
-/** A piece of a message. */
-export type Part = { "type": "text",
-    /** The text. */
-    text: string };
-
-/** Why a model stopped by itself. */
-export type Finish = "stop" | "length" | "content_filter" | "other";
-
-/** Tokens of one attempt. The counts do not overlap; none means that the provider said nothing. */
-export type Usage = {
-    /** Input tokens read anew. */
-    input: number | null,
-    /** Input tokens read from the provider's cache. */
-    cached_input: number | null,
-    /** Output tokens without the reasoning ones. */
-    output: number | null,
-    /** Output tokens spent on reasoning. */
-    reasoning: number | null };
-
-/** How a message stands. */
-export type MessageStatus = "submitted" | "pending" | "running" | "stopping" | "completed" | "stopped" | "failed";
-
-/** Who speaks. */
-export type Role = "user" | "assistant";
-
-/** A message of a conversation's tree. */
-export type MessageView = {
-    /** Its id; for an assistant message, the reply's. */
-    id: string,
-    /** The message that it follows; none at the root. */
-    parent: string | null,
-    /** Who speaks. */
-    role: Role,
-    /** Which person, if one. */
-    author: string | null,
-    /** What is said; of a reply that runs, nothing yet. */
-    parts: Array<Part>,
-    /** The message that this one is another wording of. */
-    alternative_of: string | null,
-    /** How it stands. */
-    status: MessageStatus,
-    /** Of a reply: the newest attempt, 0 before the first. */
-    attempt: number,
-    /** Of a reply: the model asked, and once complete the model that answered. */
-    model: string | null,
-    /** Of a completed reply: why the model stopped. */
-    finish: Finish | null,
-    /** Of a completed reply: tokens used. */
-    usage: Usage | null,
-    /** Of a failed reply: why. */
-    error: ReplyError | null,
-    /** The sequence of the event that made it. */
-    sequence: number,
-    /** When it was made. */
-    created_at: string };
+    conversation: string }
+  | { "type": "ping" };
 
 /** An event of a conversation. */
 export type ConversationEvent = { "type": "ConversationStarted",
@@ -395,14 +195,75 @@ export type ConversationEvent = { "type": "ConversationStarted",
   | { "type": "ConversationUnarchived" }
   | { "type": "ConversationDeleted" };
 
+/** A conversation, as a row of its participants' lists. */
+export type ConversationView = {
+    /** Its id. */
+    id: string,
+    /** Its title, if it was given one. */
+    title: string | null,
+    /** The beginning of its first message, to show where there is no title. */
+    preview: string | null,
+    /** Who owns it. */
+    owner: string,
+    /** Who may read and write here, the owner among them, in alphabetical order. */
+    participants: Array<string>,
+    /** The model that answers; none means the installation's default. */
+    model: string | null,
+    /** What the model is told before the first message. */
+    system_prompt: string | null,
+    /** The last message of the branch shown. */
+    active_leaf: string | null,
+    /** Whether it is put aside. */
+    archived: boolean,
+    /** The sequence of the last event that this row knows of. */
+    sequence: number,
+    /** When it began. */
+    created_at: string,
+    /** When something last happened in it. */
+    updated_at: string };
+
+/** Why a model stopped by itself. */
+export type Finish = "stop" | "length" | "content_filter" | "other";
+
+/** A message in a conversation's tree. A reply's id is the id of the assistant message that it becomes. */
+export type MessageId = string;
+
+/** How a message stands. */
+export type MessageStatus = "submitted" | "pending" | "running" | "stopping" | "completed" | "stopped" | "failed";
+
+/** A message of a conversation's tree. */
+export type MessageView = {
+    /** Its id; for an assistant message, the reply's. */
+    id: string,
+    /** The message that it follows; none at the root. */
+    parent: string | null,
+    /** Who speaks. */
+    role: Role,
+    /** Which person, if one. */
+    author: string | null,
+    /** What is said; of a reply that runs, nothing yet. */
+    parts: Array<Part>,
+    /** The message that this one is another wording of. */
+    alternative_of: string | null,
+    /** How it stands. */
+    status: MessageStatus,
+    /** Of a reply: the newest attempt, 0 before the first. */
+    attempt: number,
+    /** Of a reply: the model asked, and once complete the model that answered. */
+    model: string | null,
+    /** Of a completed reply: why the model stopped. */
+    finish: Finish | null,
+    /** Of a completed reply: tokens used. */
+    usage: Usage | null,
+    /** Of a failed reply: why. */
+    error: ReplyError | null,
+    /** The sequence of the event that made it. */
+    sequence: number,
+    /** When it was made. */
+    created_at: string };
+
 /** A model of a provider, written `provider/model`; the model's part may itself contain slashes. */
 export type ModelRef = string;
-
-/** A person, as the login names them: the `sub` of a verified token. Unique within a tenant. */
-export type UserId = string;
-
-/** A tenant: those whose logins one issuer vouches for. People of different tenants never meet. */
-export type Tenant = string;
 
 /** A model that a conversation can choose. */
 export type ModelView = {
@@ -414,3 +275,142 @@ export type ModelView = {
     context_window: number | null,
     /** Whether it answers where nobody chose a model. */
     default: boolean };
+
+/** A piece of a message. */
+export type Part = { "type": "text",
+    /** The text. */
+    text: string };
+
+/** How much of a running reply a client has. */
+export type ReplyCursor = {
+    /** The reply. */
+    reply: string,
+    /** The attempt that the text is of. */
+    attempt: number,
+    /** How many bytes of its UTF-8 text the client has. */
+    offset: number };
+
+/** Why a reply, or one attempt at it, ended without an answer. */
+export type ReplyError = {
+    /** The kind, stable for programs: `auth`, `quota`, `rate`, `overload`, `invalid`, `unknown_model`, `network`, `timeout`,
+ * `interrupted`, `protocol`, `worker_lost`. */
+    code: string,
+    /** The same for people; never a secret, never the provider's raw body. */
+    message: string };
+
+/** Who speaks. */
+export type Role = "user" | "assistant";
+
+/** What a client is told. */
+export type ServerFrame = { "type": "hello",
+    /** The protocol's version. */
+    protocol: number,
+    /** This socket, for support and logs. */
+    session: string,
+    /** How often the server pings; a client that hears nothing for twice as long should reconnect. */
+    ping_ms: number,
+    /** The largest frame accepted, in bytes. */
+    max_frame: number,
+    /** How long the server waits for `auth`. */
+    auth_ms: number }
+  | { "type": "authenticated",
+    /** Who the client is. */
+    user: string,
+    /** When the token ends, in seconds since 1970; the socket is closed then unless a newer one came. */
+    expires_at: number }
+  | { "type": "ack",
+    /** The command. */
+    id: string,
+    /** The conversation's sequence after it. */
+    sequence: number,
+    /** Its place in the log: `min_position` of a read that must see it. */
+    position: string }
+  | { "type": "refused",
+    /** The command, if the frame was one. */
+    id: string | null,
+    /** The conversation, if the frame named one. */
+    conversation: string | null,
+    /** Why, stable for programs. */
+    code: string,
+    /** Why, for people. */
+    message: string,
+    /** Whether the same frame may succeed later. */
+    retryable: boolean }
+  | { "type": "subscribed",
+    /** Which. */
+    conversation: string,
+    /** The sequence that the client is now at. */
+    sequence: number,
+    /** The state at that sequence; none when the client's own `after` is taken up. */
+    snapshot: Snapshot | null }
+  | { "type": "event",
+    /** Where. */
+    conversation: string,
+    /** Its place in the conversation, from 1 without a gap. */
+    sequence: number,
+    /** Its place in the log. */
+    position: string,
+    /** Who asked: `user:<id>` or `worker:<name>`. */
+    actor: string,
+    /** When it was recorded (RFC 3339). */
+    at: string,
+    /** What happened. */
+    event: ConversationEvent }
+  | { "type": "live",
+    /** Where. */
+    conversation: string,
+    /** The last sequence told. */
+    sequence: number }
+  | { "type": "delta",
+    /** Where. */
+    conversation: string,
+    /** The reply. */
+    reply: string,
+    /** The attempt. */
+    attempt: number,
+    /** Where the text begins, in bytes of UTF-8. */
+    offset: number,
+    /** The text. */
+    text: string }
+  | { "type": "typing",
+    /** Where. */
+    conversation: string,
+    /** Who. */
+    user: string }
+  | { "type": "unsubscribed",
+    /** Which. */
+    conversation: string,
+    /** Why: `asked`, or `gone` when it was deleted or the client may no longer see it. */
+    reason: string }
+  | { "type": "conversation_changed",
+    /** Which. */
+    id: string,
+    /** The row as `GET /api/conversations` gives it. */
+    conversation: ConversationView | null }
+  | { "type": "pong" };
+
+/** A conversation at a sequence: itself and its newest messages. */
+export type Snapshot = {
+    /** The conversation. */
+    conversation: ConversationView,
+    /** Its newest messages, oldest first; older ones from `GET /api/conversations/{id}/messages?before=<sequence>`. */
+    messages: Array<MessageView>,
+    /** Whether there are older ones. */
+    more: boolean };
+
+/** A tenant: those whose logins one issuer vouches for. People of different tenants never meet. */
+export type Tenant = string;
+
+/** Tokens of one attempt. The counts do not overlap; none means that the provider said nothing. */
+export type Usage = {
+    /** Input tokens read anew. */
+    input: number | null,
+    /** Input tokens read from the provider's cache. */
+    cached_input: number | null,
+    /** Output tokens without the reasoning ones. */
+    output: number | null,
+    /** Output tokens spent on reasoning. */
+    reasoning: number | null };
+
+/** A person, as the login names them: the `sub` of a verified token. Unique within a tenant. */
+export type UserId = string;

@@ -52,8 +52,7 @@ impl Owner {
 
     async fn ask(&self, conversation: ConversationId, asker: Asker, command: Command) -> Accepted {
         let command_id = CommandId(Uuid::new_v4());
-        let asked = Asked { asker, command };
-        let request = Request { command_id, conversation, expected_sequence: None, asked };
+        let request = Request { command_id, conversation, expected_sequence: None, asked: Asked { asker, command } };
         self.writer.execute(execute(request)).await.unwrap()
     }
 

@@ -19,8 +19,6 @@ pub(crate) async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) 
 
 /// What `future` gives; fails when it does not within `deadline`.
 pub(crate) async fn within<T>(deadline: Duration, what: &str, future: impl Future<Output = T>) -> T {
-    match timeout(deadline, future).await {
-        Ok(output) => output,
-        Err(_elapsed) => panic!("within {deadline:?}: {what}"),
-    }
+    let Ok(output) = timeout(deadline, future).await else { panic!("within {deadline:?}: {what}") };
+    output
 }
