@@ -11,8 +11,9 @@ use tokio::time::Instant;
 
 use crate::subject;
 
-/// How long one attempt waits for its answer.
-const ATTEMPT_DEADLINE: Duration = Duration::from_millis(2_500);
+/// How long one attempt waits for its answer: not much longer than an owner needs, since one that was killed over it never
+/// answers, and the next may own the shard already.
+const ATTEMPT_DEADLINE: Duration = Duration::from_secs(1);
 /// How long a command is sent again while no one owns its shard or no answer comes.
 const DEADLINE: Duration = Duration::from_secs(10);
 /// The pause before it is sent again.

@@ -13,6 +13,8 @@ use uuid::Uuid;
 const PENDING_GRACE: Duration = Duration::from_secs(2);
 /// How long a reply waits after its first failed attempt; doubled for each further one.
 const FAILED_PAUSE: Duration = Duration::from_secs(1);
+/// How long a worker that shall stop has to say what it had; its lease is not renewed any more.
+const STOP_GRACE: Duration = Duration::from_secs(3);
 /// The most overdue attempts read at a time.
 const MAX_OVERDUE: i64 = 100;
 
@@ -55,7 +57,9 @@ pub(crate) async fn take_in(
         Event::ReplyAttemptExpired { reply, .. } => {
             set(tx, (conversation, *reply), "pending", None, Some(Duration::ZERO)).await
         }
-        Event::ReplyStopRequested { reply } => set(tx, (conversation, *reply), "stopping", None, None).await,
+        Event::ReplyStopRequested { reply } => {
+            set(tx, (conversation, *reply), "stopping", None, Some(STOP_GRACE)).await
+        }
         Event::ReplyCompleted { reply, .. } | Event::ReplyStopped { reply, .. } | Event::ReplyFailed { reply, .. } => {
             close(tx, conversation, *reply).await
         }
@@ -164,7 +168,7 @@ pub(crate) async fn renew(
     let row = sqlx::query(
         "with renewed as (
              update open_replies set expires_at = now() + make_interval(secs => $4)
-             where conversation = $1 and reply = $2 and attempt = $3 and state <> 'pending'
+             where conversation = $1 and reply = $2 and attempt = $3 and state = 'running'
          )
          select attempt, state from open_replies where conversation = $1 and reply = $2",
     )

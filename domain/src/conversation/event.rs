@@ -207,8 +207,8 @@ pub struct Usage {
 /// Why a reply, or one attempt at it, ended without an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ts_rs::TS)]
 pub struct ReplyError {
-    /// The kind, stable for programs: `auth`, `quota`, `rate`, `overload`, `invalid`, `unknown_model`, `network`, `timeout`,
-    /// `interrupted`, `protocol`, `worker_lost`.
+    /// The kind, stable for programs: `auth`, `quota`, `rate`, `overload`, `invalid`, `unknown_model`,
+    /// `context_too_long`, `content_filter`, `network`, `timeout`, `interrupted`, `protocol`, `worker_lost`.
     pub code: String,
     /// The same for people; never a secret, never the provider's raw body.
     pub message: String,
