@@ -292,8 +292,8 @@ export type ReplyCursor = {
 
 /** Why a reply, or one attempt at it, ended without an answer. */
 export type ReplyError = {
-    /** The kind, stable for programs: `auth`, `quota`, `rate`, `overload`, `invalid`, `unknown_model`, `network`, `timeout`,
- * `interrupted`, `protocol`, `worker_lost`. */
+    /** The kind, stable for programs: `auth`, `quota`, `rate`, `overload`, `invalid`, `unknown_model`,
+ * `context_too_long`, `content_filter`, `network`, `timeout`, `interrupted`, `protocol`, `worker_lost`. */
     code: string,
     /** The same for people; never a secret, never the provider's raw body. */
     message: string };
