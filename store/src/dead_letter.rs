@@ -92,6 +92,20 @@ pub async fn asked_for(db: impl PgExecutor<'_>, consumer: &str, shard: Shard) ->
     rows.iter().map(dead_letter).collect()
 }
 
+/// Takes up the retries that were asked of a consumer: each is given to one caller, and stays parked until
+/// [`remove`] says that it went well.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn take_up(pool: &PgPool, consumer: &str) -> Result<Vec<DeadLetter>, Error> {
+    let rows =
+        sqlx::query("update dead_letters set retry_at = null where consumer = $1 and retry_at is not null returning *")
+            .bind(consumer)
+            .fetch_all(pool)
+            .await?;
+    rows.iter().map(dead_letter).collect()
+}
+
 /// Forgets a parked event: it was taken in.
 ///
 /// # Errors

@@ -1,5 +1,6 @@
 //! What a client says, frame by frame.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::Utf8Bytes;
@@ -8,7 +9,8 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use nats::ask::Request;
 use nats::signal::{self, Typing};
-use std::sync::Arc;
+use store::log;
+
 use tokio::time::{Instant, timeout};
 
 use super::close::Close;
@@ -31,6 +33,9 @@ const OPEN_DEADLINE: Duration = Duration::from_secs(10);
 const MAX_CURSORS: usize = 16;
 /// How many events a returning client is sent one by one; one that lacks more gets a snapshot.
 const MAX_REPLAY: u64 = 1_000;
+/// How long a room may take to hear what the log has, and the pause between two looks whether it has.
+const HEARING_DEADLINE: Duration = Duration::from_secs(2);
+const HEARING_PAUSE: Duration = Duration::from_millis(5);
 /// The shortest time between two typing signals of a socket; those in between are left out.
 const TYPING_EVERY: Duration = Duration::from_millis(500);
 
@@ -176,7 +181,7 @@ async fn open(
     cursor: Cursor,
 ) -> Result<(Arc<Room>, Cursor, Option<Snapshot>), Problem> {
     let room = edge.0.hub.room(conversation).await?;
-    if !room.is_visible_to(identity) {
+    if !room.is_visible_to(identity) && !becomes_visible(edge, &room, identity).await? {
         return Err(Problem::not_found());
     }
     let sequence = room.sequence();
@@ -186,6 +191,18 @@ async fn open(
     let shard = shard_of(&conversation.to_string(), edge.0.asking.shards());
     let (sequence, snapshot) = snapshot::read(&edge.0.pool, identity, shard, conversation).await?;
     Ok((room, Cursor { sequence, ..cursor }, Some(snapshot)))
+}
+
+/// Whether the room lets someone in once it has heard what the log has by now: who was added a moment ago may have heard of
+/// it before the room did.
+async fn becomes_visible(edge: &Edge, room: &Room, identity: &Identity) -> Result<bool, Problem> {
+    let id = room.key.conversation.to_string();
+    let last = log::last_sequence(&edge.0.pool, domain::conversation::TYPE, &id).await?;
+    let deadline = Instant::now() + HEARING_DEADLINE;
+    while room.sequence() < last && Instant::now() < deadline {
+        tokio::time::sleep(HEARING_PAUSE).await;
+    }
+    Ok(room.is_visible_to(identity))
 }
 
 /// A conversation can be followed from here on: first what the client lacks, then news.

@@ -192,3 +192,17 @@ async fn sockets_are_told_that_the_server_restarts(pool: PgPool) {
     drop(ann);
     test.edge.closed().await;
 }
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn who_was_added_a_moment_ago_is_let_in_before_the_bus_tells(pool: PgPool) {
+    let test = TestEdge::start(&pool).await;
+    let id = test.owner.conversation().await;
+    let mut ann = test.client("ann").await;
+    ann.follow(id).await;
+    let mut ben = test.client("ben").await;
+    foreign(&test.pool, id, 2, &Event::ParticipantAdded { user: "ben".parse().unwrap() }).await;
+    ben.send(&json!({ "type": "subscribe", "conversation": id })).await;
+    // The views may be one event behind; then it follows.
+    ben.about(id, "subscribed").await;
+    assert_eq!(ben.about(id, "live").await["sequence"], 2);
+}

@@ -33,6 +33,12 @@ async fn a_parked_event_goes_round(pool: PgPool) {
 
     dead_letter::park(pool, "reply", &events[1], "still gone").await.unwrap();
     assert!(dead_letter::asked_for(pool, "reply", 0).await.unwrap().is_empty(), "parked anew, it waits for a person");
+    assert!(dead_letter::ask_retry(pool, "reply", second).await.unwrap());
+    let taken_up = dead_letter::take_up(pool, "reply").await.unwrap();
+    assert_eq!(taken_up.iter().map(|letter| letter.position).collect::<Vec<_>>(), [second]);
+    assert!(dead_letter::take_up(pool, "reply").await.unwrap().is_empty(), "one takes it up");
+    assert_eq!(dead_letter::list(pool).await.unwrap().len(), 2, "it stays parked until it went well");
+
     dead_letter::remove(pool, "reply", second).await.unwrap();
     let left: Vec<_> = dead_letter::list(pool).await.unwrap().into_iter().map(|letter| letter.position.pos).collect();
     assert_eq!(left, [1]);

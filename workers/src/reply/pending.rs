@@ -4,9 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::Shard;
 use nats::consume::Failure;
-use store::{dead_letter, log};
+use store::{Position, dead_letter, log};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{WAKE, Worker};
@@ -58,25 +57,25 @@ fn free_slots(worker: &Worker) -> Vec<OwnedSemaphorePermit> {
 }
 
 async fn retry_parked(worker: &Arc<Worker>) -> Result<(), store::Error> {
-    let pool = &worker.replies.pool;
-    for shard in 0..worker.replies.shards {
-        for parked in dead_letter::asked_for(pool, WAKE.role, shard).await? {
-            dead_letter::remove(pool, WAKE.role, parked.position).await?;
-            retry(worker, shard, parked.position.pos).await?;
-        }
+    for parked in dead_letter::take_up(&worker.replies.pool, WAKE.role).await? {
+        let this = Arc::clone(worker);
+        worker.tasks.spawn(async move {
+            if let Err(error) = retry(&this, parked.position).await {
+                tracing::error!(%error, position = %parked.position, "a parked event could not be retried");
+            }
+        });
     }
     Ok(())
 }
 
-async fn retry(worker: &Arc<Worker>, shard: Shard, pos: u64) -> Result<(), store::Error> {
-    let pool = worker.replies.pool.clone();
-    let Some(event) = log::read(&pool, shard, pos - 1, 1).await?.pop() else { return Ok(()) };
-    let this = Arc::clone(worker);
-    worker.tasks.spawn(async move {
-        let Err(Failure::Retry(reason) | Failure::Fatal(reason)) = this.wake(event.clone()).await else { return };
-        if let Err(error) = dead_letter::park(&pool, WAKE.role, &event, &reason).await {
-            tracing::error!(%error, position = %event.position(), "an event could not be parked again");
+/// Works on a parked event; it stays parked unless that goes well.
+async fn retry(worker: &Arc<Worker>, position: Position) -> Result<(), store::Error> {
+    let pool = &worker.replies.pool;
+    let Some(event) = log::read(pool, position.shard, position.pos - 1, 1).await?.pop() else { return Ok(()) };
+    match Arc::clone(worker).wake(event.clone()).await {
+        Ok(()) => dead_letter::remove(pool, WAKE.role, position).await,
+        Err(Failure::Retry(reason) | Failure::Fatal(reason)) => {
+            dead_letter::park(pool, WAKE.role, &event, &reason).await
         }
-    });
-    Ok(())
+    }
 }
