@@ -23,6 +23,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// How often retries that a person has asked for are looked for.
 const RETRY_EVERY: Duration = Duration::from_secs(1);
+/// How long the look for what an attempt was last seen to have said may hold its expiry up.
+const LAST_SEEN_DEADLINE: Duration = Duration::from_secs(2);
 /// How many events are read at a time.
 const PAGE: u32 = 1_000;
 /// The name of the reaper's checkpoint and of its dead letters.
@@ -151,7 +153,9 @@ impl Reaper {
 
     /// What the attempt was last seen to have said. The text is kept in NATS and may be gone.
     async fn last_seen(&self, key: ReplyKey, attempt: u32) -> Vec<Part> {
-        match live::kept(&nats::relay::jetstream(&self.client), key).await {
+        let jetstream = nats::relay::jetstream(&self.client);
+        let kept = tokio::time::timeout(LAST_SEEN_DEADLINE, live::kept(&jetstream, key)).await;
+        match kept.unwrap_or(Ok(None)) {
             Ok(Some(kept)) if kept.attempt == attempt && !kept.text.is_empty() => vec![Part::Text { text: kept.text }],
             _ => Vec::new(),
         }

@@ -38,8 +38,26 @@ async fn a_message_travels_through_separate_roles() {
         (app.worker("commands").await, app.worker("reply").await, app.projector().await);
     let api = app.api().await;
     app.until_owned("commands", 1).await;
+    a_message_travels(&app, &api, &api).await;
+}
 
-    let (mut ann, mut ben) = (app.client(&api, "ann").await, app.client(&api, "ben").await);
+#[tokio::test]
+async fn a_message_travels_through_two_of_every_role() {
+    let app = App::new().await;
+    let _workers = (app.worker("commands,reply").await, app.worker("commands,reply").await);
+    let _projectors = (app.projector().await, app.projector().await);
+    let (one, two) = (app.api().await, app.api().await);
+    app.until_owned("commands", 2).await;
+    app.until_owned("projector", 2).await;
+    // Several conversations, so that they lie in shards of both.
+    for _ in 0..SHARDS {
+        a_message_travels(&app, &one, &two).await;
+    }
+}
+
+/// Ann asks on the one edge; Ben follows on the other.
+async fn a_message_travels(app: &App, api: &Api, other: &Api) {
+    let (mut ann, mut ben) = (app.client(api, "ann").await, app.client(other, "ben").await);
     let id = ann.start().await;
     ann.follow(&id).await;
     ann.ask(&id, json!({ "type": "AddParticipant", "user": "ben" })).await.unwrap();
@@ -48,7 +66,8 @@ async fn a_message_travels_through_separate_roles() {
     assert_eq!(changed["conversation"]["participants"], json!(["ann", "ben"]));
     ben.follow(&id).await;
 
-    let reply = ann.submit(&id, "pace 40 10 first").await;
+    let question = format!("pace 40 10 in {id}");
+    let reply = ann.submit(&id, &question).await;
     let end = ann.end_of(&id, &reply).await;
     assert_eq!(end["type"], "ReplyCompleted");
     assert_eq!(end["parts"][0]["text"], answer(40));
@@ -57,13 +76,13 @@ async fn a_message_travels_through_separate_roles() {
     assert_eq!(ann.transcript(&id).events, ben.transcript(&id).events);
 
     // A client that comes after the end finds the same.
-    let mut late = app.client(&api, "ben").await;
+    let mut late = app.client(other, "ben").await;
     late.follow(&id).await;
     assert_eq!(late.transcript(&id).events, ann.transcript(&id).events);
     for (client, user) in [(&ann, "ann"), (&ben, "ben"), (&late, "ben")] {
-        assert_same_as_stored(&app, &api, client, user, &id).await;
+        assert_same_as_stored(app, api, client, user, &id).await;
     }
-    assert_eq!(app.provider.calls("pace 40 10 first"), 1);
+    assert_eq!(app.provider.calls(&question), 1);
 }
 
 #[tokio::test]

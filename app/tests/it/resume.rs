@@ -10,7 +10,8 @@ use crate::support::{App, answer};
 #[tokio::test]
 async fn who_joins_in_the_middle_of_a_reply_gets_what_was_said_and_what_follows() {
     let app = App::new().await;
-    let (_worker, _projector) = (app.worker("commands,reply").await, app.projector().await);
+    let _workers = (app.worker("commands,reply").await, app.worker("commands,reply").await);
+    let _projectors = (app.projector().await, app.projector().await);
     let (one, two) = (app.api().await, app.api().await);
     let mut ann = app.client(&one, "ann").await;
     let id = ann.start().await;
@@ -38,9 +39,10 @@ async fn who_joins_in_the_middle_of_a_reply_gets_what_was_said_and_what_follows(
 #[tokio::test]
 async fn a_client_whose_socket_is_cut_again_and_again_misses_nothing() {
     let app = App::new().await;
-    let (_worker, _projector) = (app.worker("commands,reply").await, app.projector().await);
+    let _workers = (app.worker("commands,reply").await, app.worker("commands,reply").await);
+    let _projectors = (app.projector().await, app.projector().await);
     let (one, two) = (app.api().await, app.api().await);
-    app.until_owned("commands", 1).await;
+    app.until_owned("commands", 2).await;
     let mut ann = app.client(&one, "ann").await;
     let mut asked = Vec::new();
     for nth in 0..3 {
