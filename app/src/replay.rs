@@ -30,7 +30,7 @@ pub(crate) async fn replay(pool: &PgPool, id: ConversationId, at: Option<u64>, s
     loop {
         let range = sequence + 1..=at.unwrap_or(u64::MAX);
         let page = log::read_stream(pool, conversation::TYPE, &id.to_string(), range, PAGE).await?;
-        for recorded in &page {
+        for recorded in page.iter() {
             sequence = recorded.sequence;
             let event = codec::decode::<Conversation>(recorded)?;
             if at.is_none() {
@@ -39,7 +39,7 @@ pub(crate) async fn replay(pool: &PgPool, id: ConversationId, at: Option<u64>, s
             }
             branch.apply(event);
         }
-        if page.len() < PAGE as usize {
+        if !page.full {
             break;
         }
     }

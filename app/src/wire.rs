@@ -61,8 +61,8 @@ fn connections(role: Role) -> u32 {
         Role::Owner => 5,
         Role::Projector => 10,
         Role::Edge => 16,
-        // A writer keeps one for each shard that it owns.
-        Role::Worker => 32,
+        // Each shard's writer has one of its own beside these.
+        Role::Worker => 24,
     }
 }
 

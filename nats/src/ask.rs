@@ -13,7 +13,7 @@ use crate::subject;
 
 /// How long one attempt waits for its answer: not much longer than an owner needs, since one that was killed over it never
 /// answers, and the next may own the shard already.
-const ATTEMPT_DEADLINE: Duration = Duration::from_secs(1);
+const ATTEMPT_DEADLINE: Duration = Duration::from_millis(400);
 /// How long a command is sent again while no one owns its shard or no answer comes.
 const DEADLINE: Duration = Duration::from_secs(10);
 /// The pause before it is sent again.

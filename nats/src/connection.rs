@@ -8,6 +8,9 @@ use crate::Error;
 
 /// The longest pause before the next attempt to connect.
 const MAX_RECONNECT_PAUSE: Duration = Duration::from_secs(2);
+/// How often the server is pinged. A connection on which two pings stay unanswered is given up, so that a process that
+/// is cut off notices within some seconds.
+const PING_EVERY: Duration = Duration::from_secs(2);
 /// How long closing may take.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(3);
 
@@ -44,7 +47,7 @@ pub async fn connect(url: &str, name: &str, inbox: Inbox) -> Result<Client, Erro
     options
         .name(name)
         .custom_inbox_prefix(inbox.prefix())
-        .ping_interval(Duration::from_secs(10))
+        .ping_interval(PING_EVERY)
         .reconnect_delay_callback(pause)
         .event_callback(|event| async move { log(&event) })
         .connect(address)

@@ -5,6 +5,7 @@
 //! back after a growing pause; one that does not pass, or passes too slowly, is parked as a dead letter. Pull streams end
 //! and stall, and a wiped server forgets consumers: whatever happens, it is all made anew.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
@@ -14,16 +15,14 @@ use domain::Shard;
 use futures::StreamExt;
 use sqlx::PgPool;
 use store::{Recorded, dead_letter};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{Error, streams, subject};
 
-/// How long a delivery is a worker's own without a sign of progress.
-const ACK_WAIT: Duration = Duration::from_secs(30);
-/// How often a worker gives such a sign.
-const PROGRESS_EVERY: Duration = Duration::from_secs(10);
+/// How many signs of progress a worker gives within the time that a delivery is its own without one.
+const SIGNS: u32 = 3;
 /// The most deliveries of a consumer that may be under way at once, over all processes.
 const MAX_UNDER_WAY: i64 = 1_024;
 /// The pauses before a delivery comes back; after the last it is parked.
@@ -56,6 +55,8 @@ pub struct Wake {
     pub aggregate: &'static str,
     /// The events' types.
     pub event_types: &'static [&'static str],
+    /// How long a delivery is a worker's own without a sign of progress.
+    pub ack_wait: Duration,
 }
 
 /// One wake-up: the event, and the right to say what became of it.
@@ -64,23 +65,26 @@ pub struct Delivery {
     /// The event.
     pub event: Recorded,
     message: Message,
-    role: &'static str,
+    wake: Wake,
     pool: PgPool,
+    _slot: OwnedSemaphorePermit,
 }
 
-/// Hands every wake-up of a shard to `deliveries`, whose receiver takes one when it has room for the work.
+/// Hands every wake-up of a shard to `deliveries` once one of `slots` is free for it; while it waits for that, it stays this
+/// process's own.
 pub async fn run(
     jetstream: Context,
     pool: PgPool,
     wake: Wake,
     shard: Shard,
+    slots: Arc<Semaphore>,
     deliveries: mpsc::Sender<Delivery>,
     cancelled: CancellationToken,
 ) {
     loop {
         tokio::select! {
             () = cancelled.cancelled() => return,
-            Err(error) = deliver(&jetstream, &pool, wake, shard, &deliveries) => {
+            Err(error) = deliver(&jetstream, &pool, wake, shard, &slots, &deliveries) => {
                 tracing::debug!(role = wake.role, shard, %error, "the consumer is made anew");
             }
         }
@@ -91,18 +95,11 @@ pub async fn run(
     }
 }
 
-async fn deliver(
-    jetstream: &Context,
-    pool: &PgPool,
-    wake: Wake,
-    shard: Shard,
-    deliveries: &mpsc::Sender<Delivery>,
-) -> Result<(), Error> {
-    let stream = jetstream.get_stream_no_info(streams::events_name(shard)).await.map_err(Error::from_any)?;
-    let config = pull::Config {
+fn config(wake: Wake, shard: Shard) -> pull::Config {
+    pull::Config {
         durable_name: Some(format!("{}_{shard}", wake.role)),
         ack_policy: AckPolicy::Explicit,
-        ack_wait: ACK_WAIT,
+        ack_wait: wake.ack_wait,
         deliver_policy: DeliverPolicy::All,
         // Bounded here, by the pauses, so that the last failure is parked and not merely forgotten by the server.
         max_deliver: -1,
@@ -113,9 +110,20 @@ async fn deliver(
             .map(|name| subject::events_of_type(shard, wake.aggregate, name))
             .collect(),
         ..pull::Config::default()
-    };
+    }
+}
+
+async fn deliver(
+    jetstream: &Context,
+    pool: &PgPool,
+    wake: Wake,
+    shard: Shard,
+    slots: &Arc<Semaphore>,
+    deliveries: &mpsc::Sender<Delivery>,
+) -> Result<(), Error> {
+    let stream = jetstream.get_stream_no_info(streams::events_name(shard)).await.map_err(Error::from_any)?;
     // Made, or changed: a newer version of a role may wake on more events than the one that made it.
-    let consumer = stream.create_consumer(config).await.map_err(Error::from_any)?;
+    let consumer = stream.create_consumer(config(wake, shard)).await.map_err(Error::from_any)?;
     let mut messages = consumer
         .stream()
         // One at a time, so that a busy worker holds back no more than one wake-up from an idle one.
@@ -129,7 +137,9 @@ async fn deliver(
         let message = message.map_err(Error::from_any)?;
         match serde_json::from_slice(&message.payload) {
             Ok(event) => {
-                let delivery = Delivery { event, message, role: wake.role, pool: pool.clone() };
+                let slot =
+                    keep_alive(&message, wake, Arc::clone(slots).acquire_owned()).await.map_err(Error::from_any)?;
+                let delivery = Delivery { event, message, wake, pool: pool.clone(), _slot: slot };
                 deliveries.send(delivery).await.map_err(Error::from_any)?;
             }
             Err(error) => {
@@ -147,7 +157,7 @@ impl Delivery {
     where
         F: Future<Output = Result<(), Failure>>,
     {
-        let done = self.keep_alive(work).await;
+        let done = keep_alive(&self.message, self.wake, work).await;
         let said = match &done {
             Ok(()) => self.message.ack().await,
             Err(Failure::Retry(reason)) => match self.pause() {
@@ -157,34 +167,40 @@ impl Delivery {
             Err(Failure::Fatal(reason)) => self.park(reason).await,
         };
         if let Err(error) = said {
-            tracing::debug!(role = self.role, %error, "an acknowledgement was lost; the event comes again");
+            tracing::debug!(role = self.wake.role, %error, "an acknowledgement was lost; the event comes again");
         }
     }
 
-    async fn keep_alive<F: Future>(&self, work: F) -> F::Output {
-        let mut work = std::pin::pin!(work);
-        let mut progress = tokio::time::interval_at(Instant::now() + PROGRESS_EVERY, PROGRESS_EVERY);
-        loop {
-            tokio::select! {
-                output = &mut work => return output,
-                _ = progress.tick() => {
-                    let _ = self.message.ack_with(AckKind::Progress).await;
-                }
-            }
-        }
+    /// How often it was delivered, with this time.
+    pub fn delivered(&self) -> i64 {
+        self.message.info().map_or(1, |info| info.delivered)
     }
 
     fn pause(&self) -> Option<Duration> {
-        let delivered = self.message.info().map_or(1, |info| info.delivered);
-        usize::try_from(delivered - 1).ok().and_then(|nth| PAUSES.get(nth)).copied()
+        usize::try_from(self.delivered() - 1).ok().and_then(|nth| PAUSES.get(nth)).copied()
     }
 
     async fn park(&self, reason: &str) -> Result<(), async_nats::Error> {
-        tracing::error!(role = self.role, position = %self.event.position(), reason, "an event is parked");
-        if let Err(error) = dead_letter::park(&self.pool, self.role, &self.event, reason).await {
+        tracing::error!(role = self.wake.role, position = %self.event.position(), reason, "an event is parked");
+        if let Err(error) = dead_letter::park(&self.pool, self.wake.role, &self.event, reason).await {
             tracing::warn!(%error, "an event could not be parked; it comes again");
             return self.message.ack_with(AckKind::Nak(Some(PAUSES[0]))).await;
         }
         self.message.ack_with(AckKind::Term).await
+    }
+}
+
+/// Keeps a delivery this process's own until `work` is done.
+async fn keep_alive<F: Future>(message: &Message, wake: Wake, work: F) -> F::Output {
+    let every = wake.ack_wait / SIGNS;
+    let mut work = std::pin::pin!(work);
+    let mut progress = tokio::time::interval_at(Instant::now() + every, every);
+    loop {
+        tokio::select! {
+            output = &mut work => return output,
+            _ = progress.tick() => {
+                let _ = message.ack_with(AckKind::Progress).await;
+            }
+        }
     }
 }

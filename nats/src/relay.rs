@@ -13,8 +13,8 @@ use async_nats::jetstream::context::{Context, PublishAckFuture};
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::Stream;
 use domain::Shard;
-use futures::StreamExt;
 use futures::stream::FuturesOrdered;
+use futures::{FutureExt, StreamExt};
 use sqlx::PgPool;
 use store::{Recorded, log};
 use tokio::sync::mpsc;
@@ -32,6 +32,9 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 const ANSWER_DEADLINE: Duration = Duration::from_secs(2);
 /// The pause after a failure.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
+/// The most bytes of an event on the bus, well below what the server takes in one message. In the place of a larger one goes
+/// an empty message, for which whoever follows reads the log.
+const MAX_BYTES: usize = 1024 * 1024;
 
 /// Relays a shard until cancelled. `committed` brings what its writer commits.
 pub async fn run(
@@ -48,8 +51,12 @@ pub async fn run(
             worked = relay.catch_up_and_follow(&mut committed) => worked,
         };
         match worked {
-            // The writer is gone, so nothing more will be committed here.
+            // The writer is gone, so nothing more will be committed here. Nor is it for this one to go on when its
+            // publications are refused: another owner's relay is at it, or the next one's will be.
             Ok(()) => return,
+            Err(error) if committed.is_closed() => {
+                return tracing::info!(shard, %error, "the rest is left to the next owner");
+            }
             Err(error) => tracing::warn!(shard, %error, "the relay starts over"),
         }
         tokio::select! {
@@ -113,6 +120,9 @@ impl Relay {
         // It may be too old to be kept.
         let Some(message) = streams::message(stream, last).await? else { return Ok(true) };
         let page = log::read(&self.pool, self.shard, last - 1, 1).await.map_err(Error::from_any)?;
+        if message.payload.is_empty() {
+            return Ok(true);
+        }
         let published = serde_json::from_slice::<Recorded>(&message.payload).ok();
         Ok(published.map(|event| event.event_id) == page.first().map(|event| event.event_id))
     }
@@ -126,6 +136,10 @@ impl Relay {
             }
             for event in page {
                 self.publish(&event).await?;
+            }
+            // A refusal is heard after each page, however fast the log grows.
+            while let Some(Some(ack)) = self.in_flight.next().now_or_never() {
+                ack.map_err(Error::from_any)?;
             }
         }
     }
@@ -151,7 +165,11 @@ impl Relay {
         {
             ack.map_err(Error::from_any)?;
         }
-        let body = serde_json::to_vec(event).map_err(Error::from_any)?;
+        let mut body = serde_json::to_vec(event).map_err(Error::from_any)?;
+        if body.len() > MAX_BYTES {
+            tracing::warn!(position = %event.position(), bytes = body.len(), "an event is too large for the bus");
+            body.clear();
+        }
         let message = PublishMessage::build().payload(body.into()).expected_last_sequence(event.pos - 1);
         let ack = self.jetstream.send_publish(subject::event(event), message).await.map_err(Error::from_any)?;
         self.in_flight.push_back(ack.into_future());

@@ -16,6 +16,8 @@ use crate::{Error, subject};
 
 /// The most events handed out at a time.
 pub const MAX_BATCH: u32 = 1_000;
+/// How long the log may take to answer.
+const READ_DEADLINE: Duration = Duration::from_secs(10);
 /// How often the log is looked at while the bus is silent.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -48,11 +50,11 @@ impl Tail {
     pub async fn next(&mut self) -> Result<Vec<Recorded>, Error> {
         loop {
             if self.behind {
-                let page = log::read(&self.pool, self.shard, self.after, MAX_BATCH).await.map_err(Error::from_any)?;
-                self.behind = page.len() == MAX_BATCH as usize;
+                let page = self.read_log().await?;
+                self.behind = page.full;
                 if let Some(last) = page.last() {
                     self.after = last.pos;
-                    return Ok(page);
+                    return Ok(page.into());
                 }
             }
             let mut news = Vec::new();
@@ -71,6 +73,12 @@ impl Tail {
                 return Ok(news);
             }
         }
+    }
+
+    /// A connection that died without a word must not hold the reader up for ever.
+    async fn read_log(&self) -> Result<log::Page, Error> {
+        let reading = log::read(&self.pool, self.shard, self.after, MAX_BATCH);
+        tokio::time::timeout(READ_DEADLINE, reading).await.map_err(Error::from_any)?.map_err(Error::from_any)
     }
 
     fn take(&mut self, message: &async_nats::Message, news: &mut Vec<Recorded>) {

@@ -91,7 +91,7 @@ async fn the_view_is_the_same_however_the_log_is_cut(pool: PgPool) {
         let whole = view_of(&pool, &[&log]).await;
         let one_by_one: Vec<&[Recorded]> = log.chunks(1).collect();
         assert_eq!(view_of(&pool, &one_by_one).await, whole, "{events:?}");
-        let mut rest = log.as_slice();
+        let mut rest = &log[..];
         let mut batches = Vec::new();
         for cut in cuts {
             let (batch, after) = rest.split_at(cut.min(rest.len()));

@@ -52,7 +52,7 @@ pub(crate) trait Projection: Sized + Send {
 
 /// Begins a transaction upon the view in `schema`.
 pub(crate) async fn begin(pool: &PgPool, schema: &str) -> Result<PgTransaction<'static>, sqlx::Error> {
-    let mut tx = pool.begin().await?;
+    let mut tx = store::begin(pool).await?;
     // Rows and checkpoint are lost together if at all, and then taken in again: no flush is needed.
     sqlx::query("set local synchronous_commit = off").execute(&mut *tx).await?;
     search(&mut tx, schema).await?;
@@ -66,39 +66,6 @@ pub(crate) async fn search(tx: &mut PgTransaction<'_>, schema: &str) -> Result<(
     Ok(())
 }
 
-/// Why a batch was not taken in.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
-    /// Postgres did not answer.
-    #[error(transparent)]
-    Store(#[from] store::Error),
-    /// Events between the checkpoint and the batch are missing: whoever brings it must begin again at the checkpoint. It
-    /// stands further back than it did when Postgres has lost what it had not flushed.
-    #[error("the checkpoint stands at {checkpoint}, the batch begins at {begins}")]
-    Gap {
-        /// The position that the view has taken in.
-        checkpoint: u64,
-        /// The position of the first event of the batch.
-        begins: u64,
-    },
-}
-
-impl From<sqlx::Error> for Error {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Store(error.into())
-    }
-}
-
-/// For a rebuild, which reads from the checkpoint on: there a gap is one of the log itself.
-impl From<Error> for store::Error {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::Store(error) => error,
-            gap @ Error::Gap { .. } => sqlx::Error::Protocol(gap.to_string()).into(),
-        }
-    }
-}
-
 /// Takes a batch of a shard into the view called `name`, from its checkpoint on; the caller commits.
 ///
 /// A conversation with an event that cannot be read is halted: the event is parked, and nothing more of the conversation
@@ -108,11 +75,11 @@ pub(crate) async fn take_in<P: Projection>(
     name: &str,
     shard: Shard,
     batch: &[Recorded],
-) -> Result<Vec<News>, Error> {
+) -> Result<Vec<News>, store::Error> {
     let (Some(first), Some(last)) = (batch.first(), batch.last()) else { return Ok(Vec::new()) };
     let done = checkpoint::lock(tx, name, shard).await?;
     if first.pos > done + 1 {
-        return Err(Error::Gap { checkpoint: done, begins: first.pos });
+        return Err(store::Error::Gap { checkpoint: done, begins: first.pos });
     }
     let mut halted = halted(tx, name, shard).await?;
     let mut happened = Vec::with_capacity(batch.len());

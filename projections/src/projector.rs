@@ -13,7 +13,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
 use crate::conversation_list::ConversationList;
-use crate::projection::{Error, News, Projection, begin, take_in};
+use crate::projection::{News, Projection, begin, take_in};
 use crate::retry::retry;
 use crate::transcript::Transcript;
 
@@ -114,7 +114,7 @@ impl Follower {
         }
     }
 
-    async fn take_in<P: Projection>(&self, batch: &[Recorded]) -> Result<Vec<News>, Error> {
+    async fn take_in<P: Projection>(&self, batch: &[Recorded]) -> Result<Vec<News>, store::Error> {
         let mut tx = begin(&self.projector.pool, P::NAME).await?;
         let news = take_in::<P>(&mut tx, P::NAME, self.shard, batch).await?;
         tx.commit().await?;

@@ -35,7 +35,7 @@ async fn refold<P: Projection>(tx: &mut PgTransaction<'_>, id: &str, done: u64) 
     let mut after = 0;
     loop {
         let page = log::read_stream(&mut **tx, conversation::TYPE, id, after + 1..=u64::MAX, PAGE).await?;
-        let whole = page.len() == PAGE as usize;
+        let more = page.full;
         let page: Vec<Recorded> = page.into_iter().take_while(|recorded| recorded.pos <= done).collect();
         let Some(last) = page.last() else { return Ok(()) };
         after = last.sequence;
@@ -50,7 +50,7 @@ async fn refold<P: Projection>(tx: &mut PgTransaction<'_>, id: &str, done: u64) 
             }
         }
         fold::<P>(tx, &happened).await?;
-        if !whole {
+        if !more {
             return Ok(());
         }
     }

@@ -1,6 +1,7 @@
 //! The one place where events become payloads and payloads become events again; sealing will happen here.
 
 use domain::Decide;
+use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use crate::{Error, Recorded};
@@ -26,13 +27,21 @@ pub fn decode<A: Decide>(recorded: &Recorded) -> Result<A::Event, Error> {
         aggregate_id: recorded.aggregate_id.clone(),
         sequence: recorded.sequence,
         event_type: recorded.event_type.clone(),
-        reason: e.to_string(),
+        reason: reason(&e),
     })
 }
 
 /// The event in a payload as postgres-es reads it.
 pub(crate) fn decode_value<A: Decide>(payload: serde_json::Value) -> Result<A::Event, String> {
-    serde_json::from_value(payload).map_err(|e| e.to_string())
+    serde_json::from_value(payload).map_err(|e| reason(&e))
+}
+
+/// Why a payload does not read, without a word of what it says: serde's own message quotes it.
+fn reason(error: &serde_json::Error) -> String {
+    match error.classify() {
+        Category::Data => "its fields are not those of such an event".to_owned(),
+        _ => format!("it is no JSON from line {}, column {}, on", error.line(), error.column()),
+    }
 }
 
 /// Whether JSON text escapes U+0000: `\u0000` whose backslash is not itself escaped.

@@ -11,6 +11,12 @@ use crate::Error;
 /// How long to wait for a free connection before giving up.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long a transaction may wait for its process before Postgres ends it, in milliseconds: one that was frozen in the
+/// middle would hold its locks, and with them everyone who takes its work over.
+const IDLE_TRANSACTION_MS: u32 = 2_000;
+/// How long a statement may take, in milliseconds; the longest read a page.
+const STATEMENT_MS: u32 = 30_000;
+
 /// What a connection is for. Each but the owner acts as a Postgres role of its own (`migrations/0004_roles.sql`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -40,7 +46,14 @@ impl Role {
 /// # Errors
 /// When the URL cannot be read.
 pub fn connect(url: &str, role: Role, max: u32) -> Result<PgPool, Error> {
-    let options = PgConnectOptions::from_str(url)?.application_name("bestchat").options([("jit", "off")]);
+    let mut options = PgConnectOptions::from_str(url)?.application_name("bestchat").options([("jit", "off")]);
+    // The owner migrates and rebuilds, which takes as long as it takes.
+    if role != Role::Owner {
+        options = options.options([
+            ("idle_in_transaction_session_timeout", IDLE_TRANSACTION_MS.to_string()),
+            ("statement_timeout", STATEMENT_MS.to_string()),
+        ]);
+    }
     let pool = PgPoolOptions::new()
         .max_connections(max)
         .acquire_timeout(ACQUIRE_TIMEOUT)

@@ -6,6 +6,18 @@ pub enum Error {
     /// Postgres refused, or could not be reached.
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),
+    /// Postgres did not answer in time.
+    #[error("the database did not answer in time")]
+    Silent,
+    /// Events between a reader's checkpoint and its batch are missing: it must begin again at the checkpoint, which stands
+    /// further back than it did when Postgres has lost what it had not flushed.
+    #[error("the checkpoint stands at {checkpoint}, the batch begins at {begins}")]
+    Gap {
+        /// The position that the reader has taken in.
+        checkpoint: u64,
+        /// The position of the first event of the batch.
+        begins: u64,
+    },
     /// The migrations could not be run.
     #[error("migration: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),

@@ -47,8 +47,17 @@ impl<A: Decide> EventStore<A> for PostgresEventStore {
     type AC = Context<A>;
 
     async fn load_events(&self, aggregate_id: &str) -> Result<Vec<EventEnvelope<A>>, AggregateError<A::Error>> {
-        let recorded =
-            log::read_stream(&self.pool, A::TYPE, aggregate_id, 1..=u64::MAX, u32::MAX).await.map_err(unexpected)?;
+        let mut recorded: Vec<crate::Recorded> = Vec::new();
+        loop {
+            let after = recorded.last().map_or(0, |last| last.sequence);
+            let page = log::read_stream(&self.pool, A::TYPE, aggregate_id, after + 1..=u64::MAX, u32::MAX).await;
+            let page = page.map_err(unexpected)?;
+            let full = page.full;
+            recorded.extend(page);
+            if !full {
+                break;
+            }
+        }
         let envelope = |recorded: &crate::Recorded| {
             Ok(EventEnvelope {
                 aggregate_id: aggregate_id.to_owned(),

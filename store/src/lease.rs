@@ -94,12 +94,10 @@ impl Leases {
     pub async fn renew(&self) -> Result<Owned, Error> {
         // Taken before the question is sent, so that it ends no later than the row.
         let valid_until = Instant::now() + TERM;
-        let rows: Vec<(i64, Option<i32>)> = sqlx::query_as(RENEW)
-            .bind(self.role)
-            .bind(self.process)
-            .bind(TERM.as_secs_f64())
-            .fetch_all(&self.pool)
-            .await?;
+        let renewing =
+            sqlx::query_as(RENEW).bind(self.role).bind(self.process).bind(TERM.as_secs_f64()).fetch_all(&self.pool);
+        // An answer that comes later says what was.
+        let rows: Vec<(i64, Option<i32>)> = tokio::time::timeout(TERM, renewing).await.map_err(|_| Error::Silent)??;
         let share = rows.first().map_or(0, |(share, _)| usize::try_from(*share).unwrap_or(0));
         let owned: BTreeSet<Shard> = rows.into_iter().filter_map(|(_, shard)| Shard::try_from(shard?).ok()).collect();
         let give_up: BTreeSet<Shard> = owned.iter().rev().take(owned.len().saturating_sub(share)).copied().collect();

@@ -17,12 +17,14 @@ pub(crate) struct Loaded<A> {
     pub(crate) sequence: u64,
     /// The sequence of the snapshot that it was loaded from, 0 without one.
     pub(crate) snapshot: u64,
+    /// The bytes of what it was loaded from, which its state does not much exceed.
+    pub(crate) bytes: usize,
 }
 
 /// Loads an aggregate: from its snapshot and the events behind it, else, through postgres-es, from all its events.
 pub(crate) async fn load<A: Decide>(pool: &PgPool, aggregate_id: &str) -> Result<Loaded<A>, Error> {
     match snapshot::read::<A>(pool, aggregate_id).await? {
-        Some((state, sequence)) => behind_snapshot(pool, aggregate_id, state, sequence).await,
+        Some(loaded) => behind_snapshot(pool, aggregate_id, loaded).await,
         None => from_start(pool, aggregate_id).await,
     }
 }
@@ -33,9 +35,10 @@ async fn from_start<A: Decide>(pool: &PgPool, aggregate_id: &str) -> Result<Load
         .get_events::<A>(aggregate_id)
         .await
         .map_err(|e| sqlx::Error::Protocol(format!("postgres-es: {e}")))?;
-    let mut loaded = Loaded { state: A::default(), sequence: 0, snapshot: 0 };
+    let mut loaded = Loaded { state: A::default(), sequence: 0, snapshot: 0, bytes: 0 };
     for event in events {
         loaded.sequence = event.sequence as u64;
+        loaded.bytes += event.payload.to_string().len();
         loaded.state.apply(decode::<A>(event)?);
     }
     Ok(loaded)
@@ -44,18 +47,17 @@ async fn from_start<A: Decide>(pool: &PgPool, aggregate_id: &str) -> Result<Load
 async fn behind_snapshot<A: Decide>(
     pool: &PgPool,
     aggregate_id: &str,
-    state: A,
-    sequence: u64,
+    mut loaded: Loaded<A>,
 ) -> Result<Loaded<A>, Error> {
-    let mut loaded = Loaded { state, sequence, snapshot: sequence };
     loop {
         // postgres-es writes the sequence into the statement's text here, a statement to prepare for each; ours binds it.
         let rest = log::read_stream(pool, A::TYPE, aggregate_id, loaded.sequence + 1..=u64::MAX, PAGE).await?;
-        for recorded in &rest {
+        for recorded in rest.iter() {
             loaded.sequence = recorded.sequence;
+            loaded.bytes += recorded.payload.get().len();
             loaded.state.apply(crate::codec::decode::<A>(recorded)?);
         }
-        if rest.len() < PAGE as usize {
+        if !rest.full {
             return Ok(loaded);
         }
     }

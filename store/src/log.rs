@@ -1,12 +1,16 @@
 //! The log as readers see it: by shard and position, or by aggregate and sequence.
 
 use std::fmt;
+use std::ops::Deref;
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use domain::{CommandId, Metadata, Shard};
+use futures::TryStreamExt;
+use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use sqlx::postgres::PgRow;
 use sqlx::{PgExecutor, Row};
 use uuid::Uuid;
 
@@ -97,21 +101,69 @@ impl Recorded {
     }
 }
 
+/// The most bytes of payloads in a page, but for the event that goes over it: events are large at times, and readers many.
+const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
+
+/// Events in order, as many as were asked for or fit into a page.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    events: Vec<Recorded>,
+    /// Whether it ended because it was full; otherwise there were no more at that moment.
+    pub full: bool,
+}
+
+impl Deref for Page {
+    type Target = [Recorded];
+
+    fn deref(&self) -> &[Recorded] {
+        &self.events
+    }
+}
+
+impl IntoIterator for Page {
+    type Item = Recorded;
+    type IntoIter = std::vec::IntoIter<Recorded>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.events.into_iter()
+    }
+}
+
+impl From<Page> for Vec<Recorded> {
+    fn from(page: Page) -> Self {
+        page.events
+    }
+}
+
+impl Page {
+    async fn collect(mut rows: BoxStream<'_, Result<PgRow, sqlx::Error>>, limit: u32) -> Result<Self, Error> {
+        let (mut events, mut bytes) = (Vec::new(), 0);
+        while let Some(row) = rows.try_next().await? {
+            let event = recorded(&row)?;
+            bytes += event.payload.get().len();
+            events.push(event);
+            if bytes >= MAX_PAGE_BYTES || events.len() >= limit as usize {
+                return Ok(Self { events, full: true });
+            }
+        }
+        Ok(Self { events, full: false })
+    }
+}
+
 const COLUMNS: &str = "shard, pos, tenant, aggregate_type, aggregate_id, sequence, event_type, event_version, event_id, \
                        command_id, recorded_at, metadata::text as metadata, payload::text as payload";
 
-/// The events of a shard after a position, oldest first, at most `limit`.
+/// The events of a shard after a position, oldest first, at most `limit` and a page.
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn read(db: impl PgExecutor<'_>, shard: Shard, after: u64, limit: u32) -> Result<Vec<Recorded>, Error> {
+pub async fn read(db: impl PgExecutor<'_>, shard: Shard, after: u64, limit: u32) -> Result<Page, Error> {
     let sql = format!("select {COLUMNS} from events where shard = $1 and pos > $2 order by pos limit $3");
-    let rows =
-        sqlx::query(&sql).bind(i32::from(shard)).bind(signed(after)).bind(i64::from(limit)).fetch_all(db).await?;
-    rows.iter().map(recorded).collect()
+    let rows = sqlx::query(&sql).bind(i32::from(shard)).bind(signed(after)).bind(i64::from(limit)).fetch(db);
+    Page::collect(rows, limit).await
 }
 
-/// The events of an aggregate with `from <= sequence <= to`, oldest first, at most `limit`.
+/// The events of an aggregate with `from <= sequence <= to`, oldest first, at most `limit` and a page.
 ///
 /// # Errors
 /// When Postgres does not answer.
@@ -121,7 +173,7 @@ pub async fn read_stream(
     aggregate_id: &str,
     sequences: std::ops::RangeInclusive<u64>,
     limit: u32,
-) -> Result<Vec<Recorded>, Error> {
+) -> Result<Page, Error> {
     let sql = format!(
         "select {COLUMNS} from events where aggregate_type = $1 and aggregate_id = $2 and sequence between $3 and $4 \
          order by sequence limit $5"
@@ -132,9 +184,8 @@ pub async fn read_stream(
         .bind(signed(*sequences.start()))
         .bind(signed(*sequences.end()))
         .bind(i64::from(limit))
-        .fetch_all(db)
-        .await?;
-    rows.iter().map(recorded).collect()
+        .fetch(db);
+    Page::collect(rows, limit).await
 }
 
 /// The position of the last event of a shard, 0 when it has none.
@@ -184,7 +235,7 @@ pub async fn sequence_at(
     Ok(last.map_or(0, unsigned))
 }
 
-fn recorded(row: &sqlx::postgres::PgRow) -> Result<Recorded, Error> {
+fn recorded(row: &PgRow) -> Result<Recorded, Error> {
     let raw = |column: &str| -> Result<Box<RawValue>, Error> {
         let text: String = row.try_get(column)?;
         RawValue::from_string(text).map_err(|e| sqlx::Error::Decode(e.into()).into())

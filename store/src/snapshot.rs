@@ -5,13 +5,14 @@ use domain::Decide;
 use sqlx::{PgPool, Row};
 
 use crate::Error;
+use crate::load::Loaded;
 use crate::log::{signed, unsigned};
 
 /// A snapshot is due when an aggregate has this many events more than its last one.
 pub(crate) const EVERY: u64 = 256;
 
-/// The newest usable snapshot: the state, and the sequence that it stands at.
-pub(crate) async fn read<A: Decide>(pool: &PgPool, aggregate_id: &str) -> Result<Option<(A, u64)>, Error> {
+/// The newest usable snapshot.
+pub(crate) async fn read<A: Decide>(pool: &PgPool, aggregate_id: &str) -> Result<Option<Loaded<A>>, Error> {
     let row = sqlx::query(
         "select sequence, state::text as state from snapshots
          where aggregate_type = $1 and aggregate_id = $2 and state_version = $3",
@@ -23,7 +24,8 @@ pub(crate) async fn read<A: Decide>(pool: &PgPool, aggregate_id: &str) -> Result
     .await?;
     let Some(row) = row else { return Ok(None) };
     let (sequence, state): (i64, String) = (row.try_get("sequence")?, row.try_get("state")?);
-    Ok(serde_json::from_str(&state).ok().map(|state| (state, unsigned(sequence))))
+    let (sequence, bytes) = (unsigned(sequence), state.len());
+    Ok(serde_json::from_str(&state).ok().map(|state| Loaded { state, sequence, snapshot: sequence, bytes }))
 }
 
 /// Keeps `state` as the snapshot at `sequence`, unless a newer one is there.

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use domain::Shard;
 use domain::conversation::Conversation;
@@ -18,6 +18,7 @@ use store::lease::{Leases, Owned, RENEW_EVERY};
 use store::writer::{self, Execute, Handle};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -47,7 +48,6 @@ impl Commands {
     /// Owns and serves shards until cancelled, then gives them up.
     pub async fn run(self, cancelled: CancellationToken) {
         let leases = Leases::new(self.pool.clone(), "commands", self.process);
-        let (valid_until, _) = watch::channel(Instant::now());
         let mut owners: BTreeMap<Shard, Owner> = BTreeMap::new();
         let mut tick = tokio::time::interval(RENEW_EVERY);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -56,11 +56,12 @@ impl Commands {
                 () = cancelled.cancelled() => break,
                 _ = tick.tick() => {}
             }
+            // Who cannot be asked must not keep others from answering.
+            if !nats::is_connected(&self.client) {
+                continue;
+            }
             match leases.renew().await {
-                Ok(owned) => {
-                    valid_until.send_replace(owned.valid_until);
-                    self.adjust(&leases, &mut owners, &owned, &valid_until).await;
-                }
+                Ok(owned) => self.adjust(&leases, &mut owners, &owned).await,
                 Err(error) => tracing::warn!(%error, "the leases could not be renewed"),
             }
         }
@@ -70,13 +71,11 @@ impl Commands {
         }
     }
 
-    async fn adjust(
-        &self,
-        leases: &Leases,
-        owners: &mut BTreeMap<Shard, Owner>,
-        owned: &Owned,
-        valid_until: &watch::Sender<Instant>,
-    ) {
+    async fn adjust(&self, leases: &Leases, owners: &mut BTreeMap<Shard, Owner>, owned: &Owned) {
+        // First of all, and of those alone that are kept: the others have nothing more to say.
+        for owner in owned.keep.iter().filter_map(|shard| owners.get(shard)) {
+            owner.valid_until.send_replace(owned.valid_until.into());
+        }
         let lost: Vec<Shard> = owners.keys().filter(|shard| !owned.keep.contains(shard)).copied().collect();
         let stopping: Vec<Owner> = lost.iter().filter_map(|shard| owners.remove(shard)).collect();
         if !stopping.is_empty() {
@@ -92,14 +91,15 @@ impl Commands {
                 continue;
             }
             tracing::info!(shard, "shard owned");
-            owners.insert(*shard, self.start(*shard, valid_until.subscribe()));
+            owners.insert(*shard, self.start(*shard, owned.valid_until.into()));
         }
     }
 
-    fn start(&self, shard: Shard, valid_until: watch::Receiver<Instant>) -> Owner {
+    fn start(&self, shard: Shard, valid_until: Instant) -> Owner {
         let cancelled = CancellationToken::new();
+        let (renewed, valid_until) = watch::channel(valid_until);
         let owner = self.clone().own(shard, valid_until, cancelled.clone());
-        Owner { cancelled, task: tokio::spawn(owner) }
+        Owner { valid_until: renewed, cancelled, task: tokio::spawn(owner) }
     }
 
     async fn own(self, shard: Shard, valid_until: watch::Receiver<Instant>, cancelled: CancellationToken) {
@@ -107,8 +107,10 @@ impl Commands {
         let writer: Handle<Conversation> = writer::spawn(self.pool.clone(), shard, committed);
         let jetstream = nats::relay::jetstream(&self.client);
         let background = TaskTracker::new();
-        // The relay is not cancelled on a clean stop: it ends once the writer has, having published all it was given.
-        background.spawn(nats::relay::run(jetstream, self.pool.clone(), shard, to_relay, CancellationToken::new()));
+        // On a clean stop the relay ends once the writer has, having published all it was given; with this task at the latest.
+        let relaying = CancellationToken::new();
+        let _with_this_task = relaying.clone().drop_guard();
+        background.spawn(nats::relay::run(jetstream, self.pool.clone(), shard, to_relay, relaying));
         let asking = Asking::for_workers(self.client.clone(), self.shards);
         let reaper = reaper::Reaper { pool: self.pool.clone(), client: self.client.clone(), asking, shard };
         background.spawn(reaper.run(cancelled.child_token()));
@@ -179,6 +181,8 @@ fn answer(
 
 /// A shard's owner at work.
 struct Owner {
+    /// Until when the shard is its own.
+    valid_until: watch::Sender<Instant>,
     cancelled: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -188,8 +192,9 @@ async fn stop(owners: Vec<Owner>) {
     for owner in &owners {
         owner.cancelled.cancel();
     }
+    let deadline = Instant::now() + STOP_DEADLINE;
     for mut owner in owners {
-        if tokio::time::timeout(STOP_DEADLINE, &mut owner.task).await.is_err() {
+        if timeout_at(deadline, &mut owner.task).await.is_err() {
             owner.task.abort();
         }
     }

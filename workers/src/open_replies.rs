@@ -33,8 +33,10 @@ pub(crate) enum Standing {
     Running,
     /// It shall stop.
     Stopping,
-    /// A later attempt has begun.
+    /// It no longer counts.
     Superseded,
+    /// The table does not know of it: not yet, or no longer.
+    Unknown,
 }
 
 /// Takes an event in.
@@ -159,12 +161,26 @@ pub(crate) async fn find_waiting(
     rows.iter().map(OpenReply::from_row).collect()
 }
 
-/// Renews an attempt's lease and tells how it stands; none when the table does not know of it: not yet, or no longer.
+/// Leaves an attempt that could not be expired alone for a while.
+pub(crate) async fn postpone(pool: &PgPool, open: OpenReply, pause: Duration) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "update open_replies set expires_at = now() + make_interval(secs => $3)
+         where conversation = $1 and reply = $2 and expires_at < now()",
+    )
+    .bind(open.conversation.0)
+    .bind(open.reply.0)
+    .bind(pause.as_secs_f64())
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// Renews an attempt's lease and tells how it stands.
 pub(crate) async fn renew(
     pool: &PgPool,
     OpenReply { conversation, reply, attempt }: OpenReply,
     lease: Duration,
-) -> Result<Option<Standing>, sqlx::Error> {
+) -> Result<Standing, sqlx::Error> {
     let row = sqlx::query(
         "with renewed as (
              update open_replies set expires_at = now() + make_interval(secs => $4)
@@ -178,13 +194,14 @@ pub(crate) async fn renew(
     .bind(lease.as_secs_f64())
     .fetch_optional(pool)
     .await?;
-    let Some(row) = row else { return Ok(None) };
+    let Some(row) = row else { return Ok(Standing::Unknown) };
     let (current, state): (i32, String) = (row.try_get("attempt")?, row.try_get("state")?);
     Ok(match (current.cmp(&column(attempt)), state.as_str()) {
-        (std::cmp::Ordering::Greater, _) => Some(Standing::Superseded),
-        (std::cmp::Ordering::Equal, "running") => Some(Standing::Running),
-        (std::cmp::Ordering::Equal, "stopping") => Some(Standing::Stopping),
-        _ => None,
+        (std::cmp::Ordering::Less, _) => Standing::Unknown,
+        (std::cmp::Ordering::Equal, "running") => Standing::Running,
+        (std::cmp::Ordering::Equal, "stopping") => Standing::Stopping,
+        // A later one has begun, or this one has failed or expired.
+        _ => Standing::Superseded,
     })
 }
 

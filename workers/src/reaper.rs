@@ -25,6 +25,8 @@ const RETRY_PAUSE: Duration = Duration::from_millis(500);
 const RETRY_EVERY: Duration = Duration::from_secs(1);
 /// How long the look for what an attempt was last seen to have said may hold its expiry up.
 const LAST_SEEN_DEADLINE: Duration = Duration::from_secs(2);
+/// How long an attempt that could not be expired is left alone.
+const POSTPONED_FOR: Duration = Duration::from_secs(5);
 /// How many events are read at a time.
 const PAGE: u32 = 1_000;
 /// The name of the reaper's checkpoint and of its dead letters.
@@ -74,12 +76,16 @@ impl Reaper {
     }
 
     async fn take_in(&self, batch: &[Recorded]) -> Result<(), store::Error> {
-        let Some(last) = batch.last() else { return Ok(()) };
-        let mut tx = self.pool.begin().await?;
+        let (Some(first), Some(last)) = (batch.first(), batch.last()) else { return Ok(()) };
+        let mut tx = store::begin(&self.pool).await?;
         // The row and the checkpoint are lost together if at all, and then taken in again.
         sqlx::query("set local synchronous_commit = off").execute(&mut *tx).await?;
         // A former owner that was frozen over a batch finds it taken in by the present one.
         let done = store::checkpoint::lock(&mut tx, NAME, self.shard).await?;
+        // Postgres has lost what it had not flushed: begin again where the table stands.
+        if first.pos > done + 1 {
+            return Err(store::Error::Gap { checkpoint: done, begins: first.pos });
+        }
         for event in batch.iter().filter(|event| event.pos > done) {
             take_in(&mut tx, event).await?;
         }
@@ -100,7 +106,7 @@ impl Reaper {
 
     async fn retry_parked_once(&self) -> Result<(), store::Error> {
         for parked in dead_letter::asked_for(&self.pool, NAME, self.shard).await? {
-            let mut tx = self.pool.begin().await?;
+            let mut tx = store::begin(&self.pool).await?;
             let done = store::checkpoint::lock(&mut tx, NAME, self.shard).await?;
             dead_letter::remove(&mut *tx, NAME, parked.position).await?;
             if let Ok(conversation) = parked.aggregate_id.parse() {
@@ -134,7 +140,8 @@ impl Reaper {
         }
     }
 
-    async fn expire_attempt(&self, OpenReply { conversation, reply, attempt }: OpenReply) {
+    async fn expire_attempt(&self, open: OpenReply) {
+        let OpenReply { conversation, reply, attempt } = open;
         tracing::warn!(%conversation, %reply, attempt, "the worker of an attempt was not heard of in time");
         let key = ReplyKey { shard: self.shard, conversation, reply };
         let request = Request {
@@ -148,6 +155,9 @@ impl Reaper {
         };
         if let Err(refusal) = self.asking.ask(&request).await {
             tracing::debug!(%reply, attempt, %refusal, "the attempt ended meanwhile, or will be tried again");
+            if let Err(error) = open_replies::postpone(&self.pool, open, POSTPONED_FOR).await {
+                tracing::warn!(shard = self.shard, %error, "an attempt could not be postponed");
+            }
         }
     }
 

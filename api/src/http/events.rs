@@ -72,8 +72,7 @@ pub(super) async fn page(
     access::conversation(&edge.0.pool, &identity, id).await?;
     let limit = query.limit.unwrap_or(MAX_LIMIT).clamp(1, MAX_LIMIT);
     let sequences = query.after.saturating_add(1)..=u64::MAX;
-    let mut events = log::read_stream(&edge.0.pool, conversation::TYPE, &id.to_string(), sequences, limit + 1).await?;
-    let more = events.len() > limit as usize;
-    events.truncate(limit as usize);
-    Ok(Json(Page { events: events.into_iter().map(RecordedEvent::from).collect(), more }))
+    let page = log::read_stream(&edge.0.pool, conversation::TYPE, &id.to_string(), sequences, limit).await?;
+    let more = page.full;
+    Ok(Json(Page { events: page.into_iter().map(RecordedEvent::from).collect(), more }))
 }

@@ -32,7 +32,7 @@ pub(super) async fn load(pool: &PgPool, shard: Shard, id: ConversationId) -> Res
     };
     let events =
         log::read_stream(&mut *tx, conversation::TYPE, &id.to_string(), sequence + 1..=u64::MAX, MAX_EVENTS).await?;
-    if events.len() >= MAX_EVENTS as usize {
+    if events.full {
         tracing::warn!(conversation = %id, "the views are too far behind to follow this conversation");
         return Err(Problem::unavailable());
     }
@@ -45,5 +45,5 @@ pub(super) async fn load(pool: &PgPool, shard: Shard, id: ConversationId) -> Res
     };
     // As of the transcript, which may be further than `sequence`: what the events say comes on top.
     let running = transcript::open_replies(&mut *tx, id).await?.into_iter().collect();
-    Ok(Loaded { tenant, participants, sequence, events, running })
+    Ok(Loaded { tenant, participants, sequence, events: events.into(), running })
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use domain::{ConversationId, conversation};
 use futures::FutureExt;
-use store::{Recorded, log};
+use store::log;
 
 use super::close::Close;
 use super::frame::{self, ServerFrame};
@@ -24,7 +24,7 @@ const RETRY_PAUSE: Duration = Duration::from_millis(500);
 pub(super) struct Read {
     conversation: ConversationId,
     after: u64,
-    page: Result<Vec<Recorded>, store::Error>,
+    page: Result<log::Page, store::Error>,
 }
 
 impl Socket {

@@ -44,6 +44,14 @@ async fn a_providers_fault_ends_in_a_code_or_in_another_attempt() {
     let mut ann = app.client(&api, "ann").await;
     let id = ann.start().await;
     ann.follow(&id).await;
+    let endless = "say 80000 without end";
+    let reply = ann.submit(&id, endless).await;
+    let end = ann.end_of(&id, &reply).await;
+    assert_eq!((&end["type"], &end["error"]["code"]), (&json!("ReplyFailed"), &json!("protocol")));
+    let said = end["parts"][0]["text"].as_str().unwrap();
+    assert!(said.len() <= 512 * 1024 && said.len() > 511 * 1024 && answer(80_000).starts_with(said));
+    assert_eq!(app.provider.calls(endless), 1);
+
     ann.ask(&id, json!({ "type": "ConfigureModel", "model": "fake/unknown" })).await.unwrap();
     let reply = ann.submit(&id, "say 5 of unknown").await;
     assert_eq!(ann.end_of(&id, &reply).await["error"]["code"], "unknown_model");

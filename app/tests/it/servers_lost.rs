@@ -64,6 +64,7 @@ async fn postgres_is_killed_and_nothing_acknowledged_is_lost() {
 async fn nats_loses_everything_and_nothing_acknowledged_is_lost() {
     let mut app = App::new().await;
     let mut all = everything(&app).await;
+    let answered = answered(&app, &all.api).await;
     let (mut ann, id, reply) = all.half_an_answer(&app).await;
     let load = Load::start(&[&all.api.address], 16);
     for _ in 0..2 {
@@ -87,7 +88,45 @@ async fn nats_loses_everything_and_nothing_acknowledged_is_lost() {
     println!("the next reply took {:?}", began.elapsed());
     assert!(!ann.transcript(&id).told[&next].is_empty() || began.elapsed() < Duration::from_secs(1));
     assert_same_as_stored(&app, &all.api, &ann, "ann", &id).await;
+    // Every wake-up has come again from the streams made anew.
+    until_settled(&app).await;
+    for question in answered {
+        assert_eq!(app.provider.calls(&question), 1, "{question:?} is not asked again");
+    }
     all.assert_running();
+}
+
+/// Questions that were answered, and one whose answer was stopped.
+async fn answered(app: &App, api: &Api) -> Vec<String> {
+    let mut ann = app.client(api, "ann").await;
+    let id = ann.start().await;
+    ann.follow(&id).await;
+    let mut questions: Vec<String> = (0..5).map(|nth| format!("say 5 of {nth}")).collect();
+    for question in &questions {
+        let reply = ann.submit(&id, question).await;
+        assert_eq!(ann.end_of(&id, &reply).await["type"], "ReplyCompleted");
+    }
+    let stopped = "hang until it is stopped".to_owned();
+    let reply = ann.submit(&id, &stopped).await;
+    app.provider.until_asked(&stopped, 1).await;
+    ann.stop(&id, &reply).await.unwrap();
+    assert_eq!(ann.end_of(&id, &reply).await["type"], "ReplyStopped");
+    questions.push(stopped);
+    questions
+}
+
+/// No wake-up is under way or waits.
+async fn until_settled(app: &App) {
+    let client = nats::connect(&app.nats.core_url(), "test", nats::Inbox::Core).await.unwrap();
+    let jetstream = nats::relay::jetstream(&client);
+    for shard in 0..SHARDS {
+        until("every wake-up is taken in", async || {
+            let Ok(stream) = jetstream.get_stream(format!("EVT_{shard}")).await else { return false };
+            let Ok(info) = stream.consumer_info(format!("reply_{shard}")).await else { return false };
+            info.num_pending == 0 && info.num_ack_pending == 0
+        })
+        .await;
+    }
 }
 
 /// Each stream ends where its shard ends, and holds the same events.

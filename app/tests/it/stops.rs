@@ -71,6 +71,18 @@ async fn a_stop_wins_at_every_moment() {
 }
 
 #[tokio::test]
+async fn a_deleted_conversations_reply_stops() {
+    let app = App::new().await;
+    let _processes = (app.worker("commands,reply").await, app.projector().await);
+    let api = app.api().await;
+    let question = "pace 2000 10 deleted";
+    let (mut ann, id, reply) = asking(&app, &api, question).await;
+    ann.until_text(&id, &reply, answer(20).len()).await;
+    ann.ask(&id, json!({ "type": "DeleteConversation" })).await.unwrap();
+    within(SOON, "the provider is hung up on", app.provider.until_hung_up(question)).await;
+}
+
+#[tokio::test]
 async fn a_stop_at_any_moment_leaves_one_end() {
     let app = App::new().await;
     let _workers = (app.worker("commands,reply").await, app.worker("commands,reply").await, app.projector().await);

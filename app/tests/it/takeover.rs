@@ -58,6 +58,29 @@ async fn a_stopped_workers_reply_goes_on_elsewhere_at_once() {
 }
 
 #[tokio::test]
+async fn a_reply_whose_workers_all_die_ends() {
+    let app = App::new().await;
+    let (_commands, _projector) = (app.worker("commands").await, app.projector().await);
+    let api = app.api().await;
+    let mut ann = app.client(&api, "ann").await;
+    let id = ann.start().await;
+    ann.follow(&id).await;
+    let question = "hold 20 words";
+    let reply = ann.submit(&id, question).await;
+    for attempt in 1..=3 {
+        let mut worker = app.worker("reply").await;
+        within(TAKE_OVER, "the next attempt asks", app.provider.until_asked(question, attempt)).await;
+        app.until_kept(&id, &reply, &answer(20)).await;
+        worker.kill();
+    }
+    let end = within(TAKE_OVER, "the reply ends", ann.end_of(&id, &reply)).await;
+    assert_eq!((&end["type"], &end["error"]["code"]), (&json!("ReplyFailed"), &json!("worker_lost")));
+    assert_eq!(end["parts"][0]["text"], answer(20), "what was said last is kept");
+    assert_eq!(app.provider.calls(question), 3);
+    assert_same_as_stored(&app, &api, &ann, "ann", &id).await;
+}
+
+#[tokio::test]
 async fn commands_are_answered_again_soon_after_their_owner_is_killed() {
     let app = App::new().await;
     let (mut first, _second) = (app.worker("commands").await, app.worker("commands").await);

@@ -1,5 +1,6 @@
 //! Wake-ups: delivered until taken in or parked, whatever the server forgets.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::AckKind;
@@ -9,7 +10,7 @@ use nats::consume::{self, Delivery, Failure, Wake};
 use nats::{Client, relay};
 use sqlx::PgPool;
 use store::dead_letter;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -19,13 +20,28 @@ use crate::owner::Owner;
 use crate::server::Server;
 use crate::wait::{DEADLINE, until};
 
-const WAKE: Wake = Wake { role: "test", aggregate: "conversation", event_types: &["ConversationRenamed"] };
+/// So long that nothing else here lasts as long.
+const ACK_WAIT: Duration = Duration::from_secs(30);
+/// The most events that a worker of these tests has at a time.
+const SLOTS: usize = 16;
+
+const WAKE: Wake =
+    Wake { role: "test", aggregate: "conversation", event_types: &["ConversationRenamed"], ack_wait: ACK_WAIT };
 
 /// A worker of the role, for as long as the guard is there.
 fn worker(client: &Client, pool: &PgPool, wake: Wake) -> (mpsc::Receiver<Delivery>, DropGuard) {
+    worker_with(client, pool, wake, Arc::new(Semaphore::new(SLOTS)))
+}
+
+fn worker_with(
+    client: &Client,
+    pool: &PgPool,
+    wake: Wake,
+    slots: Arc<Semaphore>,
+) -> (mpsc::Receiver<Delivery>, DropGuard) {
     let (deliveries, worker) = mpsc::channel(1);
     let cancelled = CancellationToken::new();
-    tokio::spawn(consume::run(relay::jetstream(client), pool.clone(), wake, 0, deliveries, cancelled.clone()));
+    tokio::spawn(consume::run(relay::jetstream(client), pool.clone(), wake, 0, slots, deliveries, cancelled.clone()));
     (worker, cancelled.drop_guard())
 }
 
@@ -168,4 +184,32 @@ async fn a_role_that_learns_to_wake_on_more_is_woken_by_it(pool: PgPool) {
     let (mut new, _guard) = worker(&client, &pool, more);
     owner.start().await;
     while next(&mut new).await.event.pos != 3 {}
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn a_delivery_stays_its_workers_own_while_it_works_or_waits_for_room(pool: PgPool) {
+    let (server, pool) = (Server::start().await, migrated(&pool).await);
+    let client = server.core().await;
+    let owner = Owner::new(&client, &pool);
+    let conversation = owner.start().await;
+    owner.rename(conversation, "first").await;
+    owner.rename(conversation, "second").await;
+    let wake = Wake { ack_wait: Duration::from_secs(1), ..WAKE };
+    let slots = Arc::new(Semaphore::new(1));
+    let (mut worker, _guard) = worker_with(&client, &pool, wake, slots);
+    let first = next(&mut worker).await;
+    assert_eq!(first.event.pos, 2);
+    // The second waits for the slot that the first has, for longer than either would be left alone.
+    let working = first.work_on(async {
+        tokio::time::sleep(3 * wake.ack_wait).await;
+        Ok(())
+    });
+    working.await;
+    let second = next(&mut worker).await;
+    assert_eq!((second.event.pos, second.delivered()), (3, 1), "it was not given to anyone else meanwhile");
+    second.work_on(async { Ok(()) }).await;
+    settled(&client).await;
+    let info = consumer(&client).await.get_info().await.unwrap();
+    assert_eq!(info.num_redelivered, 0);
+    assert_eq!(info.delivered.consumer_sequence, 2, "each was delivered once");
 }

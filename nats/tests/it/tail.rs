@@ -5,11 +5,11 @@ use sqlx::PgPool;
 use store::{Recorded, log};
 use tokio::time::timeout;
 
-use crate::database::{foreign_event, migrated};
-use crate::mirror::{canonical, compare, log as whole_log};
+use crate::database::{foreign_event, foreign_title, migrated};
+use crate::mirror::{canonical, compare, info, log as whole_log};
 use crate::owner::Owner;
 use crate::server::Server;
-use crate::wait::DEADLINE;
+use crate::wait::{DEADLINE, until};
 
 /// Reads up to position `end`; fails on a gap, a repetition, or something that is not in the log.
 async fn read(tail: &mut Tail, after: u64, end: u64) -> Vec<Recorded> {
@@ -112,4 +112,34 @@ async fn strange_and_repeated_messages_change_nothing(pool: PgPool) {
         got.extend(read(&mut tail, got.len() as u64, head).await);
     }
     assert_same(&got, &whole_log(&pool).await);
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn an_event_too_large_for_the_bus_comes_from_the_log(pool: PgPool) {
+    let (server, pool) = (Server::start().await, migrated(&pool).await);
+    let client = server.core().await;
+    let owner = Owner::new(&client, &pool);
+    let conversation = owner.start().await;
+    let mut tail = Tail::start(client.clone(), pool.clone(), 0, 0).await.unwrap();
+    read(&mut tail, 0, 1).await;
+    // More than the server takes in one message.
+    foreign_title(&pool, "large", 1, &"x".repeat(5 * 1024 * 1024)).await;
+    for nth in 0..5 {
+        owner.rename(conversation, &format!("title {nth}")).await;
+    }
+    let events = read(&mut tail, 1, 7).await;
+    assert_same(&events, &whole_log(&pool).await[1..]);
+    until("what is behind it is on the bus", async || {
+        info(&client).await.is_some_and(|info| info.state.last_sequence == 7)
+    })
+    .await;
+    // Nor does it stop a relay that begins with it as the stream's last.
+    foreign_title(&pool, "large", 2, &"x".repeat(5 * 1024 * 1024)).await;
+    until("it is there", async || info(&client).await.is_some_and(|info| info.state.last_sequence == 8)).await;
+    drop(owner);
+    let created = info(&client).await.unwrap().created;
+    let owner = Owner::new(&client, &pool);
+    owner.rename(conversation, "last").await;
+    until("it goes on", async || info(&client).await.is_some_and(|info| info.state.last_sequence == 9)).await;
+    assert_eq!(info(&client).await.unwrap().created, created, "the stream was not made anew");
 }

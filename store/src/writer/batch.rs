@@ -5,16 +5,17 @@ use std::collections::HashSet;
 use cqrs_es::DomainEvent;
 use domain::{CommandId, Decide, Metadata, Shard, shard_of};
 use futures::StreamExt;
-use sqlx::pool::PoolConnection;
-use sqlx::{PgPool, Postgres};
+use sqlx::PgPool;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use uuid::Uuid;
 
+use super::appender::Appender;
 use super::decided::Decided;
 use super::recent::{First, Recent};
 use super::warm::Warm;
-use super::{Accepted, MAX_BATCH, MAX_TRIES, Pending, RETRY_PAUSE, Refusal};
-use crate::append::{AppendError, NewEvent, append};
+use super::{Accepted, BATCH_DEADLINE, MAX_BATCH, MAX_TRIES, Pending, RETRY_PAUSE, Refusal};
+use crate::append::{AppendError, NewEvent};
 use crate::load::load;
 use crate::{Error, Position, Recorded, codec, log, snapshot};
 
@@ -31,8 +32,7 @@ pub(super) struct Writer<A: Decide> {
     head: Option<u64>,
     /// How many shards there are, once known.
     shards: Option<Shard>,
-    /// Kept from append to append: to give it back and take one anew costs a round trip each time.
-    connection: Option<PoolConnection<Postgres>>,
+    appender: Appender,
 }
 
 /// Why a batch must be decided anew.
@@ -53,6 +53,7 @@ where
 {
     pub(super) fn new(pool: PgPool, shard: Shard, committed: mpsc::Sender<Vec<Recorded>>) -> Self {
         Self {
+            appender: Appender::new(&pool),
             pool,
             shard,
             committed,
@@ -60,7 +61,6 @@ where
             recent: Recent::new(),
             head: None,
             shards: None,
-            connection: None,
         }
     }
 
@@ -74,7 +74,8 @@ where
 
     async fn carry_out(&mut self, batch: Vec<Pending<A>>) {
         for attempt in 1..=MAX_TRIES {
-            match self.try_batch(&batch).await {
+            let tried = timeout(BATCH_DEADLINE, self.try_batch(&batch)).await;
+            match tried.unwrap_or(Err(Again::Silent(Error::Silent))) {
                 Ok(decided) => {
                     for (pending, decided) in batch.into_iter().zip(decided) {
                         // Whoever asked may have gone; the result stands all the same.
@@ -94,7 +95,9 @@ where
                     return self.one_by_one(batch).await;
                 }
             }
-            if let Err(error) = self.recent.look_up(&self.pool, self.shard, &ids(&batch)).await {
+            let ids = ids(&batch);
+            let looked_up = timeout(BATCH_DEADLINE, self.recent.look_up(&self.pool, self.shard, &ids)).await;
+            if let Err(error) = looked_up.unwrap_or(Err(Error::Silent)) {
                 tracing::warn!(shard = self.shard, %error, "commands could not be looked up");
             }
         }
@@ -134,6 +137,9 @@ where
         let recorded = self.append(head, events).await?;
         self.head = Some(head + recorded.len() as u64);
         self.keep_snapshots(batch);
+        for pending in batch {
+            self.warm.drop_unborn(&pending.execute.aggregate_id);
+        }
         if !recorded.is_empty() && self.committed.try_send(recorded).is_err() {
             tracing::debug!(shard = self.shard, "the relay is behind and will read the log");
         }
@@ -203,10 +209,11 @@ where
         for row in &mut rows {
             row.tenant.clone_from(&tenant);
         }
+        let bytes = rows.iter().map(|row| row.payload.get().len()).sum();
         events.append(&mut rows);
         let pos = head + events.len() as u64;
         let accepted = Accepted { sequence: aggregate.sequence, position: Position { shard: self.shard, pos } };
-        self.warm.grew(added);
+        self.warm.grew(&execute.aggregate_id, bytes);
         // Seen by repeats within the batch; a batch that does not become durable takes it back.
         self.recent.insert(execute.command_id, First { digest: pending.digest.clone(), accepted });
         if added == 0 { Decided::Eventless(Ok(accepted)) } else { Decided::Appended(accepted) }
@@ -245,17 +252,7 @@ where
         if events.is_empty() {
             return Ok(Vec::new());
         }
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => self.pool.acquire().await.map_err(|error| Again::Silent(error.into()))?,
-        };
-        let appended = append(&mut *connection, self.shard, head, events).await;
-        // Not one that may be broken, and not the last one, which loading needs.
-        let spare = self.pool.num_idle() > 0 || self.pool.size() < self.pool.options().get_max_connections();
-        if spare && !matches!(appended, Err(AppendError::Unknown(_))) {
-            self.connection = Some(connection);
-        }
-        appended.map_err(|error| match error {
+        self.appender.append(self.shard, head, events).await.map_err(|error| match error {
             AppendError::HeadMoved | AppendError::AlreadyThere => Again::Moved,
             AppendError::Unacceptable(error) => Again::Unacceptable(error),
             AppendError::Unknown(error) => Again::Silent(error.into()),

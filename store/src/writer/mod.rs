@@ -10,6 +10,7 @@
 //! A command that makes nothing happen is appended nowhere, so no append finds out that it was decided upon an old state.
 //! It is looked up first, for it may have been carried out long ago, and answered only if the head is still where it was.
 
+mod appender;
 mod batch;
 mod decided;
 mod recent;
@@ -35,6 +36,8 @@ const MAX_WAITING: usize = 4_096;
 const MAX_TRIES: u32 = 5;
 /// The pause before a batch that Postgres did not answer is tried again.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
+/// How long Postgres may take over a batch: a connection that has died without a word would hold a shard up for ever.
+const BATCH_DEADLINE: Duration = Duration::from_secs(10);
 
 /// A command to carry out.
 #[derive(Clone, Debug)]

@@ -13,14 +13,14 @@ use store::writer::Refusal;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::live_text::LiveText;
-use super::prompt::{self, Prompt};
+use super::live_text::{LiveText, MAX_BYTES};
+use super::prompt::{self, Found, Prompt};
 use super::{ATTEMPT_LEASE, Worker};
 use crate::open_replies::{self, OpenReply, Standing};
 use crate::provider::{self, Chunk};
 
-/// The most bytes of a reply; a longer one ends there.
-const MAX_REPLY_BYTES: usize = 512 * 1024;
+/// How long an attempt may stream: a provider that says a word now and then would never end by its own deadlines.
+const MAX_STREAMING: Duration = Duration::from_mins(30);
 /// How often the lease is renewed.
 const RENEW_EVERY: Duration = Duration::from_millis(2_500);
 /// How long an attempt that has its answer tries to hand it in.
@@ -55,9 +55,13 @@ impl Attempt<'_> {
             return Ok(());
         }
         let retry = |error: store::Error| Failure::Retry(error.to_string());
-        let prompt = match prompt::build(&self.worker.replies.pool, self.conversation, self.reply).await {
-            Ok(Some(prompt)) => prompt,
-            Ok(None) => return Err(Failure::Retry("the log does not hold the reply".to_owned())),
+        let pool = &self.worker.replies.pool;
+        let prompt = match prompt::build(pool, self.conversation, self.reply, self.number).await {
+            Ok(Found::Prompt(prompt)) => prompt,
+            Ok(Found::Stopping) => return self.end(self.stop(String::new())).await,
+            // The claim was a repeat of one made long ago, which gets its first result again.
+            Ok(Found::Over) => return Ok(()),
+            Ok(Found::Unknown) => return Err(Failure::Retry("the log does not hold the reply".to_owned())),
             Err(error @ store::Error::Undecodable { .. }) => {
                 let error = provider::Error::new(provider::ErrorKind::Invalid, error.to_string());
                 return self.end(self.failed(error, String::new())).await;
@@ -102,6 +106,7 @@ impl Attempt<'_> {
         let mut chunks = provider.stream(request);
         // Beside the stream, so that a slow Postgres does not hold the text back.
         let mut renewing = pin!(self.keep_lease());
+        let end = Instant::now() + MAX_STREAMING;
         loop {
             let due = live.due();
             tokio::select! {
@@ -109,11 +114,11 @@ impl Attempt<'_> {
                 () = self.stopped.cancelled() => return Ended::Stopped,
                 () = self.worker.cancelled.cancelled() => return Ended::HandedBack,
                 ended = &mut renewing => return ended,
+                () = tokio::time::sleep_until(end) => return Ended::Failed(too_slow()),
                 () = sleep_until(due) => live.publish().await,
                 chunk = chunks.next() => match chunk {
                     Some(Ok(Chunk::Text(text))) => {
-                        live.push(&text).await;
-                        if live.text().len() > MAX_REPLY_BYTES {
+                        if !live.push(&text).await {
                             return Ended::Failed(too_long());
                         }
                     }
@@ -131,12 +136,16 @@ impl Attempt<'_> {
 
     /// Renews the lease until it tells that the attempt is over.
     async fn keep_lease(&self) -> Ended {
+        let mut known = false;
         loop {
             tokio::time::sleep(RENEW_EVERY).await;
             match self.renew().await {
+                Some(Standing::Running) => known = true,
                 Some(Standing::Stopping) => return Ended::Stopped,
                 Some(Standing::Superseded) => return Ended::Superseded,
-                Some(Standing::Running) | None => {}
+                // Its conversation was deleted, or the reaper was quicker.
+                Some(Standing::Unknown) if known => return Ended::Superseded,
+                Some(Standing::Unknown) | None => {}
             }
         }
     }
@@ -144,7 +153,7 @@ impl Attempt<'_> {
     async fn renew(&self) -> Option<Standing> {
         let open = OpenReply { conversation: self.conversation, reply: self.reply, attempt: self.number };
         match open_replies::renew(&self.worker.replies.pool, open, ATTEMPT_LEASE).await {
-            Ok(renewed) => renewed,
+            Ok(standing) => Some(standing),
             Err(error) => {
                 tracing::warn!(reply = %self.reply, %error, "an attempt's lease could not be renewed");
                 None
@@ -211,7 +220,12 @@ fn parts(text: String) -> Vec<Part> {
 }
 
 fn too_long() -> provider::Error {
-    let message = format!("The model said more than {MAX_REPLY_BYTES} bytes; the rest was left out.");
+    let message = format!("The model said more than {MAX_BYTES} bytes; the rest was left out.");
+    provider::Error::new(provider::ErrorKind::Protocol, message)
+}
+
+fn too_slow() -> provider::Error {
+    let message = format!("The answer was not whole after {} minutes.", MAX_STREAMING.as_secs() / 60);
     provider::Error::new(provider::ErrorKind::Protocol, message)
 }
 

@@ -1,11 +1,14 @@
 //! The text of an attempt on its way to those who listen: the first piece at once, then what has gathered over a short
 //! time, and now and then the whole for those who join.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use nats::live::{self, Delta, ReplyKey};
 use tokio::time::Instant;
 
+/// The most bytes of a reply; a longer one ends there. Written as JSON they still fit into one message of the bus.
+pub(super) const MAX_BYTES: usize = 512 * 1024;
 /// Over what time pieces are gathered into one.
 const GATHER: Duration = Duration::from_millis(20);
 /// How often the whole text is kept for those who join.
@@ -46,17 +49,15 @@ impl LiveText {
         self.text
     }
 
-    /// Adds a piece; the very first is published at once.
-    pub(super) async fn push(&mut self, piece: &str) {
-        // Postgres cannot store U+0000, and what is shown live must be what is stored in the end.
-        if piece.contains('\0') {
-            self.text.push_str(&piece.replace('\0', "\u{fffd}"));
-        } else {
-            self.text.push_str(piece);
-        }
+    /// Adds a piece; the very first is published at once. False when not all of it had room.
+    pub(super) async fn push(&mut self, piece: &str) -> bool {
+        let piece = storable(piece);
+        let fitting = &piece[..piece.floor_char_boundary(MAX_BYTES - self.text.len())];
+        self.text.push_str(fitting);
         if self.last_publish.is_none_or(|last| last.elapsed() >= GATHER) {
             self.publish().await;
         }
+        fitting.len() == piece.len()
     }
 
     /// When [`Self::publish`] is due; none when there is nothing to publish or to keep.
@@ -93,4 +94,9 @@ impl LiveText {
         self.kept = Some(self.text.len());
         self.last_keep = Some(Instant::now());
     }
+}
+
+/// Postgres cannot store U+0000, and what is shown live must be what is stored in the end.
+fn storable(piece: &str) -> Cow<'_, str> {
+    if piece.contains('\0') { Cow::Owned(piece.replace('\0', "\u{fffd}")) } else { Cow::Borrowed(piece) }
 }

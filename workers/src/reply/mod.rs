@@ -33,7 +33,12 @@ pub const ATTEMPT_LEASE: Duration = Duration::from_secs(10);
 /// How long replies that are under way may take to be handed back when the process stops.
 const STOP_DEADLINE: Duration = Duration::from_secs(5);
 
-const WAKE: Wake = Wake { role: "reply", aggregate: conversation::TYPE, event_types: &["ReplyRequested"] };
+const WAKE: Wake = Wake {
+    role: "reply",
+    aggregate: conversation::TYPE,
+    event_types: &["ReplyRequested"],
+    ack_wait: Duration::from_secs(30),
+};
 
 /// What the role works with.
 #[derive(Clone)]
@@ -69,7 +74,8 @@ impl Replies {
             let Replies { client, pool, .. } = &worker.replies;
             let jetstream = nats::relay::jetstream(client);
             let cancelled = worker.cancelled.clone();
-            listening.spawn(consume::run(jetstream, pool.clone(), WAKE, shard, deliveries.clone(), cancelled));
+            let slots = Arc::clone(&worker.slots);
+            listening.spawn(consume::run(jetstream, pool.clone(), WAKE, shard, slots, deliveries.clone(), cancelled));
         }
         drop(deliveries);
         listening.spawn(Arc::clone(&worker).take(delivered));
@@ -96,18 +102,13 @@ struct Worker {
 }
 
 impl Worker {
-    /// Takes wake-ups, each when there is room for it.
+    /// Takes wake-ups, for each of which there is room.
     async fn take(self: Arc<Self>, mut delivered: mpsc::Receiver<Delivery>) {
         while let Some(delivery) = delivered.recv().await {
-            let slot = tokio::select! {
-                () = self.cancelled.cancelled() => return,
-                slot = Arc::clone(&self.slots).acquire_owned() => slot,
-            };
             let worker = Arc::clone(&self);
             self.tasks.spawn(async move {
                 let event = delivery.event.clone();
                 delivery.work_on(worker.wake(event)).await;
-                drop(slot);
             });
         }
     }

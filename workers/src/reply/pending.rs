@@ -71,7 +71,8 @@ async fn retry_parked(worker: &Arc<Worker>) -> Result<(), store::Error> {
 /// Works on a parked event; it stays parked unless that goes well.
 async fn retry(worker: &Arc<Worker>, position: Position) -> Result<(), store::Error> {
     let pool = &worker.replies.pool;
-    let Some(event) = log::read(pool, position.shard, position.pos - 1, 1).await?.pop() else { return Ok(()) };
+    let page = log::read(pool, position.shard, position.pos - 1, 1).await?;
+    let Some(event) = page.into_iter().next() else { return Ok(()) };
     match Arc::clone(worker).wake(event.clone()).await {
         Ok(()) => dead_letter::remove(pool, WAKE.role, position).await,
         Err(Failure::Retry(reason) | Failure::Fatal(reason)) => {

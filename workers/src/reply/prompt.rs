@@ -1,4 +1,5 @@
-//! The prompt of a reply: a pure function of the conversation's log up to the request.
+//! The prompt of a reply: a pure function of the conversation's log up to the request. What comes behind the request tells
+//! whether the attempt still counts.
 
 use std::collections::HashMap;
 
@@ -21,6 +22,19 @@ pub(super) struct Prompt {
     pub(super) messages: Vec<PromptMessage>,
 }
 
+/// What the log says of an attempt.
+#[derive(Debug, PartialEq)]
+pub(super) enum Found {
+    /// It runs, and asks this.
+    Prompt(Prompt),
+    /// A person wants it stopped.
+    Stopping,
+    /// It has ended, or another attempt counts.
+    Over,
+    /// The log does not hold the reply, or not yet the attempt.
+    Unknown,
+}
+
 struct Said {
     parent: Option<MessageId>,
     author: Option<UserId>,
@@ -32,31 +46,41 @@ struct Said {
 struct Told {
     messages: HashMap<MessageId, Said>,
     system_prompt: Option<String>,
-    /// The reply's own request: its parent and model.
+    /// The reply's own request: its parent and model. What others say after it is not heard any more.
     request: Option<(MessageId, Option<ModelRef>)>,
+    /// The reply's newest attempt.
+    attempt: u32,
+    /// Whether that one has ended, and the reply perhaps with it.
+    over: bool,
+    stopping: bool,
 }
 
-/// Reads the log and builds the prompt; none when the log does not hold the reply.
-pub(super) async fn build(pool: &PgPool, id: ConversationId, reply: MessageId) -> Result<Option<Prompt>, store::Error> {
+/// Reads the log and builds the prompt of an attempt.
+pub(super) async fn build(
+    pool: &PgPool,
+    id: ConversationId,
+    reply: MessageId,
+    attempt: u32,
+) -> Result<Found, store::Error> {
     let mut told = Told::default();
     let mut after = 0;
     loop {
         let page = log::read_stream(pool, conversation::TYPE, &id.to_string(), after + 1..=u64::MAX, PAGE).await?;
-        for recorded in &page {
+        for recorded in page.iter() {
             after = recorded.sequence;
             told.hear(codec::decode::<Conversation>(recorded)?, reply);
-            if told.request.is_some() {
-                return Ok(told.into_prompt());
-            }
         }
-        if page.len() < PAGE as usize {
-            return Ok(None);
+        if !page.full {
+            return Ok(told.found(attempt));
         }
     }
 }
 
 impl Told {
     fn hear(&mut self, event: Event, asked: MessageId) {
+        if self.request.is_some() {
+            return self.hear_fate(&event, asked);
+        }
         match event {
             Event::ConversationStarted { system_prompt, .. } | Event::ModelConfigured { system_prompt, .. } => {
                 self.system_prompt = system_prompt;
@@ -79,6 +103,37 @@ impl Told {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// What becomes of the reply that was asked for.
+    fn hear_fate(&mut self, event: &Event, asked: MessageId) {
+        match event {
+            Event::ReplyAttemptStarted { reply, attempt, .. } if *reply == asked => {
+                (self.attempt, self.over) = (*attempt, false);
+            }
+            Event::ReplyStopRequested { reply } if *reply == asked => self.stopping = true,
+            Event::ReplyAttemptFailed { reply, .. }
+            | Event::ReplyAttemptExpired { reply, .. }
+            | Event::ReplyCompleted { reply, .. }
+            | Event::ReplyStopped { reply, .. }
+            | Event::ReplyFailed { reply, .. }
+                if *reply == asked =>
+            {
+                self.over = true;
+            }
+            _ => {}
+        }
+    }
+
+    fn found(self, attempt: u32) -> Found {
+        if self.attempt < attempt {
+            return Found::Unknown;
+        }
+        match self.attempt == attempt && !self.over {
+            false => Found::Over,
+            true if self.stopping => Found::Stopping,
+            true => self.into_prompt().map_or(Found::Unknown, Found::Prompt),
         }
     }
 
@@ -208,6 +263,36 @@ mod tests {
         let events = vec![says("hi", None, "ann", None), says("hello", Some("hi"), "ben", None), asks("r1", "hello")];
         let said = prompt(events, "r1");
         assert_eq!(said[1..], [(Role::User, "ann: hi".to_owned()), (Role::User, "ben: hello".to_owned())]);
+    }
+
+    fn begins(reply: &str, attempt: u32) -> Event {
+        Event::ReplyAttemptStarted { reply: id(reply), attempt, worker: "w".to_owned(), lease_ms: 1 }
+    }
+
+    fn found(events: Vec<Event>, attempt: u32) -> Found {
+        let mut told = Told::default();
+        for event in [says("one", None, "ann", None), asks("r1", "one")].into_iter().chain(events) {
+            told.hear(event, id("r1"));
+        }
+        told.found(attempt)
+    }
+
+    #[test]
+    fn tells_whether_the_attempt_counts() {
+        let expired = || Event::ReplyAttemptExpired { reply: id("r1"), attempt: 1 };
+        let stop = Event::ReplyStopRequested { reply: id("r1") };
+        assert_eq!(found(vec![], 1), Found::Unknown, "the claim is not in the log");
+        assert!(matches!(found(vec![begins("r1", 1)], 1), Found::Prompt(_)));
+        assert!(matches!(found(vec![begins("r1", 1), expired(), begins("r1", 2)], 2), Found::Prompt(_)));
+        assert_eq!(found(vec![begins("r1", 1), expired()], 1), Found::Over);
+        assert_eq!(found(vec![begins("r1", 1), expired(), begins("r1", 2)], 1), Found::Over);
+        assert_eq!(found(vec![begins("r1", 1), answers("r1")], 1), Found::Over);
+        assert_eq!(found(vec![begins("r1", 1), stop], 1), Found::Stopping);
+        // What others say meanwhile is not of the prompt.
+        let Found::Prompt(prompt) = found(vec![begins("r1", 1), says("two", Some("one"), "ann", None)], 1) else {
+            panic!("the attempt runs");
+        };
+        assert_eq!(prompt.messages.len(), 1);
     }
 
     #[test]

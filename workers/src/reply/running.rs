@@ -57,12 +57,19 @@ pub(super) async fn listen_for_stops(worker: Arc<Worker>) {
 }
 
 async fn listen(worker: &Worker) {
-    let subject = nats::subject::events_of_type_anywhere(conversation::TYPE, "ReplyStopRequested");
-    let Ok(mut stops) = nats::signal::listen(&worker.replies.client, subject).await else { return };
+    let subject = |name| nats::subject::events_of_type_anywhere(conversation::TYPE, name);
+    // A reply whose conversation is deleted is stopped without a request.
+    let listen = |name| nats::signal::listen(&worker.replies.client, subject(name));
+    let (Ok(requested), Ok(stopped)) = (listen("ReplyStopRequested").await, listen("ReplyStopped").await) else {
+        return;
+    };
+    let mut stops = futures::stream::select(requested, stopped);
     while let Some(message) = stops.next().await {
         let Ok(recorded) = serde_json::from_slice::<Recorded>(&message.payload) else { continue };
         let Ok(conversation) = recorded.aggregate_id.parse() else { continue };
-        if let Ok(Event::ReplyStopRequested { reply }) = codec::decode::<Conversation>(&recorded) {
+        if let Ok(Event::ReplyStopRequested { reply } | Event::ReplyStopped { reply, .. }) =
+            codec::decode::<Conversation>(&recorded)
+        {
             worker.running.stop((conversation, reply));
         }
     }

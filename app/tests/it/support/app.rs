@@ -174,7 +174,9 @@ impl App {
             ("BESTCHAT_SHARDS", SHARDS.to_string()),
             ("BESTCHAT_LOG_FORMAT", "json".to_owned()),
         ];
-        settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+        // Whoever looks into a failure says more of it with BESTCHAT_LOG.
+        let log = std::env::var("BESTCHAT_LOG").ok().map(|log| ("BESTCHAT_LOG".to_owned(), log));
+        settings.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(log).collect()
     }
 }
 
