@@ -9,6 +9,7 @@
 mod commands;
 mod faults;
 mod happy;
+mod parked;
 mod resume;
 mod rights;
 mod servers_lost;

@@ -19,13 +19,24 @@ async fn rows(pool: &PgPool) -> Vec<Vec<String>> {
     views
 }
 
+async fn heads(pool: &PgPool) -> Vec<i64> {
+    sqlx::query_scalar("select head from shards order by shard").fetch_all(pool).await.unwrap()
+}
+
 async fn until_caught_up(pool: &PgPool) {
+    until_caught_up_with(pool, &heads(pool).await).await;
+}
+
+/// Returns once the views have taken in each shard up to where it was.
+async fn until_caught_up_with(pool: &PgPool, heads: &[i64]) {
     until("the views have taken in the log", async || {
         let behind: i64 = sqlx::query_scalar(
-            "select count(*) from shards s cross join (values ('conversation_list'), ('transcript')) v (name)
-             left join checkpoints c on c.projection = v.name and c.shard = s.shard
+            "select count(*) from unnest($1::bigint[]) with ordinality s (head, nth)
+             cross join (values ('conversation_list'), ('transcript')) v (name)
+             left join checkpoints c on c.projection = v.name and c.shard = s.nth - 1
              where coalesce(c.pos, 0) < s.head",
         )
+        .bind(heads)
         .fetch_one(pool)
         .await
         .unwrap();
@@ -75,6 +86,33 @@ async fn a_view_made_anew_under_load_is_the_live_one() {
         assert!(live == rebuilt, "{view:?}: {} rows live, {} rebuilt", live.len(), rebuilt.len());
     }
     assert!(!app.run(&["rebuild", "nothing"]).status.success());
+}
+
+#[tokio::test]
+async fn a_frozen_projector_holds_no_one_up() {
+    let app = App::new().await;
+    let _worker = app.worker("commands").await;
+    let (frozen, _other) = (app.projector().await, app.projector().await);
+    let api = app.api().await;
+    app.until_owned("commands", 1).await;
+    app.until_owned("projector", 2).await;
+    let load = Load::start(&[&api.address], 12);
+    // Frozen at different moments, some of them in the middle of a batch.
+    for _ in 0..3 {
+        load.until_acked(100).await;
+        frozen.signal("STOP");
+        load.until_acked(100).await;
+        until_caught_up_with(&app.pool, &heads(&app.pool).await).await;
+        frozen.signal("CONT");
+        app.until_owned("projector", 2).await;
+    }
+    load.assert_nothing_lost(&app.pool).await;
+    until_caught_up(&app.pool).await;
+    let live = rows(&app.pool).await;
+    for name in ["transcript", "conversation_list"] {
+        app.prints(&["rebuild", name]);
+    }
+    assert!(live == rows(&app.pool).await, "what they took in together is what one takes in");
 }
 
 #[tokio::test]
