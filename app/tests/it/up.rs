@@ -82,6 +82,11 @@ async fn up_needs_nothing_and_keeps_everything() {
     let earlier = prints(&["replay", &id, "--at", "2"]);
     assert!(earlier.contains("instant hello there") && !earlier.contains("BestChat's demo"), "{earlier}");
     assert!(!run(folder, &environment("127.0.0.1:0"), &["replay", &id, "--at", "999"]).status.success());
+    assert_eq!(prints(&["replay", &id, "--speed", "100000"]), replayed, "the same, however fast");
+    for speed in ["--speed=0", "--speed=-1", "--speed=nan"] {
+        let refused = run(folder, &environment("127.0.0.1:0"), &["replay", &id, speed]);
+        assert!(String::from_utf8_lossy(&refused.stderr).contains("a number above 0"), "{speed}: {refused:?}");
+    }
     assert_eq!(prints(&["dead-letters"]).trim(), "Nothing is parked.");
 
     assert!(first.stop().await.success());
@@ -106,7 +111,7 @@ async fn up_needs_nothing_and_keeps_everything() {
 fn settings_are_listed_without_their_secrets() {
     let folder = tempfile::tempdir().unwrap();
     let file = "[[providers]]\nid = \"p\"\nprotocol = \"openai-chat\"\nbase_url = \"http://127.0.0.1:9/v1\"\n\
-                api_key = \"sekrit-key\"\n[[auth.issuers]]\nsecret = \"sekrit-shared\"\n";
+                api_key = \"sekrit-key\"\n[[auth.issuers]]\nsecret = \"sekrit-shared-by-no-more-than-two\"\n";
     std::fs::write(folder.path().join("bestchat.toml"), file).unwrap();
     std::fs::write(folder.path().join("nats"), "nats://core:sekrit-nats@localhost:4222\n").unwrap();
     let environment = [("DATABASE_URL", "postgres://u:sekrit-pg@localhost/d"), ("BESTCHAT_NATS_URL_FILE", "nats")];
