@@ -36,7 +36,7 @@ pub struct Settings {
     pub nats_url: Option<Secret>,
     /// A file that holds `nats_url`.
     nats_url_file: Option<RelativePathBuf>,
-    /// Where NATS is for the edge, which may do far less. After loading: `nats_url` when nothing else was said.
+    /// Where NATS is for the edge, which may do far less. Without it an edge has all that `nats_url` may.
     pub nats_edge_url: Option<Secret>,
     /// A file that holds `nats_edge_url`.
     nats_edge_url_file: Option<RelativePathBuf>,

@@ -1,9 +1,10 @@
 //! The edge, set up from settings.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use api::auth::{Algorithm, DevLogin, IssuerConfig, IssuerKey, Verifier};
-use api::{Edge, EdgeConfig, ModelView};
+use api::{Edge, EdgeConfig, Limits, ModelView};
 use domain::Tenant;
 use store::Role;
 use tokio::net::TcpListener;
@@ -22,11 +23,15 @@ pub(crate) async fn edge(
     catalog: &Catalog,
     dev_login: Option<DevLogin>,
     stopping: CancellationToken,
-) -> Result<Edge, Error> {
+) -> Result<Arc<Edge>, Error> {
     let pool = wire::pool(settings, Role::Edge).await?;
     let shards = wire::shards(&pool).await?;
-    let url = settings.nats_edge_url.as_ref().or(settings.nats_url.as_ref());
-    let client = wire::nats(url, "bestchat api", nats::Inbox::Edge).await?;
+    // Each user receives its answers under a prefix of its own.
+    let (url, inbox) = match &settings.nats_edge_url {
+        Some(url) => (Some(url), nats::Inbox::Edge),
+        None => (settings.nats_url.as_ref(), nats::Inbox::Core),
+    };
+    let client = wire::nats(url, "bestchat api", inbox).await?;
     let mut issuers = settings.auth.issuers.iter().map(issuer).collect::<Result<Vec<_>, _>>()?;
     if let Some(dev_login) = &dev_login {
         issuers.push(dev_login.issuer(DEV_TENANT.parse().map_err(Error::other)?));
@@ -39,8 +44,18 @@ pub(crate) async fn edge(
         allowed_origins: settings.allowed_origins.clone(),
         dev_login,
         models: models(catalog),
+        limits: Limits::default(),
         stopping,
     }))
+}
+
+/// Says so when a process that faces people could do on the bus whatever a worker can.
+pub(crate) fn warn_of_too_many_rights(settings: &Settings) {
+    if settings.nats_edge_url.is_none() {
+        tracing::warn!(
+            "NATS_EDGE_URL is not set: this edge uses NATS_URL, and whoever takes it over has a worker's rights"
+        );
+    }
 }
 
 /// Listens at the address of the settings.

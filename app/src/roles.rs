@@ -50,6 +50,7 @@ pub async fn start(settings: &Settings, worker_roles: &[WorkerRole], process: Pr
     let mut running = Running { roles: Vec::new(), clients: Vec::new(), address: None };
     match process {
         Process::Api => {
+            edge::warn_of_too_many_rights(settings);
             let listener = edge::listen(settings.listen).await?;
             running.start_api(settings, listener, None).await?;
         }

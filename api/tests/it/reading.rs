@@ -168,4 +168,9 @@ async fn a_developer_gets_a_token_on_his_own_machine_alone(pool: PgPool) {
     let token = login(&test.address).await.unwrap().json::<Value>().await.unwrap();
     Rest::new(&test.address, token["token"].as_str().map(str::to_owned)).json("/api/conversations").await;
     assert_eq!(login("evil.example:80").await.unwrap().status(), StatusCode::NOT_FOUND);
+    for header in ["forwarded", "via", "x-forwarded-for", "x-forwarded-proto", "x-real-ip"] {
+        let request = nobody.request(Method::POST, "/api/dev/token").json(&json!({ "user": "ann" }));
+        let answer = request.header(header, "203.0.113.7").send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{header}");
+    }
 }

@@ -17,9 +17,6 @@ pub(super) fn complete(settings: &mut Settings) -> Result<(), Error> {
     resolve("database_url", &mut settings.database_url, settings.database_url_file.as_ref())?;
     resolve("nats_url", &mut settings.nats_url, settings.nats_url_file.as_ref())?;
     resolve("nats_edge_url", &mut settings.nats_edge_url, settings.nats_edge_url_file.as_ref())?;
-    if settings.nats_edge_url.is_none() {
-        settings.nats_edge_url.clone_from(&settings.nats_url);
-    }
     if settings.shards == Some(0) {
         return Err(Error("setting `shards` must be at least 1".into()));
     }

@@ -55,9 +55,9 @@ fn later_sources_win() {
 }
 
 #[test]
-fn the_edge_uses_the_other_url_when_it_has_none() {
+fn an_edge_with_no_url_of_its_own_is_told_from_one_that_has() {
     let settings = load("", &[("NATS_URL", "nats://core")]).unwrap();
-    assert_eq!(settings.nats_edge_url.unwrap().expose(), "nats://core");
+    assert!(settings.nats_edge_url.is_none());
     let settings = load("", &[("NATS_URL", "nats://core"), ("NATS_EDGE_URL", "nats://edge")]).unwrap();
     assert_eq!(settings.nats_edge_url.unwrap().expose(), "nats://edge");
 }
@@ -166,7 +166,8 @@ fn mistakes_are_named_with_their_place() {
 #[test]
 fn a_secret_is_never_shown() {
     let toml = "[[providers]]\nid='a'\nprotocol='openai-chat'\nbase_url='http://x'\napi_key='hush'\n[[auth.issuers]]\nsecret='hush hush hush hush hush hush hush'";
-    let settings = load(toml, &[("DATABASE_URL", "postgres://u:hush@h/d"), ("NATS_URL", "nats://hush@h")]).unwrap();
+    let settings =
+        load(toml, &[("DATABASE_URL", "postgres://u:hush@h/d"), ("NATS_EDGE_URL", "nats://hush@h")]).unwrap();
     let text = settings.describe();
     assert!(!text.contains("hush") && !format!("{settings:?}").contains("hush"), "{text}");
     for line in [

@@ -7,7 +7,10 @@
 )]
 
 mod commands;
+mod console;
+mod dev_login;
 mod faults;
+mod given_servers;
 mod happy;
 mod resume;
 mod rights;

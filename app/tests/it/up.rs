@@ -15,13 +15,18 @@ fn environment(listen: &str) -> Vec<(String, String)> {
 /// Starts it and returns the address that it prints.
 async fn up(name: &str, folder: &Path, listen: &str) -> (Process, String) {
     let mut process = Process::start(name, folder, &environment(listen), &["up"]);
-    let line = process.says("BestChat is ready: http://").await;
-    let address = line.split("http://").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+    let address = ready(&mut process).await.0;
     (process, address)
 }
 
+/// The address in the line that says that it is ready, and the line.
+pub(crate) async fn ready(process: &mut Process) -> (String, String) {
+    let line = process.says("BestChat is ready: http://").await;
+    (line.split("http://").nth(1).unwrap().split(' ').next().unwrap().to_owned(), line)
+}
+
 /// A token for whoever asks, if the request names this machine.
-async fn dev_token(address: &str, host: &str, user: &str) -> Option<String> {
+pub(crate) async fn dev_token(address: &str, host: &str, user: &str) -> Option<String> {
     let request = reqwest::Client::new().post(format!("http://{address}/api/dev/token")).header("host", host);
     let answer = request.json(&json!({ "user": user })).send().await.unwrap();
     if !answer.status().is_success() {
@@ -38,7 +43,7 @@ async fn conversations(address: &str, token: &str) -> Vec<String> {
 }
 
 /// The programs that run in the folder or below it.
-fn running_in(folder: &Path) -> Vec<String> {
+pub(crate) fn running_in(folder: &Path) -> Vec<String> {
     let folder = folder.canonicalize().unwrap();
     let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     processes

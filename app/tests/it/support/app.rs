@@ -1,6 +1,6 @@
 //! An application in separate roles over servers of its own.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Output;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -143,15 +143,20 @@ impl App {
         .await;
     }
 
-    fn folder(&self) -> &Path {
+    /// A process with further settings in its environment, which count before the usual ones.
+    pub(crate) fn start_with(&self, arguments: &[&str], folder: &Path, settings: &[(&str, &str)]) -> Process {
+        let name = format!("{}-{}", arguments[0], self.started.fetch_add(1, Ordering::Relaxed));
+        let mut environment = self.environment();
+        environment.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        Process::start(&name, folder, &environment, arguments)
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
     fn start(&self, url: &str, arguments: &[&str]) -> Process {
-        let name = format!("{}-{}", arguments[0], self.started.fetch_add(1, Ordering::Relaxed));
-        let mut environment = self.environment();
-        environment.push(("DATABASE_URL".to_owned(), url.to_owned()));
-        Process::start(&name, self.folder(), &environment, arguments)
+        self.start_with(arguments, self.folder(), &[("DATABASE_URL", url)])
     }
 
     /// Where the log ends of a conversation.
@@ -169,7 +174,7 @@ impl App {
             ("DATABASE_URL", self.postgres.url()),
             ("NATS_URL", self.nats.core_url()),
             ("NATS_EDGE_URL", self.nats.edge_url()),
-            ("BESTCHAT_CONFIG", PathBuf::from("bestchat.toml").display().to_string()),
+            ("BESTCHAT_CONFIG", self.folder().join("bestchat.toml").display().to_string()),
             ("BESTCHAT_LISTEN", "127.0.0.1:0".to_owned()),
             ("BESTCHAT_SHARDS", SHARDS.to_string()),
             ("BESTCHAT_LOG_FORMAT", "json".to_owned()),
