@@ -2,15 +2,14 @@
 
 use memchr::memmem;
 
-use crate::support::App;
+use crate::support::{App, address};
 
 #[tokio::test]
 async fn the_binary_alone_serves_the_page_and_all_that_it_names() {
     let app = App::new().await;
     let empty = tempfile::tempdir().unwrap();
     let mut process = app.start_with(&["api"], empty.path(), &[]);
-    let ready: serde_json::Value = serde_json::from_str(&process.says(r#""message":"ready""#).await).unwrap();
-    let origin = format!("http://{}/", ready["address"].as_str().unwrap());
+    let origin = format!("http://{}/", address(&mut process).await);
 
     let page = reqwest::get(&origin).await.unwrap();
     assert_eq!(page.status(), 200, "`make web` builds the console, then cargo embeds it");

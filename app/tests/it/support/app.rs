@@ -17,13 +17,19 @@ use super::{Client, Process, Provider, run, until};
 pub(crate) const SHARDS: u16 = 4;
 /// The tenant of everyone here.
 pub(crate) const TENANT: &str = "acme";
-const SECRET: &str = "a secret that the tests sign their tokens with";
+pub(crate) const SECRET: &str = "a secret that the tests sign their tokens with";
 
 /// A token for `user`, as an application's own login would give it.
 pub(crate) fn token(user: &str) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let claims = json!({ "iss": "https://login.test", "aud": "chat", "sub": user, "exp": now + 3600 });
     encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap()
+}
+
+/// Where an edge says that it can be reached, once it is ready.
+pub(crate) async fn address(process: &mut Process) -> String {
+    let ready: Value = serde_json::from_str(&process.says(r#""message":"ready""#).await).unwrap();
+    ready["address"].as_str().unwrap().to_owned()
 }
 
 /// Servers, settings and a provider; the processes are the tests' to start and to keep.
@@ -90,9 +96,7 @@ impl App {
     /// An edge that logs in to Postgres as this URL says.
     pub(crate) async fn api_as(&self, url: &str) -> Api {
         let mut process = self.start(url, &["api"]);
-        let ready: Value = serde_json::from_str(&process.says(r#""message":"ready""#).await).unwrap();
-        let address = ready["address"].as_str().unwrap().to_owned();
-        Api { process, address }
+        Api { address: address(&mut process).await, process }
     }
 
     /// A worker in these roles, divided by commas.
@@ -180,6 +184,15 @@ impl App {
             ("BESTCHAT_LOG_FORMAT", "json".to_owned()),
         ];
         settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+}
+
+/// Nobody was kept from anything that it wanted to do: the rights in nats-server.conf are enough.
+impl Drop for App {
+    fn drop(&mut self) {
+        let log = std::fs::read_to_string(self.folder().join("nats/log")).unwrap_or_default();
+        let denied: Vec<&str> = log.lines().filter(|line| line.contains("Violation")).collect();
+        assert!(std::thread::panicking() || denied.is_empty(), "{denied:#?}");
     }
 }
 
