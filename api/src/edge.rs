@@ -46,7 +46,7 @@ pub struct ModelView {
     /// How many tokens it can read and write in one call, if known.
     #[ts(type = "number | null")]
     pub context_window: Option<u64>,
-    /// Whether it answers where nobody chose a model.
+    /// Whether it answers where nobody chose a model. None is marked where the workers alone know.
     pub default: bool,
 }
 

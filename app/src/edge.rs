@@ -17,10 +17,10 @@ use crate::wire::{self, Error};
 /// The tenant of those who log in without a login.
 const DEV_TENANT: &str = "default";
 
-/// Makes an edge.
+/// Makes an edge that lists these models.
 pub(crate) async fn edge(
     settings: &Settings,
-    catalog: &Catalog,
+    models: Vec<ModelView>,
     dev_login: Option<DevLogin>,
     stopping: CancellationToken,
 ) -> Result<Arc<Edge>, Error> {
@@ -43,7 +43,7 @@ pub(crate) async fn edge(
         verifier: Verifier::new(issuers).map_err(Error::other)?,
         allowed_origins: settings.allowed_origins.clone(),
         dev_login,
-        models: models(catalog),
+        models,
         limits: Limits::default(),
         stopping,
     }))
@@ -85,12 +85,13 @@ fn algorithm(algorithm: config::Algorithm) -> Algorithm {
     }
 }
 
-fn models(catalog: &Catalog) -> Vec<ModelView> {
+/// The models to choose from, the default among them marked if it is certain that the workers have the same.
+pub(crate) fn models(catalog: &Catalog, default_is_certain: bool) -> Vec<ModelView> {
     let view = |model: &workers::provider::ModelInfo| ModelView {
         id: model.model.to_string(),
         label: model.label.clone(),
         context_window: model.context_window,
-        default: model.default,
+        default: model.default && default_is_certain,
     };
     catalog.models().iter().map(view).collect()
 }

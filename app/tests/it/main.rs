@@ -10,6 +10,7 @@ mod commands;
 mod console;
 mod dev_login;
 mod faults;
+mod found_providers;
 mod given_servers;
 mod happy;
 mod resume;

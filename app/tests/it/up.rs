@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::{Client, Process, run, until};
 
 fn environment(listen: &str) -> Vec<(String, String)> {
-    let settings = [("BESTCHAT_LISTEN", listen), ("NO_COLOR", "1")];
+    let settings = [("BESTCHAT_LISTEN", listen), ("NO_COLOR", "1"), ("OLLAMA_HOST", "127.0.0.1:1")];
     settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
 }
 

@@ -79,7 +79,7 @@ test('three rejected tokens in a row end it, and what waits is refused', async (
 });
 
 test('a silent server is left', async () => {
-  server.pingMs = 50;
+  server.pingMs = 200;
   const client = server.connect();
   await online(client);
   await until(() => expect(server.connections).toBeGreaterThan(1));
