@@ -92,7 +92,7 @@ async fn carry_out(command: Command) -> Result<(), Error> {
         }
         Command::Rebuild { name } => {
             let owner = wire::pool(&settings, Role::Owner).await?;
-            let events = projections::rebuild(&owner, &name).await.map_err(Error::other)??;
+            let events = projections::rebuild(&owner, &name).await.map_err(Error::other)?;
             print(&format!("{name} was made anew from {events} events."))
         }
         Command::Replay { id, at, speed } => {

@@ -57,6 +57,10 @@ pub(crate) async fn replay(
     loop {
         let range = sequence + 1..=at.unwrap_or(u64::MAX);
         let page = log::read_stream(pool, conversation::TYPE, &id.to_string(), range, PAGE).await?;
+        // A page may be shorter than asked for because its events are large; only an empty one is the end.
+        if page.is_empty() {
+            break;
+        }
         for recorded in &page {
             sequence = recorded.sequence;
             let event = codec::decode::<Conversation>(recorded)?;
@@ -68,9 +72,6 @@ pub(crate) async fn replay(
                 tell(recorded, &event)?;
             }
             branch.apply(event);
-        }
-        if page.len() < PAGE as usize {
-            break;
         }
     }
     match (sequence, at) {

@@ -74,8 +74,12 @@ pub(super) async fn page(
     access::conversation(&edge.pool, &identity, id).await?;
     let limit = query.limit.unwrap_or(MAX_LIMIT).clamp(1, MAX_LIMIT);
     let sequences = query.after.saturating_add(1)..=u64::MAX;
-    let mut events = log::read_stream(&edge.pool, conversation::TYPE, &id.to_string(), sequences, limit + 1).await?;
-    let more = events.len() > limit as usize;
-    events.truncate(limit as usize);
+    let id = id.to_string();
+    let events = log::read_stream(&edge.pool, conversation::TYPE, &id, sequences, limit).await?;
+    // A page may be shorter than asked for and not the last one: the log bounds its bytes too.
+    let more = match events.last() {
+        Some(last) => last.sequence < log::last_sequence(&edge.pool, conversation::TYPE, &id).await?,
+        None => false,
+    };
     Ok(Json(Page { events: events.into_iter().map(RecordedEvent::from).collect(), more }))
 }

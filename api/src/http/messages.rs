@@ -16,6 +16,8 @@ use crate::error::Problem;
 
 /// The most messages of a page.
 const MAX_LIMIT: u32 = 500;
+/// The most bytes that they say.
+const MAX_PAGE_BYTES: u32 = 4 * 1024 * 1024;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -47,8 +49,7 @@ pub(super) async fn page(
     }
     access::conversation(&edge.pool, &identity, id).await?;
     let limit = query.limit.unwrap_or(100).clamp(1, MAX_LIMIT);
-    let mut messages = transcript::page(&edge.pool, id, query.before, limit + 1).await?;
-    let more = messages.len() > limit as usize;
-    messages.truncate(limit as usize);
+    let limit = transcript::Limit { messages: limit, bytes: MAX_PAGE_BYTES };
+    let transcript::Page { messages, more } = transcript::page(&edge.pool, id, query.before, limit).await?;
     Ok(Json(Page { messages, more }))
 }

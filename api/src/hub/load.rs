@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{ConversationId, MessageId, Shard, Tenant, UserId, conversation};
 use projections::transcript;
-use sqlx::PgPool;
+use sqlx::{PgPool, PgTransaction};
 use store::{Recorded, log};
 
 use crate::error::Problem;
@@ -23,6 +23,26 @@ pub(super) struct Loaded {
     pub(super) running: BTreeMap<MessageId, u32>,
 }
 
+/// Every event after `sequence`.
+async fn events_after(
+    tx: &mut PgTransaction<'_>,
+    id: ConversationId,
+    mut sequence: u64,
+) -> Result<Vec<Recorded>, Problem> {
+    let (id, mut events) = (id.to_string(), Vec::new());
+    // An empty page is the end: one may be shorter than asked for because its events are large.
+    loop {
+        let page = log::read_stream(&mut **tx, conversation::TYPE, &id, sequence + 1..=u64::MAX, MAX_EVENTS).await?;
+        let Some(last) = page.last() else { return Ok(events) };
+        sequence = last.sequence;
+        events.extend(page);
+        if events.len() >= MAX_EVENTS as usize {
+            tracing::warn!(conversation = id, "the views are too far behind to follow this conversation");
+            return Err(Problem::unavailable());
+        }
+    }
+}
+
 pub(super) async fn load(pool: &PgPool, shard: Shard, id: ConversationId) -> Result<Loaded, Problem> {
     let mut tx = standing::begin(pool).await?;
     let (tenant, participants, sequence) = match standing::read(&mut tx, shard, id).await? {
@@ -30,12 +50,7 @@ pub(super) async fn load(pool: &PgPool, shard: Shard, id: ConversationId) -> Res
         Standing::NotYet => (None, BTreeSet::new(), 0),
         Standing::Gone => return Err(Problem::not_found()),
     };
-    let events =
-        log::read_stream(&mut *tx, conversation::TYPE, &id.to_string(), sequence + 1..=u64::MAX, MAX_EVENTS).await?;
-    if events.len() >= MAX_EVENTS as usize {
-        tracing::warn!(conversation = %id, "the views are too far behind to follow this conversation");
-        return Err(Problem::unavailable());
-    }
+    let events = events_after(&mut tx, id, sequence).await?;
     // A conversation that is younger than the views is told of by its first event.
     let begins = events.first().filter(|event| event.sequence == 1);
     let tenant = match (tenant, begins) {
