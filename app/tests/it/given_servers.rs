@@ -1,5 +1,7 @@
 //! `bestchat up` over a Postgres and a NATS that are there already: it uses those, and shares them with others like it.
 
+use std::process::Command;
+
 use tempfile::TempDir;
 
 use crate::support::{App, Client, Process, SHARDS, answer};
@@ -29,6 +31,21 @@ impl Up {
         assert_eq!(names, ["dev-login-secret"], "nothing of a server's");
         assert_eq!(running_in(self.folder.path()), ["bestchat\n"]);
     }
+}
+
+#[tokio::test]
+async fn without_a_server_to_run_it_says_what_to_install() {
+    let app = App::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    // Nothing beside it, above it or in the PATH.
+    let alone = folder.path().join("bestchat");
+    std::fs::copy(env!("CARGO_BIN_EXE_bestchat"), &alone).unwrap();
+    let mut command = Command::new(alone);
+    command.arg("up").current_dir(folder.path()).env_clear().env("DATABASE_URL", app.postgres.url()).env("PATH", "");
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success());
+    assert!(said.contains("nats-server 2.14 or newer was not found") && said.contains("NATS_URL"), "{said}");
 }
 
 #[tokio::test]
