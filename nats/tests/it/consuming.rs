@@ -16,8 +16,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::database::migrated;
 use crate::mirror::compare;
 use crate::owner::Owner;
-use crate::server::Server;
 use crate::wait::{DEADLINE, until};
+use nats::test_server::Server;
 
 const WAKE: Wake = Wake { role: "test", aggregate: "conversation", event_types: &["ConversationRenamed"] };
 

@@ -2,7 +2,6 @@
 //! a projector.
 
 pub(crate) mod client;
-pub(crate) mod nats;
 pub(crate) mod owner;
 pub(crate) mod rest;
 pub(crate) mod token;
@@ -10,10 +9,10 @@ pub(crate) mod wait;
 
 use std::sync::Arc;
 
-use ::nats::signal::{ListChange, list_changed};
 use api::auth::{DevLogin, IssuerConfig, Verifier};
 use api::{Edge, EdgeConfig, Limits, ModelView};
 use domain::ConversationId;
+use nats::signal::{ListChange, list_changed};
 use projections::Projector;
 use sqlx::{ConnectOptions, PgPool};
 use store::Role;
@@ -25,7 +24,7 @@ pub(crate) use client::Client;
 pub(crate) use rest::Rest;
 pub(crate) use wait::until;
 
-use self::nats::Server;
+use nats::test_server::Server;
 use owner::Owner;
 
 /// The origin whose pages may connect.
@@ -36,7 +35,7 @@ pub(crate) struct TestEdge {
     pub(crate) address: String,
     pub(crate) owner: Owner,
     pub(crate) pool: PgPool,
-    pub(crate) core: ::nats::Client,
+    pub(crate) core: nats::Client,
     edge_pool: PgPool,
     projector: Option<DropGuard>,
     stopping: CancellationToken,
