@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH)
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test web up test check build fmt types
+.PHONY: help setup setup-test web up build-tests test check build fmt types
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,8 +27,10 @@ up: web ## Run everything here: a chat at http://127.0.0.1:8080
 	@cargo run --package app --bin bestchat -- up
 
 # Everything is built by one call: another choice of packages would mean other features, and building half of it again.
-test: setup-test web ## Run every test, against a Postgres and a NATS started for it
+build-tests: setup-test web
 	cargo build --workspace --all-targets
+
+test: build-tests ## Run every test, against a Postgres and a NATS started for it
 	$(TARGET)/debug/examples/servers cargo nextest run --workspace
 	cd web && npm test
 	cd web && npm run e2e --if-present

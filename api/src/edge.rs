@@ -1,6 +1,7 @@
 //! What every request of the edge works with.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::Shard;
 use nats::ask::Asking;
@@ -29,6 +30,8 @@ pub struct EdgeConfig {
     pub dev_login: Option<DevLogin>,
     /// The models that a conversation can choose.
     pub models: Vec<ModelView>,
+    /// How long clients may take.
+    pub limits: Limits,
     /// Cancelled when the process stops: sockets are closed with the advice to reconnect.
     pub stopping: CancellationToken,
 }
@@ -43,7 +46,7 @@ pub struct ModelView {
     /// How many tokens it can read and write in one call, if known.
     #[ts(type = "number | null")]
     pub context_window: Option<u64>,
-    /// Whether it answers where nobody chose a model.
+    /// Whether it answers where nobody chose a model. None is marked where the workers alone know.
     pub default: bool,
 }
 
@@ -58,11 +61,36 @@ pub struct Load {
     pub people: usize,
 }
 
-/// An edge, shared by its requests.
-#[derive(Clone)]
-pub struct Edge(pub(crate) Arc<Shared>);
+/// How long a client may take over what. A client is told of the first two in `hello`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How often the server pings.
+    pub ping_every: Duration,
+    /// How long a client has to log in.
+    pub log_in: Duration,
+    /// How long nothing need be heard of a client.
+    pub silence: Duration,
+    /// How long a client may leave a frame unread.
+    pub unread: Duration,
+    /// How long a client may take to be told that the socket is closed, and then to hang up: whoever hangs up first while
+    /// the other still sends takes the reason away from it.
+    pub close: Duration,
+}
 
-pub(crate) struct Shared {
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            ping_every: Duration::from_secs(25),
+            log_in: Duration::from_secs(5),
+            silence: Duration::from_mins(1),
+            unread: Duration::from_secs(10),
+            close: Duration::from_secs(2),
+        }
+    }
+}
+
+/// An edge, shared by its requests.
+pub struct Edge {
     pub(crate) pool: PgPool,
     pub(crate) client: nats::Client,
     pub(crate) asking: Asking,
@@ -70,6 +98,7 @@ pub(crate) struct Shared {
     pub(crate) allowed_origins: Vec<String>,
     pub(crate) dev_login: Option<DevLogin>,
     pub(crate) models: Vec<ModelView>,
+    pub(crate) limits: Limits,
     pub(crate) stopping: CancellationToken,
     pub(crate) hub: Hub,
     /// The sockets open now.
@@ -78,34 +107,33 @@ pub(crate) struct Shared {
 
 impl Edge {
     /// An edge.
-    pub fn new(config: EdgeConfig) -> Self {
-        let EdgeConfig { pool, client, shards, verifier, allowed_origins, dev_login, models, stopping } = config;
-        let hub = Hub::new(pool.clone(), client.clone(), shards, stopping.clone());
-        let asking = Asking::for_people(client.clone(), shards);
-        let sockets = TaskTracker::new();
-        Self(Arc::new(Shared {
+    pub fn new(config: EdgeConfig) -> Arc<Self> {
+        let EdgeConfig { pool, client, shards, verifier, allowed_origins, dev_login, models, limits, stopping } =
+            config;
+        Arc::new(Self {
+            hub: Hub::new(pool.clone(), client.clone(), shards, stopping.clone()),
+            asking: Asking::for_people(client.clone(), shards),
+            sockets: TaskTracker::new(),
             pool,
             client,
-            asking,
             verifier,
             allowed_origins,
             dev_login,
             models,
+            limits,
             stopping,
-            hub,
-            sockets,
-        }))
+        })
     }
 
     /// What it holds just now.
     pub fn load(&self) -> Load {
-        let (conversations, people) = self.0.hub.held();
-        Load { sockets: self.0.sockets.len(), conversations, people }
+        let (conversations, people) = self.hub.held();
+        Load { sockets: self.sockets.len(), conversations, people }
     }
 
     /// Waits until every socket has been closed, once the process is stopping.
     pub async fn closed(&self) {
-        self.0.sockets.close();
-        self.0.sockets.wait().await;
+        self.sockets.close();
+        self.sockets.wait().await;
     }
 }

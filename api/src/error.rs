@@ -141,3 +141,29 @@ impl IntoResponse for Problem {
         response
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::collections::BTreeSet;
+
+    /// What a table of docs/protocol.md has in its first column.
+    pub(crate) fn documented(heading: &str) -> BTreeSet<&'static str> {
+        let (_, section) = include_str!("../../docs/protocol.md").split_once(heading).unwrap();
+        let section = section.split("\n#").next().unwrap();
+        let rows = section.lines().filter(|line| line.starts_with("| ")).skip(1);
+        rows.filter_map(|row| row.split('|').nth(1)).flat_map(|names| names.split(',').map(str::trim)).collect()
+    }
+
+    #[test]
+    fn every_code_is_documented_and_none_that_there_is_not() {
+        let source = include_str!("error.rs").split("#[cfg(test)]").next().unwrap();
+        let is_code = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+        // What stands between quotes and is one word, but for the names of fields.
+        let pieces: Vec<&str> = source.split('"').collect();
+        let quoted = pieces.windows(2).skip(1).step_by(2);
+        let codes =
+            quoted.filter(|pair| is_code(pair[0]) && !pair[1].starts_with(':')).map(|pair| format!("`{}`", pair[0]));
+        let documented = documented("\n## Error codes\n").into_iter().map(str::to_owned).collect::<BTreeSet<_>>();
+        assert_eq!(codes.collect::<BTreeSet<_>>(), documented);
+    }
+}

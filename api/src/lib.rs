@@ -11,5 +11,5 @@ mod serve;
 mod standing;
 mod ws;
 
-pub use edge::{Edge, EdgeConfig, Load, ModelView};
+pub use edge::{Edge, EdgeConfig, Limits, Load, ModelView};
 pub use serve::{Backstage, serve, serve_health};

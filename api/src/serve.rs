@@ -1,5 +1,7 @@
 //! Answering on a listener: everything of an edge, or, for a process that serves no clients, how it is.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -16,8 +18,8 @@ use crate::http::{self, health};
 ///
 /// # Errors
 /// When the listener fails.
-pub async fn serve(edge: Edge, listener: TcpListener) -> std::io::Result<()> {
-    let stopping = edge.0.stopping.clone();
+pub async fn serve(edge: Arc<Edge>, listener: TcpListener) -> std::io::Result<()> {
+    let stopping = edge.stopping.clone();
     // A token of a few bytes must not wait for the next one.
     let listener = listener.tap_io(|stream| {
         let _ = stream.set_nodelay(true);

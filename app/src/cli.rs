@@ -8,6 +8,7 @@ use domain::ConversationId;
 use store::{Position, Role};
 
 use crate::config::{Settings, WorkerRole};
+use crate::replay::Speed;
 use crate::roles::{self, Process};
 use crate::wire::Error;
 use crate::{dead_letters, replay, shutdown, telemetry, up, wire};
@@ -48,9 +49,9 @@ enum Command {
         /// As it stood after this event; as it came about where left out
         #[arg(long)]
         at: Option<u64>,
-        /// How many times faster than it came about; 0 without any pause
-        #[arg(long, default_value_t = 0.0)]
-        speed: f64,
+        /// How many times faster than it came about, a number above 0; without any pause where left out
+        #[arg(long)]
+        speed: Option<Speed>,
     },
     /// Show the events that a consumer could not take in, or have one retried
     DeadLetters {
@@ -91,7 +92,7 @@ async fn carry_out(command: Command) -> Result<(), Error> {
         }
         Command::Rebuild { name } => {
             let owner = wire::pool(&settings, Role::Owner).await?;
-            let events = projections::rebuild(&owner, &name).await.map_err(Error::other)??;
+            let events = projections::rebuild(&owner, &name).await.map_err(Error::other)?;
             print(&format!("{name} was made anew from {events} events."))
         }
         Command::Replay { id, at, speed } => {

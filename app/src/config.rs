@@ -36,7 +36,7 @@ pub struct Settings {
     pub nats_url: Option<Secret>,
     /// A file that holds `nats_url`.
     nats_url_file: Option<RelativePathBuf>,
-    /// Where NATS is for the edge, which may do far less. After loading: `nats_url` when nothing else was said.
+    /// Where NATS is for the edge, which may do far less. Without it an edge has all that `nats_url` may.
     pub nats_edge_url: Option<Secret>,
     /// A file that holds `nats_edge_url`.
     nats_edge_url_file: Option<RelativePathBuf>,
@@ -131,8 +131,8 @@ pub struct Auth {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Issuer {
-    /// The tenant that its people belong to.
-    #[serde(default = "tenant")]
+    /// The tenant that its people belong to. After loading never empty: `default` for an only issuer.
+    #[serde(default)]
     pub tenant: String,
     /// What the token's `iss` must be.
     #[serde(default)]
@@ -140,7 +140,7 @@ pub struct Issuer {
     /// What the token's `aud` must be or contain.
     #[serde(default)]
     pub audience: Option<String>,
-    /// The shared secret.
+    /// The shared secret, of at least 32 bytes.
     #[serde(default)]
     pub secret: Option<Secret>,
     #[serde(default)]
@@ -238,8 +238,4 @@ impl std::error::Error for Error {}
 
 fn context_window() -> u32 {
     128_000
-}
-
-fn tenant() -> String {
-    "default".into()
 }

@@ -1,9 +1,10 @@
 //! The edge, set up from settings.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use api::auth::{Algorithm, DevLogin, IssuerConfig, IssuerKey, Verifier};
-use api::{Edge, EdgeConfig, ModelView};
+use api::{Edge, EdgeConfig, Limits, ModelView};
 use domain::Tenant;
 use store::Role;
 use tokio::net::TcpListener;
@@ -16,17 +17,21 @@ use crate::wire::{self, Error};
 /// The tenant of those who log in without a login.
 const DEV_TENANT: &str = "default";
 
-/// Makes an edge.
+/// Makes an edge that lists these models.
 pub(crate) async fn edge(
     settings: &Settings,
-    catalog: &Catalog,
+    models: Vec<ModelView>,
     dev_login: Option<DevLogin>,
     stopping: CancellationToken,
-) -> Result<Edge, Error> {
+) -> Result<Arc<Edge>, Error> {
     let pool = wire::pool(settings, Role::Edge).await?;
     let shards = wire::shards(&pool).await?;
-    let url = settings.nats_edge_url.as_ref().or(settings.nats_url.as_ref());
-    let client = wire::nats(url, "bestchat api", nats::Inbox::Edge).await?;
+    // Each user receives its answers under a prefix of its own.
+    let (url, inbox) = match &settings.nats_edge_url {
+        Some(url) => (Some(url), nats::Inbox::Edge),
+        None => (settings.nats_url.as_ref(), nats::Inbox::Core),
+    };
+    let client = wire::nats(url, "bestchat api", inbox).await?;
     let mut issuers = settings.auth.issuers.iter().map(issuer).collect::<Result<Vec<_>, _>>()?;
     if let Some(dev_login) = &dev_login {
         issuers.push(dev_login.issuer(DEV_TENANT.parse().map_err(Error::other)?));
@@ -38,9 +43,19 @@ pub(crate) async fn edge(
         verifier: Verifier::new(issuers).map_err(Error::other)?,
         allowed_origins: settings.allowed_origins.clone(),
         dev_login,
-        models: models(catalog),
+        models,
+        limits: Limits::default(),
         stopping,
     }))
+}
+
+/// Says so when a process that faces people could do on the bus whatever a worker can.
+pub(crate) fn warn_of_too_many_rights(settings: &Settings) {
+    if settings.nats_edge_url.is_none() {
+        tracing::warn!(
+            "NATS_EDGE_URL is not set: this edge uses NATS_URL, and whoever takes it over has a worker's rights"
+        );
+    }
 }
 
 /// Listens at the address of the settings.
@@ -70,12 +85,13 @@ fn algorithm(algorithm: config::Algorithm) -> Algorithm {
     }
 }
 
-fn models(catalog: &Catalog) -> Vec<ModelView> {
+/// The models to choose from, the default among them marked if it is certain that the workers have the same.
+pub(crate) fn models(catalog: &Catalog, default_is_certain: bool) -> Vec<ModelView> {
     let view = |model: &workers::provider::ModelInfo| ModelView {
         id: model.model.to_string(),
         label: model.label.clone(),
         context_window: model.context_window,
-        default: model.default,
+        default: model.default && default_is_certain,
     };
     catalog.models().iter().map(view).collect()
 }

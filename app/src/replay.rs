@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::Write;
+use std::str::FromStr;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -18,12 +19,38 @@ const PAGE: u32 = 1_000;
 /// The longest pause of a replay.
 const MAX_PAUSE: Duration = Duration::from_secs(10);
 
-/// Prints the conversation: with `at`, its branch as it stood after that event; else event by event, `speed` times as
-/// fast as it came about, 0 being without any pause.
-pub(crate) async fn replay(pool: &PgPool, id: ConversationId, at: Option<u64>, speed: f64) -> Result<(), Error> {
-    if !speed.is_finite() || speed < 0.0 {
-        return Err(Error::other("the speed is 0 or more"));
+/// How many times faster than it came about a conversation is told: a number above 0.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Speed(f64);
+
+impl FromStr for Speed {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.parse::<f64>() {
+            Ok(speed) if speed.is_finite() && speed > 0.0 => Ok(Self(speed)),
+            _ => Err("a speed is a number above 0"),
+        }
     }
+}
+
+impl Speed {
+    /// How long the pause between two events then is.
+    fn pause(self, before: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
+        let elapsed = (now - before).to_std().unwrap_or_default();
+        // What no duration can hold is too long in any case.
+        Duration::try_from_secs_f64(elapsed.as_secs_f64() / self.0).map_or(MAX_PAUSE, |pause| pause.min(MAX_PAUSE))
+    }
+}
+
+/// Prints the conversation: with `at`, its branch as it stood after that event; else event by event, `speed` times as
+/// fast as it came about, or without any pause.
+pub(crate) async fn replay(
+    pool: &PgPool,
+    id: ConversationId,
+    at: Option<u64>,
+    speed: Option<Speed>,
+) -> Result<(), Error> {
     let mut branch = Branch::default();
     let mut before: Option<DateTime<Utc>> = None;
     let mut sequence = 0;
@@ -34,7 +61,10 @@ pub(crate) async fn replay(pool: &PgPool, id: ConversationId, at: Option<u64>, s
             sequence = recorded.sequence;
             let event = codec::decode::<Conversation>(recorded)?;
             if at.is_none() {
-                pause(before.replace(recorded.recorded_at), recorded.recorded_at, speed).await;
+                let before = before.replace(recorded.recorded_at);
+                if let (Some(before), Some(speed)) = (before, speed) {
+                    tokio::time::sleep(speed.pause(before, recorded.recorded_at)).await;
+                }
                 tell(recorded, &event)?;
             }
             branch.apply(event);
@@ -49,12 +79,6 @@ pub(crate) async fn replay(pool: &PgPool, id: ConversationId, at: Option<u64>, s
         (_, Some(_)) => cli::print(&branch.text()),
         (_, None) => Ok(()),
     }
-}
-
-async fn pause(before: Option<DateTime<Utc>>, now: DateTime<Utc>, speed: f64) {
-    let Some(before) = before.filter(|_| speed > 0.0) else { return };
-    let elapsed = (now - before).to_std().unwrap_or_default();
-    tokio::time::sleep(elapsed.div_f64(speed).min(MAX_PAUSE)).await;
 }
 
 fn tell(recorded: &Recorded, event: &Event) -> Result<(), Error> {
@@ -146,4 +170,32 @@ fn text(parts: &[Part]) -> String {
 
 fn indented(text: &str) -> String {
     text.lines().map(|line| format!("       {line}")).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pause(speed: &str, elapsed_ms: i64) -> Duration {
+        let before = DateTime::UNIX_EPOCH;
+        speed.parse::<Speed>().unwrap().pause(before, before + chrono::TimeDelta::milliseconds(elapsed_ms))
+    }
+
+    #[test]
+    fn a_pause_is_as_long_as_the_speed_says_and_never_too_long() {
+        assert_eq!(pause("1", 1_500), Duration::from_millis(1_500));
+        assert_eq!(pause("2", 1_500), Duration::from_millis(750));
+        assert_eq!(pause("0.5", 1_500), Duration::from_secs(3));
+        assert_eq!(pause("1", 60_000), MAX_PAUSE);
+        assert_eq!(pause("1e-20", 1), MAX_PAUSE, "longer than any duration");
+        assert_eq!(pause("1e308", 60_000), Duration::ZERO);
+        assert_eq!(pause("1", -5), Duration::ZERO, "clocks may go back");
+    }
+
+    #[test]
+    fn a_speed_is_a_number_above_0() {
+        for none in ["0", "-0", "-1", "nan", "inf", "1e999", "fast", ""] {
+            assert!(none.parse::<Speed>().is_err(), "{none}");
+        }
+    }
 }

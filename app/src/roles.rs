@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::Backstage;
 use api::auth::DevLogin;
+use api::{Backstage, ModelView};
 use projections::Projector;
 use sqlx::PgPool;
 use store::Role;
@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use workers::commands::Commands;
+use workers::provider::Catalog;
 use workers::reply::Replies;
 
 use crate::config::{Settings, WorkerRole};
@@ -50,12 +51,16 @@ pub async fn start(settings: &Settings, worker_roles: &[WorkerRole], process: Pr
     let mut running = Running { roles: Vec::new(), clients: Vec::new(), address: None };
     match process {
         Process::Api => {
+            edge::warn_of_too_many_rights(settings);
             let listener = edge::listen(settings.listen).await?;
-            running.start_api(settings, listener, None).await?;
+            let catalog = providers::catalog(settings).await?;
+            let models = edge::models(&catalog, providers::default_is_configured(settings));
+            running.start_api(settings, models, listener, None).await?;
         }
         Process::Worker => {
             let roles = if worker_roles.is_empty() { &settings.worker_roles } else { worker_roles };
-            running.start_workers(settings, roles).await?;
+            let catalog = Arc::new(providers::catalog(settings).await?);
+            running.start_workers(settings, catalog, roles).await?;
         }
         Process::Projector => running.start_projector(settings).await?,
     }
@@ -69,8 +74,10 @@ pub(crate) async fn start_all(
     dev_login: Option<DevLogin>,
 ) -> Result<Running, Error> {
     let mut running = Running { roles: Vec::new(), clients: Vec::new(), address: None };
-    running.start_api(settings, listener, dev_login).await?;
-    running.start_workers(settings, &[WorkerRole::Reply, WorkerRole::Commands]).await?;
+    // One look around, so that what the edge lists is what the workers have.
+    let catalog = Arc::new(providers::catalog(settings).await?);
+    running.start_api(settings, edge::models(&catalog, true), listener, dev_login).await?;
+    running.start_workers(settings, catalog, &[WorkerRole::Reply, WorkerRole::Commands]).await?;
     running.start_projector(settings).await?;
     Ok(running)
 }
@@ -98,12 +105,12 @@ impl Running {
     async fn start_api(
         &mut self,
         settings: &Settings,
+        models: Vec<ModelView>,
         listener: TcpListener,
         dev_login: Option<DevLogin>,
     ) -> Result<(), Error> {
         let stopping = CancellationToken::new();
-        let catalog = providers::catalog(settings).await?;
-        let edge = edge::edge(settings, &catalog, dev_login, stopping.clone()).await?;
+        let edge = edge::edge(settings, models, dev_login, stopping.clone()).await?;
         self.address = Some(listener.local_addr().map_err(Error::other)?);
         let serving = tokio::spawn(async move {
             if let Err(error) = api::serve(edge, listener).await {
@@ -114,7 +121,12 @@ impl Running {
         Ok(())
     }
 
-    async fn start_workers(&mut self, settings: &Settings, roles: &[WorkerRole]) -> Result<(), Error> {
+    async fn start_workers(
+        &mut self,
+        settings: &Settings,
+        catalog: Arc<Catalog>,
+        roles: &[WorkerRole],
+    ) -> Result<(), Error> {
         let pool = wire::pool(settings, Role::Worker).await?;
         let shards = wire::shards(&pool).await?;
         let client = wire::nats(settings.nats_url.as_ref(), "bestchat worker", nats::Inbox::Core).await?;
@@ -123,7 +135,7 @@ impl Running {
             let (pool, client, cancelled) = (pool.clone(), client.clone(), CancellationToken::new());
             let task = match role {
                 WorkerRole::Reply => {
-                    let catalog = Arc::new(providers::catalog(settings).await?);
+                    let catalog = Arc::clone(&catalog);
                     let concurrency = settings.reply_concurrency;
                     let replies = Replies { pool, client, shards, catalog, concurrency, process };
                     tokio::spawn(replies.run(cancelled.clone()))

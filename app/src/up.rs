@@ -59,7 +59,11 @@ async fn start(settings: &mut Settings, private: &mut Private) -> Result<Running
     let address = listener.local_addr().map_err(Error::other)?;
     // Whoever can connect can log in as anyone, so only this machine may.
     let dev_login = if address.ip().is_loopback() { Some(DevLogin::new(dev_secret(&settings.data)?)) } else { None };
-    let login = if dev_login.is_some() { "log in with any name" } else { "log in with a token of a configured issuer" };
+    let login = match (&dev_login, settings.auth.issuers.is_empty()) {
+        (Some(_), _) => "log in with any name",
+        (None, false) => "log in with a token of a configured issuer",
+        (None, true) => "nobody can log in: configure [[auth.issuers]], or listen on a loopback address",
+    };
     let running = roles::start_all(settings, listener, dev_login).await?;
     cli::print(&format!("BestChat is ready: http://{address} ({login}). Ctrl-C stops it."))?;
     Ok(running)

@@ -218,6 +218,32 @@ async fn an_edge_cannot_forge_an_event() -> Done {
 }
 
 #[tokio::test]
+async fn core_may_do_what_its_work_needs_and_no_more() -> Done {
+    let closed = Closed::new()?;
+    let mut server = Nats::start(&closed.join("nats"), NatsOptions::default()).await?;
+    let url = server.core_url();
+    create_stream(&url).await?;
+    let mut core = Bus::connect(&url).await?;
+    core.request("evt.0.a", "genuine").await?;
+    let apis =
+        ["STREAM.PURGE.EVT", "STREAM.UPDATE.EVT", "STREAM.MSG.DELETE.EVT", "STREAM.NAMES", "STREAM.SNAPSHOT.EVT"];
+    let apis = apis.map(|api| format!("$JS.API.{api}"));
+    for beyond in
+        apis.iter().map(String::as_str).chain(["ctl.x", "x", "$KV.x", "$SYS.REQ.SERVER.PING", "_INBOX_edge.x"])
+    {
+        core.publish(beyond, None, "{}").await?;
+        assert!(core.error().await?.contains("Permissions Violation for Publish"), "{beyond}");
+    }
+    for beyond in [">", "*.>", "_R_.>", "$JS.>", "$SYS.>", "snap.>", "_INBOX_edge.>"] {
+        core.subscribe(beyond).await?;
+        assert!(core.error().await?.contains("Permissions Violation for Subscription"), "{beyond}");
+    }
+    assert_eq!(stored(&url).await?, Some(1));
+    server.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
 async fn edges_hear_events_and_each_others_signals() -> Done {
     let closed = Closed::new()?;
     let mut server = Nats::start(&closed.join("nats"), NatsOptions::default()).await?;

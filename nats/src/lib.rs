@@ -15,6 +15,8 @@ pub mod signal;
 mod streams;
 pub mod subject;
 pub mod tail;
+#[cfg(feature = "test-support")]
+pub mod test_server;
 
 pub use async_nats::Client;
 pub use connection::{Inbox, close, connect, is_connected};

@@ -16,5 +16,5 @@ mod view;
 pub mod wait;
 
 pub use projector::Projector;
-pub use rebuild::{NAMES, UnknownProjection, rebuild};
+pub use rebuild::{NAMES, RebuildError, rebuild};
 pub use view::{ConversationView, MessageStatus, MessageView, Role};

@@ -17,31 +17,56 @@ const SHARDS_AT_ONCE: usize = 4;
 /// The views that can be rebuilt.
 pub const NAMES: &[&str] = &[conversation_list::NAME, transcript::NAME];
 
-/// There is no view of this name.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no projection {0:?}; there are {names}", names = NAMES.join(", "))]
-pub struct UnknownProjection(pub String);
+/// Why a view was not rebuilt: the old one stays.
+#[derive(Debug, thiserror::Error)]
+pub enum RebuildError {
+    /// There is no view of this name.
+    #[error("there is no projection {0:?}; there are {names}", names = NAMES.join(", "))]
+    Unknown(String),
+    /// Someone is at it already: two would throw each other's new view away.
+    #[error("{0} is being rebuilt by another process: wait until that one is done")]
+    UnderWay(&'static str),
+    /// Postgres did not answer.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+impl From<sqlx::Error> for RebuildError {
+    fn from(error: sqlx::Error) -> Self {
+        store::Error::from(error).into()
+    }
+}
 
 /// Rebuilds the view `name` with the rights of the schema's owner; readers and projectors go on meanwhile. Gives the
 /// number of events taken in.
 ///
 /// # Errors
-/// The outer one when there is no such view; the inner one when Postgres does not answer: the old view then stays.
-pub async fn rebuild(owner: &PgPool, name: &str) -> Result<Result<u64, store::Error>, UnknownProjection> {
+/// When there is no such view, another process rebuilds it, or Postgres does not answer.
+pub async fn rebuild(owner: &PgPool, name: &str) -> Result<u64, RebuildError> {
     match name {
-        conversation_list::NAME => Ok(rebuild_as::<ConversationList>(owner).await),
-        transcript::NAME => Ok(rebuild_as::<Transcript>(owner).await),
-        _ => Err(UnknownProjection(name.to_owned())),
+        conversation_list::NAME => rebuild_as::<ConversationList>(owner).await,
+        transcript::NAME => rebuild_as::<Transcript>(owner).await,
+        _ => Err(RebuildError::Unknown(name.to_owned())),
     }
 }
 
-async fn rebuild_as<P: Projection>(owner: &PgPool) -> Result<u64, store::Error> {
+async fn rebuild_as<P: Projection>(owner: &PgPool) -> Result<u64, RebuildError> {
     let next = format!("{}_next", P::NAME);
+    // Held by a transaction that does nothing else, so that it ends with this call or its process, however that ends.
+    let mut alone = store::begin(owner).await?;
+    let locked: bool = sqlx::query_scalar("select pg_try_advisory_xact_lock(hashtextextended($1, 0))")
+        .bind(&next)
+        .fetch_one(&mut *alone)
+        .await?;
+    if !locked {
+        return Err(RebuildError::UnderWay(P::NAME));
+    }
     create::<P>(owner, &next).await?;
     let shards = store::shard_count(owner).await?;
     let fills = futures::stream::iter((0..shards).map(|shard| fill::<P>(owner, &next, shard)));
     let filled: Vec<u64> = fills.buffer_unordered(SHARDS_AT_ONCE).try_collect().await?;
     let rest = swap::<P>(owner, &next, shards).await?;
+    alone.rollback().await?;
     Ok(filled.iter().sum::<u64>() + rest)
 }
 

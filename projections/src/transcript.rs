@@ -196,7 +196,25 @@ pub async fn open_replies(
     Ok(rows.into_iter().map(|(id, attempt)| (MessageId(id), u32::try_from(attempt).unwrap_or_default())).collect())
 }
 
-/// The newest `limit` messages of a conversation made before the event `before`, the newest first.
+/// How large a page may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// The most messages.
+    pub messages: u32,
+    /// The most bytes of what they say; the newest is there whatever its size.
+    pub bytes: u32,
+}
+
+/// A conversation's messages, the newest first.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Page {
+    /// The messages.
+    pub messages: Vec<MessageView>,
+    /// Whether there are older ones.
+    pub more: bool,
+}
+
+/// The newest messages of a conversation made before the event `before`.
 ///
 /// # Errors
 /// When Postgres does not answer.
@@ -204,16 +222,28 @@ pub async fn page(
     db: impl PgExecutor<'_>,
     conversation: ConversationId,
     before: Option<u64>,
-    limit: u32,
-) -> Result<Vec<MessageView>, sqlx::Error> {
-    let rows: Vec<String> = sqlx::query_scalar(
-        "select to_json(m)::text from transcript.messages m
-         where conversation = $1 and sequence < $2 order by sequence desc limit $3",
+    limit: Limit,
+) -> Result<Page, sqlx::Error> {
+    // One more than wanted, which tells whether there are older ones. What does not fit stays in the database.
+    let rows: Vec<(String, bool)> = sqlx::query_as(
+        "with newest as (
+             select id, sequence, octet_length(parts::text) as size from transcript.messages
+             where conversation = $1 and sequence < $2 order by sequence desc limit $3::bigint + 1),
+         counted as (
+             select id, row_number() over w as nth, sum(size) over w as bytes from newest
+             window w as (order by sequence desc)),
+         fitting as (
+             select id, nth from counted where nth <= $3 and (nth = 1 or bytes <= $4))
+         select to_json(m)::text, (select count(*) from newest) > (select count(*) from fitting)
+         from fitting join transcript.messages m on m.conversation = $1 and m.id = fitting.id order by nth",
     )
     .bind(conversation.0)
     .bind(before.map_or(i64::MAX, store::log::signed))
-    .bind(i64::from(limit))
+    .bind(i64::from(limit.messages))
+    .bind(i64::from(limit.bytes))
     .fetch_all(db)
     .await?;
-    rows.iter().map(|row| from_json::<Row>(row).map(|row| row.view)).collect()
+    let more = rows.last().is_some_and(|(_, more)| *more);
+    let messages = rows.iter().map(|(row, _)| from_json::<Row>(row).map(|row| row.view)).collect::<Result<_, _>>()?;
+    Ok(Page { messages, more })
 }

@@ -1,4 +1,5 @@
-//! The console: the page that this binary carries within itself.
+//! The console: the page that this binary carries within itself, in every profile. `build.rs` sees to it that it is the
+//! newest one built.
 
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};

@@ -1,5 +1,7 @@
 //! A person's conversations.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{FromRequestParts, Path, Query, State};
 use axum::http::request::Parts;
@@ -39,18 +41,18 @@ pub(super) struct List {
 
 /// `GET /api/conversations`
 pub(super) async fn list(
-    State(edge): State<Edge>,
+    State(edge): State<Arc<Edge>>,
     Caller(identity): Caller,
     query: Result<Query<ListQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Json<List>, Problem> {
     let Query(query) = query.map_err(|error| Problem::malformed(error.body_text()))?;
-    access::wait_for(&edge.0.pool, conversation_list::NAME, query.min_position).await?;
+    access::wait_for(&edge.pool, conversation_list::NAME, query.min_position).await?;
     let limit = query.limit.unwrap_or(50).clamp(1, MAX_LIMIT);
     let before = query.before.map(|before| cursor(&before)).transpose()?;
     let Identity { user, tenant, .. } = identity;
     // One more than wanted, which tells whether there is a next page.
     let page = conversation_list::Page { user, tenant, archived: query.archived, before, limit: limit + 1 };
-    let mut conversations = conversation_list::list(&edge.0.pool, &page).await?;
+    let mut conversations = conversation_list::list(&edge.pool, &page).await?;
     let more = conversations.len() > limit as usize;
     conversations.truncate(limit as usize);
     let last = conversations.last().filter(|_| more);
@@ -66,14 +68,14 @@ pub(super) struct GetQuery {
 
 /// `GET /api/conversations/{id}`
 pub(super) async fn get(
-    State(edge): State<Edge>,
+    State(edge): State<Arc<Edge>>,
     Caller(identity): Caller,
     ConversationPath(id): ConversationPath,
     query: Result<Query<GetQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Json<ConversationView>, Problem> {
     let Query(query) = query.map_err(|error| Problem::malformed(error.body_text()))?;
-    access::wait_for(&edge.0.pool, conversation_list::NAME, query.min_position).await?;
-    access::conversation(&edge.0.pool, &identity, id).await.map(Json)
+    access::wait_for(&edge.pool, conversation_list::NAME, query.min_position).await?;
+    access::conversation(&edge.pool, &identity, id).await.map(Json)
 }
 
 /// The id in a path; what is none names no conversation.

@@ -1,8 +1,10 @@
 //! Logging in without a login, where that is offered.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, Version};
 use axum::response::{IntoResponse, Response};
 use domain::UserId;
 use serde::Deserialize;
@@ -19,12 +21,15 @@ pub(super) struct Login {
 
 /// `POST /api/dev/token`
 pub(super) async fn issue(
-    State(edge): State<Edge>,
+    State(edge): State<Arc<Edge>>,
+    version: Version,
     headers: HeaderMap,
     login: Result<Json<Login>, axum::extract::rejection::JsonRejection>,
 ) -> Response {
-    // A page elsewhere could make its own name lead to this machine; it cannot make the request name this machine.
-    let Some(dev_login) = edge.0.dev_login.as_ref().filter(|_| origin::is_local(&headers)) else {
+    // A page elsewhere could make its own name lead to this machine; it cannot make the request name this machine. Nor
+    // shall a proxy on this machine let others in.
+    let from_here = origin::is_local(&headers) && origin::is_direct(&headers, version);
+    let Some(dev_login) = edge.dev_login.as_ref().filter(|_| from_here) else {
         return Problem { message: "there is no such route".to_owned(), ..Problem::not_found() }.into_response();
     };
     match login {

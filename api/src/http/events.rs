@@ -1,5 +1,7 @@
 //! A conversation's log as it was recorded, for replay and audit.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{Query, State};
 use domain::conversation;
@@ -62,17 +64,17 @@ impl From<Recorded> for RecordedEvent {
 
 /// `GET /api/conversations/{id}/events`
 pub(super) async fn page(
-    State(edge): State<Edge>,
+    State(edge): State<Arc<Edge>>,
     Caller(identity): Caller,
     ConversationPath(id): ConversationPath,
     query: Result<Query<PageQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Json<Page>, Problem> {
     let Query(query) = query.map_err(|error| Problem::malformed(error.body_text()))?;
-    access::wait_for(&edge.0.pool, projections::conversation_list::NAME, query.min_position).await?;
-    access::conversation(&edge.0.pool, &identity, id).await?;
+    access::wait_for(&edge.pool, projections::conversation_list::NAME, query.min_position).await?;
+    access::conversation(&edge.pool, &identity, id).await?;
     let limit = query.limit.unwrap_or(MAX_LIMIT).clamp(1, MAX_LIMIT);
     let sequences = query.after.saturating_add(1)..=u64::MAX;
-    let page = log::read_stream(&edge.0.pool, conversation::TYPE, &id.to_string(), sequences, limit).await?;
+    let page = log::read_stream(&edge.pool, conversation::TYPE, &id.to_string(), sequences, limit).await?;
     let more = page.full;
     Ok(Json(Page { events: page.into_iter().map(RecordedEvent::from).collect(), more }))
 }

@@ -1,5 +1,6 @@
 //! Whether this process lives, and whether it can serve.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -21,8 +22,8 @@ pub(crate) async fn alive() -> &'static str {
 }
 
 /// `GET /readyz`: it can serve, too.
-pub(crate) async fn ready(State(edge): State<Edge>) -> (StatusCode, &'static str) {
-    readiness(&edge.0.pool, &edge.0.client, &edge.0.stopping).await
+pub(crate) async fn ready(State(edge): State<Arc<Edge>>) -> (StatusCode, &'static str) {
+    readiness(&edge.pool, &edge.client, &edge.stopping).await
 }
 
 /// Whether a process with these parts can do its work.
@@ -44,9 +45,9 @@ pub(crate) async fn readiness(
 }
 
 /// `GET /api/health`: the same, for programs.
-pub(super) async fn health(State(edge): State<Edge>) -> Response {
-    let (postgres, nats) = parts(&edge.0.pool, &edge.0.client).await;
-    let well = postgres && nats && !edge.0.stopping.is_cancelled();
+pub(super) async fn health(State(edge): State<Arc<Edge>>) -> Response {
+    let (postgres, nats) = parts(&edge.pool, &edge.client).await;
+    let well = postgres && nats && !edge.stopping.is_cancelled();
     let status = if well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = json!({ "status": if well { "ok" } else { "unavailable" }, "postgres": postgres, "nats": nats });
     (status, Json(body)).into_response()

@@ -1,5 +1,7 @@
 //! Who a request comes from: `Authorization: Bearer <token>`.
 
+use std::sync::Arc;
+
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, header};
@@ -11,13 +13,13 @@ use crate::error::Problem;
 /// The identity behind a request.
 pub(crate) struct Caller(pub(crate) Identity);
 
-impl FromRequestParts<Edge> for Caller {
+impl FromRequestParts<Arc<Edge>> for Caller {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, edge: &Edge) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, edge: &Arc<Edge>) -> Result<Self, Problem> {
         let token = parts.headers.get(header::AUTHORIZATION).and_then(bearer);
         let token = token.ok_or_else(|| Problem::unauthenticated("an Authorization header with a token is needed"))?;
-        match edge.0.verifier.verify(&token).await {
+        match edge.verifier.verify(&token).await {
             Ok(identity) => Ok(Self(identity)),
             Err(error @ (AuthError::Invalid | AuthError::Expired)) => Err(Problem::unauthenticated(error.to_string())),
             Err(AuthError::KeysUnavailable) => Err(Problem::unavailable()),

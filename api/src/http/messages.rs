@@ -1,5 +1,7 @@
 //! A conversation's messages, page by page from the newest back.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{Query, State};
 use projections::{MessageView, transcript};
@@ -14,6 +16,8 @@ use crate::error::Problem;
 
 /// The most messages of a page.
 const MAX_LIMIT: u32 = 500;
+/// The most bytes that they say.
+const MAX_PAGE_BYTES: u32 = 4 * 1024 * 1024;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -33,7 +37,7 @@ pub(super) struct Page {
 
 /// `GET /api/conversations/{id}/messages`
 pub(super) async fn page(
-    State(edge): State<Edge>,
+    State(edge): State<Arc<Edge>>,
     Caller(identity): Caller,
     ConversationPath(id): ConversationPath,
     query: Result<Query<PageQuery>, axum::extract::rejection::QueryRejection>,
@@ -41,12 +45,11 @@ pub(super) async fn page(
     let Query(query) = query.map_err(|error| Problem::malformed(error.body_text()))?;
     // The list, too: it says who may see the conversation.
     for view in [projections::conversation_list::NAME, transcript::NAME] {
-        access::wait_for(&edge.0.pool, view, query.min_position).await?;
+        access::wait_for(&edge.pool, view, query.min_position).await?;
     }
-    access::conversation(&edge.0.pool, &identity, id).await?;
+    access::conversation(&edge.pool, &identity, id).await?;
     let limit = query.limit.unwrap_or(100).clamp(1, MAX_LIMIT);
-    let mut messages = transcript::page(&edge.0.pool, id, query.before, limit + 1).await?;
-    let more = messages.len() > limit as usize;
-    messages.truncate(limit as usize);
+    let limit = transcript::Limit { messages: limit, bytes: MAX_PAGE_BYTES };
+    let transcript::Page { messages, more } = transcript::page(&edge.pool, id, query.before, limit).await?;
     Ok(Json(Page { messages, more }))
 }

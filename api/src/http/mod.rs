@@ -11,6 +11,7 @@ mod models;
 pub(crate) mod origin;
 mod status;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -32,8 +33,8 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; connect-src 'self' ws
      style-src 'self' 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'";
 
 /// Every route of the edge.
-pub(crate) fn router(edge: Edge) -> Router {
-    let cors = cors(&edge.0.allowed_origins);
+pub(crate) fn router(edge: Arc<Edge>) -> Router {
+    let cors = cors(&edge.allowed_origins);
     Router::new()
         .route("/ws", get(ws::upgrade))
         .route("/api/conversations", get(conversations::list))

@@ -1,5 +1,7 @@
 //! The models that a conversation can choose.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
@@ -13,6 +15,6 @@ pub(super) struct Models {
 }
 
 /// `GET /api/models`
-pub(super) async fn list(State(edge): State<Edge>, _: Caller) -> Json<Models> {
-    Json(Models { models: edge.0.models.clone() })
+pub(super) async fn list(State(edge): State<Arc<Edge>>, _: Caller) -> Json<Models> {
+    Json(Models { models: edge.models.clone() })
 }

@@ -1,6 +1,9 @@
 //! Which pages may connect. A browser says which page it is (`Origin`); other clients need not say.
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderName, Version, header};
+
+/// What proxies say of whom they speak for, beside `x-forwarded-…`.
+const PASSED_ON: [&str; 3] = ["forwarded", "via", "x-real-ip"];
 
 /// Whether the page that a request comes from is our own or among the allowed ones.
 pub(crate) fn is_allowed(headers: &HeaderMap, allowed: &[String]) -> bool {
@@ -21,6 +24,13 @@ pub(crate) fn is_local(headers: &HeaderMap) -> bool {
         },
     );
     matches!(name, "localhost" | "127.0.0.1" | "[::1]")
+}
+
+/// Whether nobody says that they pass the request on for someone else. A proxy that is kept by its defaults names this
+/// machine whoever asks; most of them say at least that they are there, or speak HTTP/1.0 to those behind them.
+pub(crate) fn is_direct(headers: &HeaderMap, version: Version) -> bool {
+    let tells = |name: &HeaderName| PASSED_ON.contains(&name.as_str()) || name.as_str().starts_with("x-forwarded-");
+    version != Version::HTTP_10 && !headers.keys().any(tells)
 }
 
 #[cfg(test)]
@@ -45,6 +55,17 @@ mod tests {
         for origin in ["http://a.example", "https://chat.example.evil", "http://evil", "null", ""] {
             let other = headers(&[(header::HOST, "a.example:8080"), (header::ORIGIN, origin)]);
             assert!(!is_allowed(&other, &allowed), "{origin}");
+        }
+    }
+
+    #[test]
+    fn a_request_that_was_passed_on_is_not_direct() {
+        let host = (header::HOST, "127.0.0.1:8080");
+        assert!(is_direct(&headers(std::slice::from_ref(&host)), Version::HTTP_11));
+        assert!(!is_direct(&headers(std::slice::from_ref(&host)), Version::HTTP_10), "nginx, kept by its defaults");
+        for name in ["forwarded", "via", "x-real-ip", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"] {
+            let passed_on = headers(&[host.clone(), (HeaderName::from_static(name), "")]);
+            assert!(!is_direct(&passed_on, Version::HTTP_11), "{name}");
         }
     }
 

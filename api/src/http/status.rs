@@ -1,5 +1,7 @@
 //! How far everything has come: for people who run it. Only numbers, nothing of anyone's.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
@@ -29,7 +31,7 @@ struct ShardStatus {
 }
 
 /// `GET /api/status`
-pub(super) async fn status(State(edge): State<Edge>, _: Caller) -> Result<Json<Status>, Problem> {
+pub(super) async fn status(State(edge): State<Arc<Edge>>, _: Caller) -> Result<Json<Status>, Problem> {
     let rows = sqlx::query(
         "select s.shard, s.head,
                 exists (select from leases l where l.role = 'commands' and l.shard = s.shard and l.expires_at > now()) as owned,
@@ -38,7 +40,7 @@ pub(super) async fn status(State(edge): State<Edge>, _: Caller) -> Result<Json<S
          from shards s order by s.shard",
     )
     .bind(projections::NAMES)
-    .fetch_all(&edge.0.pool)
+    .fetch_all(&edge.pool)
     .await?;
     let shards = rows
         .iter()
@@ -51,6 +53,6 @@ pub(super) async fn status(State(edge): State<Edge>, _: Caller) -> Result<Json<S
             })
         })
         .collect::<Result<_, sqlx::Error>>()?;
-    let dead_letters = sqlx::query_scalar("select count(*) from dead_letters").fetch_one(&edge.0.pool).await?;
+    let dead_letters = sqlx::query_scalar("select count(*) from dead_letters").fetch_one(&edge.pool).await?;
     Ok(Json(Status { version: env!("CARGO_PKG_VERSION"), shards, dead_letters }))
 }

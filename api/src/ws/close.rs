@@ -39,3 +39,33 @@ impl Close {
         Some(CloseFrame { code, reason: reason.into() })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::Close;
+    use crate::error::tests::documented;
+
+    /// Every reason, for the match has no `_`.
+    fn all() -> impl Iterator<Item = Close> {
+        std::iter::successors(Some(Close::Malformed), |close| match close {
+            Close::Malformed => Some(Close::Unauthenticated),
+            Close::Unauthenticated => Some(Close::TooLarge),
+            Close::TooLarge => Some(Close::NoToken),
+            Close::NoToken => Some(Close::Slow),
+            Close::Slow => Some(Close::Silent),
+            Close::Silent => Some(Close::Restart),
+            Close::Restart => Some(Close::Gone),
+            Close::Gone => None,
+        })
+    }
+
+    #[test]
+    fn every_close_code_is_documented_and_none_that_there_is_not() {
+        let codes: BTreeSet<String> = all().filter_map(|close| Some(close.frame()?.code.to_string())).collect();
+        // The browser's own word for a connection that broke.
+        let documented = documented("\n## Close codes\n").into_iter().filter(|code| *code != "1006 and others");
+        assert_eq!(codes, documented.map(str::to_owned).collect());
+    }
+}

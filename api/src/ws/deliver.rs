@@ -74,7 +74,7 @@ impl Socket {
                 self.behind.pop_front();
                 continue;
             };
-            let (pool, after) = (self.edge.0.pool.clone(), subscription.cursor.sequence);
+            let (pool, after) = (self.edge.pool.clone(), subscription.cursor.sequence);
             let reading = async move {
                 let id = conversation.to_string();
                 let page = log::read_stream(&pool, conversation::TYPE, &id, after + 1..=to, PAGE).await;

@@ -95,8 +95,8 @@ fn too_much() -> Problem {
 }
 
 /// Checks a token.
-pub(super) fn authenticate(edge: Edge, token: String) -> BoxFuture<'static, Done> {
-    async move { Done::Authenticated(edge.0.verifier.verify(&token).await) }.boxed()
+pub(super) fn authenticate(edge: Arc<Edge>, token: String) -> BoxFuture<'static, Done> {
+    async move { Done::Authenticated(edge.verifier.verify(&token).await) }.boxed()
 }
 
 /// A token was checked: whoever is logged in may only hand over a newer token of their own.
@@ -114,7 +114,7 @@ pub(super) async fn authenticated(socket: &mut Socket, result: Result<Identity, 
             return Err(Close::Unauthenticated);
         }
         Some(_) => {}
-        None => socket.edge.0.hub.follow_list(&identity.tenant, &identity.user, &socket.wake),
+        None => socket.edge.hub.follow_list(&identity.tenant, &identity.user, &socket.wake),
     }
     socket.identity = Some(identity);
     socket.tell(&ServerFrame::Authenticated { user: &user, expires_at }).await
@@ -133,7 +133,7 @@ fn command_asked(
     let request = Request { command_id: id, conversation, expected_sequence, asked: Asked { asker, command } };
     let edge = socket.edge.clone();
     let asking = async move {
-        let frame = match edge.0.asking.ask(&request).await {
+        let frame = match edge.asking.ask(&request).await {
             Ok(accepted) => frame::encode(&ServerFrame::Ack {
                 id,
                 sequence: accepted.sequence,
@@ -180,7 +180,7 @@ async fn open(
     after: Option<u64>,
     cursor: Cursor,
 ) -> Result<(Arc<Room>, Cursor, Option<Snapshot>), Problem> {
-    let room = edge.0.hub.room(conversation).await?;
+    let room = edge.hub.room(conversation).await?;
     if !room.is_visible_to(identity) && !becomes_visible(edge, &room, identity).await? {
         return Err(Problem::not_found());
     }
@@ -188,8 +188,8 @@ async fn open(
     if after.is_some_and(|after| after <= sequence && sequence - after <= MAX_REPLAY) {
         return Ok((room, cursor, None));
     }
-    let shard = shard_of(&conversation.to_string(), edge.0.asking.shards());
-    let (sequence, snapshot) = snapshot::read(&edge.0.pool, identity, shard, conversation).await?;
+    let shard = shard_of(&conversation.to_string(), edge.asking.shards());
+    let (sequence, snapshot) = snapshot::read(&edge.pool, identity, shard, conversation).await?;
     Ok((room, Cursor { sequence, ..cursor }, Some(snapshot)))
 }
 
@@ -197,7 +197,7 @@ async fn open(
 /// it before the room did.
 async fn becomes_visible(edge: &Edge, room: &Room, identity: &Identity) -> Result<bool, Problem> {
     let id = room.key.conversation.to_string();
-    let last = log::last_sequence(&edge.0.pool, domain::conversation::TYPE, &id).await?;
+    let last = log::last_sequence(&edge.pool, domain::conversation::TYPE, &id).await?;
     let deadline = Instant::now() + HEARING_DEADLINE;
     while room.sequence() < last && Instant::now() < deadline {
         tokio::time::sleep(HEARING_PAUSE).await;
@@ -237,7 +237,7 @@ fn typing(socket: &mut Socket, conversation: ConversationId) {
     let (edge, typing) = (socket.edge.clone(), Typing { user: identity.user.clone() });
     let shard = subscription.room.key.shard;
     let telling = async move {
-        if let Err(error) = signal::typing(&edge.0.client, shard, conversation, &typing).await {
+        if let Err(error) = signal::typing(&edge.client, shard, conversation, &typing).await {
             tracing::debug!(%error, "a typing signal was lost");
         }
         Done::Told(None)

@@ -9,6 +9,8 @@ mod socket;
 #[cfg(test)]
 mod wire_types;
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::http::{HeaderMap, HeaderValue, header};
@@ -28,8 +30,8 @@ const MAX_WRITE_BUFFER_BYTES: usize = 8 * 1024 * 1024;
 const TOKEN_PROTOCOL: &str = "bestchat.auth.";
 
 /// Upgrades to the WebSocket protocol.
-pub(crate) async fn upgrade(State(edge): State<Edge>, headers: HeaderMap, upgrade: WebSocketUpgrade) -> Response {
-    if !origin::is_allowed(&headers, &edge.0.allowed_origins) {
+pub(crate) async fn upgrade(State(edge): State<Arc<Edge>>, headers: HeaderMap, upgrade: WebSocketUpgrade) -> Response {
+    if !origin::is_allowed(&headers, &edge.allowed_origins) {
         return Problem::forbidden_origin().into_response();
     }
     let token = offered_token(&headers, &upgrade);
@@ -41,7 +43,7 @@ pub(crate) async fn upgrade(State(edge): State<Edge>, headers: HeaderMap, upgrad
         .max_message_size(frame::MAX_FRAME_BYTES)
         .max_frame_size(frame::MAX_FRAME_BYTES)
         .on_upgrade(move |socket| {
-            let sockets = edge.0.sockets.clone();
+            let sockets = edge.sockets.clone();
             sockets.track_future(Socket::run(edge, socket, token))
         })
 }

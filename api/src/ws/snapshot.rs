@@ -1,7 +1,7 @@
 //! A conversation at a sequence, for a client that has nothing yet.
 
 use domain::{ConversationId, Shard};
-use projections::{MessageView, conversation_list, transcript, wait};
+use projections::{conversation_list, transcript, wait};
 use sqlx::PgPool;
 use store::{Position, log};
 
@@ -11,10 +11,8 @@ use crate::auth::Identity;
 use crate::error::Problem;
 use crate::standing::{self, Standing};
 
-/// How many of the newest messages a snapshot holds.
-const MESSAGES: usize = 100;
-/// How many bytes their text may have; the newest is there whatever its size.
-const MAX_TEXT_BYTES: usize = 256 * 1024;
+/// The newest messages that a snapshot holds.
+const LIMIT: transcript::Limit = transcript::Limit { messages: 100, bytes: 256 * 1024 };
 
 /// Reads the state at the newest sequence that all views have taken in.
 pub(crate) async fn read(
@@ -55,20 +53,7 @@ async fn read_now(
         return Ok(None);
     }
     conversation.sequence = sequence;
-    let limit = u32::try_from(MESSAGES + 1).unwrap_or(u32::MAX);
-    let mut messages = transcript::page(&mut *tx, id, None, limit).await?;
-    let kept = newest_that_fit(&messages);
-    let more = messages.len() > kept;
-    messages.truncate(kept);
+    let transcript::Page { mut messages, more } = transcript::page(&mut *tx, id, None, LIMIT).await?;
     messages.reverse();
     Ok(Some((sequence, Snapshot { conversation, messages, more })))
-}
-
-fn newest_that_fit(messages: &[MessageView]) -> usize {
-    let mut bytes = 0;
-    let fit = messages.iter().take(MESSAGES).take_while(|message| {
-        bytes += message.parts.iter().map(domain::conversation::Part::bytes).sum::<usize>();
-        bytes <= MAX_TEXT_BYTES
-    });
-    fit.count().max(messages.len().min(1))
 }

@@ -4,7 +4,6 @@
 use std::collections::{HashMap, VecDeque};
 use std::error::Error as _;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::ws::{Message, Utf8Bytes, WebSocket};
 use domain::ConversationId;
@@ -21,25 +20,14 @@ use super::close::Close;
 use super::frame::{self, MAX_FRAME_BYTES, PROTOCOL, ServerFrame};
 use super::inbound::{self, Done};
 use crate::auth::Identity;
-use crate::edge::Edge;
+use crate::edge::{Edge, Limits};
 use crate::hub::{Cursor, Passing, Room, Wake};
 
-/// How often the server pings.
-const PING_EVERY: Duration = Duration::from_secs(25);
-/// How long nothing need be heard of a client.
-const SILENCE: Duration = Duration::from_mins(1);
-/// How long a client has to log in.
-const AUTH_DEADLINE: Duration = Duration::from_secs(5);
-/// How long a client may leave a frame unread.
-const SEND_DEADLINE: Duration = Duration::from_secs(10);
-/// How long a client may take to be told that the socket is closed, and then to hang up: whoever hangs up first while
-/// the other still sends takes the reason away from it.
-const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
 /// How many frames that are none a client may send.
 const MAX_MALFORMED: u32 = 20;
 
 pub(super) struct Socket {
-    pub(super) edge: Edge,
+    pub(super) edge: Arc<Edge>,
     pub(super) session: Uuid,
     pub(super) identity: Option<Identity>,
     pub(super) subscriptions: HashMap<ConversationId, Subscription>,
@@ -66,7 +54,8 @@ pub(super) struct Subscription {
 
 impl Socket {
     /// Serves a socket until it ends.
-    pub(super) async fn run(edge: Edge, socket: WebSocket, token: Option<String>) {
+    pub(super) async fn run(edge: Arc<Edge>, socket: WebSocket, token: Option<String>) {
+        let limits = edge.limits;
         let (sink, incoming) = socket.split();
         let (wake, passing) = Wake::new();
         let mut socket = Self {
@@ -88,15 +77,15 @@ impl Socket {
         tracing::debug!(session = %socket.session, ?close, "socket ends");
         socket.leave();
         if let Some(frame) = close.frame() {
-            let _ = timeout(CLOSE_DEADLINE, socket.sink.send(Message::Close(Some(frame)))).await;
+            let _ = timeout(limits.close, socket.sink.send(Message::Close(Some(frame)))).await;
             let hung_up = async {
                 while let Some(Ok(_)) = incoming.next().await {}
                 // A broken stream says so at once and for ever: then the time alone tells.
                 if matches!(close, Close::TooLarge | Close::Malformed) {
-                    sleep(CLOSE_DEADLINE).await;
+                    sleep(limits.close).await;
                 }
             };
-            let _ = timeout(CLOSE_DEADLINE, hung_up).await;
+            let _ = timeout(limits.close, hung_up).await;
         }
     }
 
@@ -106,7 +95,7 @@ impl Socket {
             subscription.room.unfollow(&self.wake);
         }
         if let Some(Identity { tenant, user, .. }) = &self.identity {
-            self.edge.0.hub.unfollow_list(tenant, user, &self.wake);
+            self.edge.hub.unfollow_list(tenant, user, &self.wake);
         }
     }
 
@@ -120,12 +109,13 @@ impl Socket {
         if let Some(token) = token {
             self.doing.push(inbound::authenticate(self.edge.clone(), token));
         }
-        let mut ends_at = Instant::now() + AUTH_DEADLINE;
+        let Limits { ping_every, log_in, silence, .. } = self.edge.limits;
+        let mut ends_at = Instant::now() + log_in;
         let mut heard_at = Instant::now();
-        let mut ping = tokio::time::interval(PING_EVERY);
+        let mut ping = tokio::time::interval(ping_every);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ping.reset();
-        let (stopping, wake) = (self.edge.0.stopping.clone(), Arc::clone(&self.wake));
+        let (stopping, wake) = (self.edge.stopping.clone(), Arc::clone(&self.wake));
         loop {
             tokio::select! {
                 message = incoming.next() => {
@@ -140,12 +130,8 @@ impl Socket {
                 }
                 id = wake.news() => self.deliver(id).await?,
                 Some(passing) = passing.recv() => self.pass(passing).await?,
-                _ = ping.tick() => {
-                    if heard_at.elapsed() > SILENCE {
-                        return Err(Close::Silent);
-                    }
-                    self.send_message(Message::Ping(bytes::Bytes::new())).await?;
-                }
+                _ = ping.tick() => self.send_message(Message::Ping(bytes::Bytes::new())).await?,
+                () = tokio::time::sleep_until(heard_at + silence) => return Err(Close::Silent),
                 () = tokio::time::sleep_until(ends_at) => {
                     return Err(if self.identity.is_some() { Close::Unauthenticated } else { Close::NoToken });
                 }
@@ -155,13 +141,13 @@ impl Socket {
     }
 
     async fn greet(&mut self) -> Result<(), Close> {
-        let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let millis = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         self.tell(&ServerFrame::Hello {
             protocol: PROTOCOL,
             session: self.session,
-            ping_ms: millis(PING_EVERY),
+            ping_ms: millis(self.edge.limits.ping_every),
             max_frame: MAX_FRAME_BYTES,
-            auth_ms: millis(AUTH_DEADLINE),
+            auth_ms: millis(self.edge.limits.log_in),
         })
         .await
     }
@@ -212,14 +198,15 @@ impl Socket {
 
     /// Sends frames. The deadline is one frame's: a client that reads slowly, but reads, is not a stuck one.
     pub(super) async fn send(&mut self, frames: Vec<Utf8Bytes>) -> Result<(), Close> {
+        let unread = self.edge.limits.unread;
         for frame in frames {
-            finish_sending(timeout(SEND_DEADLINE, self.sink.feed(Message::Text(frame))).await)?;
+            finish_sending(timeout(unread, self.sink.feed(Message::Text(frame))).await)?;
         }
-        finish_sending(timeout(SEND_DEADLINE, self.sink.flush()).await)
+        finish_sending(timeout(unread, self.sink.flush()).await)
     }
 
     async fn send_message(&mut self, message: Message) -> Result<(), Close> {
-        finish_sending(timeout(SEND_DEADLINE, self.sink.send(message)).await)
+        finish_sending(timeout(self.edge.limits.unread, self.sink.send(message)).await)
     }
 }
 

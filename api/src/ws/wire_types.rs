@@ -36,7 +36,7 @@ fn generate() -> String {
 fn header() -> String {
     format!(
         "// The types of the wire, version {PROTOCOL}; docs/protocol.md says what they mean.\n\
-         // Generated from api/src/ws/frame.rs, domain/src/conversation/event.rs and projections/src/view.rs\n\
+         // Generated from api/src/ws/frame/, domain/src/conversation/event.rs and projections/src/view.rs\n\
          // by `make types`: change those, not this.\n"
     )
 }

@@ -59,6 +59,21 @@ async fn a_token_may_come_in_a_header_or_as_a_subprotocol(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "store::MIGRATOR")]
+async fn a_token_in_the_address_is_none(pool: PgPool) {
+    let test = TestEdge::start(&pool).await;
+    for name in ["token", "access_token", "authorization"] {
+        let path = format!("/ws?{name}={}", token::of("ann"));
+        let mut client = Client::connect_at(&test.address, &path, &[]).await.unwrap();
+        client.wait("hello").await;
+        client.send(&json!({ "type": "subscribe", "conversation": uuid::Uuid::nil() })).await;
+        assert_eq!(client.wait("refused").await["code"], "unauthenticated", "{name}");
+        let rest = Rest::new(&test.address, None);
+        let path = format!("/api/models?{name}={}", token::of("ann"));
+        assert_eq!(rest.send(&path).await.status(), StatusCode::UNAUTHORIZED, "{name}");
+    }
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
 async fn only_pages_of_allowed_origins_may_connect(pool: PgPool) {
     let test = TestEdge::start(&pool).await;
     let own = format!("http://{}", test.address);

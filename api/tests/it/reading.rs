@@ -66,6 +66,51 @@ async fn lists_messages_and_events_come_page_by_page(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "store::MIGRATOR")]
+async fn pages_of_large_messages_are_short_and_nothing_is_left_out(pool: PgPool) {
+    const MESSAGES: u64 = 60;
+    let test = TestEdge::start(&pool).await;
+    let (ann, id) = (test.rest("ann"), test.owner.conversation().await);
+    let mut last = None;
+    for nth in 0..MESSAGES {
+        last = Some(say(&test, id, &format!("{nth} {}", "x".repeat(100_000))).await);
+    }
+    let position = last.unwrap();
+    ann.json(&format!("/api/conversations?min_position={position}")).await;
+    let (mut pages, mut before) = (Vec::new(), u64::MAX >> 1);
+    loop {
+        let path = format!("/api/conversations/{id}/messages?limit=500&before={before}&min_position={position}");
+        let (status, body) = ann.get(&path).await;
+        assert_eq!(status, StatusCode::OK);
+        assert!(body.len() < 5_000_000, "{} bytes", body.len());
+        let page: Value = serde_json::from_str(&body).unwrap();
+        let messages = page["messages"].as_array().unwrap();
+        before = messages.last().unwrap()["sequence"].as_u64().unwrap();
+        pages.push(messages.len());
+        if page["more"] == json!(false) {
+            break;
+        }
+    }
+    assert_eq!((pages.iter().sum::<usize>(), before), (60, 2), "{pages:?}");
+
+    let (mut sequences, mut after) = (Vec::new(), 0);
+    loop {
+        let page = ann.json(&format!("/api/conversations/{id}/events?after={after}")).await;
+        sequences.extend(page["events"].as_array().unwrap().iter().map(|event| event["sequence"].as_u64().unwrap()));
+        after = *sequences.last().unwrap();
+        if page["more"] == json!(false) {
+            break;
+        }
+    }
+    assert_eq!(sequences, (1..=MESSAGES + 1).collect::<Vec<_>>());
+    // A snapshot holds what fits of the newest.
+    let mut client = test.client("ann").await;
+    client.send(&json!({ "type": "subscribe", "conversation": id })).await;
+    let snapshot = client.about(id, "subscribed").await["snapshot"].take();
+    assert_eq!((snapshot["messages"].as_array().unwrap().len(), &snapshot["more"]), (2, &json!(true)));
+    assert!(snapshot["messages"][1]["parts"][0]["text"].as_str().unwrap().starts_with("59 "));
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
 async fn a_read_waits_for_the_position_that_it_must_see(pool: PgPool) {
     let mut test = TestEdge::start(&pool).await;
     let (ann, id) = (test.rest("ann"), test.owner.conversation().await);
@@ -168,4 +213,9 @@ async fn a_developer_gets_a_token_on_his_own_machine_alone(pool: PgPool) {
     let token = login(&test.address).await.unwrap().json::<Value>().await.unwrap();
     Rest::new(&test.address, token["token"].as_str().map(str::to_owned)).json("/api/conversations").await;
     assert_eq!(login("evil.example:80").await.unwrap().status(), StatusCode::NOT_FOUND);
+    for header in ["forwarded", "via", "x-forwarded-for", "x-forwarded-proto", "x-real-ip"] {
+        let request = nobody.request(Method::POST, "/api/dev/token").json(&json!({ "user": "ann" }));
+        let answer = request.header(header, "203.0.113.7").send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{header}");
+    }
 }

@@ -2,17 +2,25 @@
 
 use std::time::Duration;
 
-use domain::MessageId;
+use api::Limits;
 use domain::conversation::{Command, Parent, Part};
+use domain::{ConversationId, MessageId};
 use sqlx::PgPool;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::support::wait::DEADLINE;
 use crate::support::{TestEdge, until};
 
 const SLOW: usize = 12;
 const MESSAGES: u64 = 240;
 const MESSAGE: usize = 100_000;
+
+async fn say(test: &TestEdge, id: ConversationId) {
+    let parts = vec![Part::Text { text: "x".repeat(MESSAGE) }];
+    let (message, parent) = (MessageId(Uuid::new_v4()), Parent::ActiveLeaf);
+    test.owner.ann(id, Command::SubmitMessage { message, parent, parts, reply: None }).await;
+}
 
 #[sqlx::test(migrator = "store::MIGRATOR")]
 async fn clients_that_do_not_read_are_closed_and_cost_little(pool: PgPool) {
@@ -34,9 +42,7 @@ async fn clients_that_do_not_read_are_closed_and_cost_little(pool: PgPool) {
         reader
     });
     for _ in 0..MESSAGES {
-        let parts = vec![Part::Text { text: "x".repeat(MESSAGE) }];
-        let (message, parent) = (MessageId(Uuid::new_v4()), Parent::ActiveLeaf);
-        test.owner.ann(id, Command::SubmitMessage { message, parent, parts, reply: None }).await;
+        say(&test, id).await;
     }
     let begun = Instant::now();
     let _reader = reads.await.unwrap();
@@ -45,6 +51,37 @@ async fn clients_that_do_not_read_are_closed_and_cost_little(pool: PgPool) {
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     // A queue for each would hold twelve times 24 MB.
     assert!(grown < 160_000_000, "{grown} bytes");
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn a_client_that_reads_again_learns_that_it_was_too_slow(pool: PgPool) {
+    // It is closed after a second, and then given the time to find out.
+    let limits = Limits { unread: Duration::from_secs(1), close: DEADLINE, ..Limits::default() };
+    let test = TestEdge::with_limits(&pool, limits).await;
+    let id = test.owner.conversation().await;
+    let mut slow = test.client("ann").await;
+    slow.follow(id).await;
+    for _ in 0..MESSAGES {
+        say(&test, id).await;
+    }
+    until("it is given up", async || test.edge.load().people == 0).await;
+    assert_eq!(slow.close_code().await, Some(4409));
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn a_client_of_which_nothing_is_heard_is_closed_as_silent(pool: PgPool) {
+    let (ping_every, silence) = (Duration::from_millis(100), Duration::from_secs(2));
+    let test = TestEdge::with_limits(&pool, Limits { ping_every, silence, ..Limits::default() }).await;
+    let mut silent = test.client("ann").await;
+    // This one reads, so that it answers the pings.
+    let mut other = test.client("bob").await;
+    let given_up = until("the silent one is given up", async || test.edge.load().people == 1);
+    tokio::select! {
+        code = other.close_code() => panic!("the one that is heard of is closed: {code:?}"),
+        () = given_up => {}
+    }
+    assert_eq!(silent.close_code().await, Some(4410));
+    other.until_pong().await;
 }
 
 /// The process's memory in bytes; nothing where the system does not say.

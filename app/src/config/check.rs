@@ -7,13 +7,16 @@ use figment::value::magic::RelativePathBuf;
 
 use super::{Algorithm, Deadlines, Error, Issuer, Protocol, Provider, Secret, Settings};
 
+/// The shortest shared secret that tokens may be signed with, in bytes: RFC 7518, section 3.2, for HS256. Whoever has one
+/// token can try secrets against it at home, and a short one is found.
+const MIN_SECRET_BYTES: usize = 32;
+/// The tenant of an only issuer's people.
+const ONLY_TENANT: &str = "default";
+
 pub(super) fn complete(settings: &mut Settings) -> Result<(), Error> {
     resolve("database_url", &mut settings.database_url, settings.database_url_file.as_ref())?;
     resolve("nats_url", &mut settings.nats_url, settings.nats_url_file.as_ref())?;
     resolve("nats_edge_url", &mut settings.nats_edge_url, settings.nats_edge_url_file.as_ref())?;
-    if settings.nats_edge_url.is_none() {
-        settings.nats_edge_url.clone_from(&settings.nats_url);
-    }
     if settings.shards == Some(0) {
         return Err(Error("setting `shards` must be at least 1".into()));
     }
@@ -34,8 +37,11 @@ pub(super) fn complete(settings: &mut Settings) -> Result<(), Error> {
             return Err(Error(format!("two providers have the id `{}`", provider.id)));
         }
     }
+    let only = settings.auth.issuers.len() == 1;
     for (at, issuer) in settings.auth.issuers.iter_mut().enumerate() {
-        complete_issuer(&format!("auth.issuers[{at}]"), issuer)?;
+        let key = format!("auth.issuers[{at}]");
+        complete_issuer(&key, issuer)?;
+        complete_tenant(&key, issuer, only)?;
     }
     Ok(())
 }
@@ -53,6 +59,10 @@ fn complete_provider(key: &str, provider: &mut Provider) -> Result<(), Error> {
 
 fn complete_issuer(key: &str, issuer: &mut Issuer) -> Result<(), Error> {
     resolve(&format!("{key}.secret"), &mut issuer.secret, issuer.secret_file.as_ref())?;
+    if issuer.secret.as_ref().is_some_and(|secret| secret.expose().len() < MIN_SECRET_BYTES) {
+        let place = if issuer.secret_file.is_some() { "secret_file" } else { "secret" };
+        return Err(Error(format!("setting `{key}.{place}` is too short: a secret needs {MIN_SECRET_BYTES} bytes")));
+    }
     let symmetric = match (&issuer.secret, &issuer.jwks_url) {
         (Some(_), None) => true,
         (None, Some(_)) => false,
@@ -73,6 +83,19 @@ fn complete_issuer(key: &str, issuer: &mut Issuer) -> Result<(), Error> {
         }
         None => Ok(()),
     }
+}
+
+/// Two logins may both know an `ann`, and she need not be the same person: which people they share must be said.
+fn complete_tenant(key: &str, issuer: &mut Issuer, only: bool) -> Result<(), Error> {
+    if !issuer.tenant.is_empty() {
+        return Ok(());
+    }
+    if !only {
+        let why = "with several issuers each names its tenant; the same name of the same tenant is the same person";
+        return Err(Error(format!("setting `{key}.tenant` is missing: {why}")));
+    }
+    ONLY_TENANT.clone_into(&mut issuer.tenant);
+    Ok(())
 }
 
 /// Reads a secret from its file, without the line end that editors add.

@@ -26,10 +26,7 @@ pub(super) fn describe(settings: &Settings, figment: &Figment) -> String {
 fn origin(key: &str, figment: &Figment) -> String {
     let outermost = key.split('[').next().unwrap_or(key);
     let said = |key: &str| figment.find_metadata(key).map(source::from);
-    said(outermost)
-        .or_else(|| said(&format!("{outermost}_file")))
-        .or_else(|| (outermost == "nats_edge_url").then(|| said("nats_url").or_else(|| said("nats_url_file")))?)
-        .unwrap_or_else(|| "default".into())
+    said(outermost).or_else(|| said(&format!("{outermost}_file"))).unwrap_or_else(|| "default".into())
 }
 
 fn walk(key: String, value: &Value, lines: &mut Vec<(String, String)>) {

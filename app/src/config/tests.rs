@@ -55,9 +55,9 @@ fn later_sources_win() {
 }
 
 #[test]
-fn the_edge_uses_the_other_url_when_it_has_none() {
+fn an_edge_with_no_url_of_its_own_is_told_from_one_that_has() {
     let settings = load("", &[("NATS_URL", "nats://core")]).unwrap();
-    assert_eq!(settings.nats_edge_url.unwrap().expose(), "nats://core");
+    assert!(settings.nats_edge_url.is_none());
     let settings = load("", &[("NATS_URL", "nats://core"), ("NATS_EDGE_URL", "nats://edge")]).unwrap();
     assert_eq!(settings.nats_edge_url.unwrap().expose(), "nats://edge");
 }
@@ -91,7 +91,7 @@ fn variables_are_texts_numbers_and_lists() {
             ("BESTCHAT_NATS_URL", "0123"),
             ("BESTCHAT_WORKER_ROLES", "reply"),
             ("BESTCHAT_ALLOWED_ORIGINS", "https://a.example, https://b.example"),
-            ("BESTCHAT_AUTH__ISSUERS", r#"[{secret="s", audience="chat"}]"#),
+            ("BESTCHAT_AUTH__ISSUERS", r#"[{secret="12345678901234567890123456789012", audience="chat"}]"#),
         ],
     )
     .unwrap();
@@ -114,16 +114,17 @@ fn a_kubernetes_service_of_our_name_is_no_setting() {
 #[test]
 fn secrets_come_from_files_too() {
     let toml = "database_url_file = 'url'\n[[auth.issuers]]\nsecret_file = 'url'";
-    let folder = Folder::with(&[("url", "postgres://kept\n"), ("bestchat.toml", toml)]);
+    let kept = "postgres://user:password@host:5432/kept";
+    let folder = Folder::with(&[("url", &format!("{kept}\n")), ("bestchat.toml", toml)]);
     let settings = folder.load(&[]).unwrap();
-    assert_eq!(settings.database_url.unwrap().expose(), "postgres://kept", "relative to the settings file");
-    assert_eq!(settings.auth.issuers[0].secret.as_ref().unwrap().expose(), "postgres://kept");
+    assert_eq!(settings.database_url.unwrap().expose(), kept, "relative to the settings file");
+    assert_eq!(settings.auth.issuers[0].secret.as_ref().unwrap().expose(), kept);
 
     let outer = folder.load(&[("DATABASE_URL", "postgres://outer")]).unwrap();
     assert_eq!(outer.database_url.unwrap().expose(), "postgres://outer", "the outer source wins, file or not");
     let file = folder.0.join("url");
     let outer = load("database_url = 'inner'", &[("BESTCHAT_DATABASE_URL_FILE", file.to_str().unwrap())]).unwrap();
-    assert_eq!(outer.database_url.unwrap().expose(), "postgres://kept");
+    assert_eq!(outer.database_url.unwrap().expose(), kept);
 
     let missing = load("nats_url_file = 'nowhere'", &[]).unwrap_err();
     assert!(missing.contains("`nats_url_file`") && missing.contains("nowhere"), "{missing}");
@@ -143,6 +144,14 @@ fn mistakes_are_named_with_their_place() {
         ("listen = ", &[], &["bestchat.toml"]),
         ("default_model = 'm1'", &[], &["`default_model`", "provider/model"]),
         ("[[auth.issuers]]\nissuer='a'", &[], &["auth.issuers[0]", "jwks_url"]),
+        ("[[auth.issuers]]\nsecret=''", &[], &["`auth.issuers[0].secret`", "32 bytes"]),
+        ("[[auth.issuers]]\nsecret='1234567890123456789012345678901'", &[], &["auth.issuers[0].secret", "32 bytes"]),
+        ("[[auth.issuers]]\nsecret_file='/dev/null'", &[], &["`auth.issuers[0].secret_file`", "32 bytes"]),
+        (
+            "[[auth.issuers]]\ntenant='a'\njwks_url='a'\n[[auth.issuers]]\njwks_url='b'",
+            &[],
+            &["`auth.issuers[1].tenant`", "several issuers"],
+        ),
         ("[[auth.issuers]]\njwks_url='a'\nalgorithms=['HS256']", &[], &["HS256", "published keys"]),
         ("[[providers]]\nid='a'\nprotocol='openai-chat'", &[], &["providers[0].base_url"]),
         ("", &[("BESTCHAT_CONFIG", "nowhere.toml")], &["BESTCHAT_CONFIG", "nowhere.toml"]),
@@ -156,8 +165,9 @@ fn mistakes_are_named_with_their_place() {
 
 #[test]
 fn a_secret_is_never_shown() {
-    let toml = "[[providers]]\nid='a'\nprotocol='openai-chat'\nbase_url='http://x'\napi_key='hush'\n[[auth.issuers]]\nsecret='hush'";
-    let settings = load(toml, &[("DATABASE_URL", "postgres://u:hush@h/d"), ("NATS_URL", "nats://hush@h")]).unwrap();
+    let toml = "[[providers]]\nid='a'\nprotocol='openai-chat'\nbase_url='http://x'\napi_key='hush'\n[[auth.issuers]]\nsecret='hush hush hush hush hush hush hush'";
+    let settings =
+        load(toml, &[("DATABASE_URL", "postgres://u:hush@h/d"), ("NATS_EDGE_URL", "nats://hush@h")]).unwrap();
     let text = settings.describe();
     assert!(!text.contains("hush") && !format!("{settings:?}").contains("hush"), "{text}");
     for line in [

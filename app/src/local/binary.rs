@@ -15,9 +15,13 @@ const NATS_AT_LEAST: (u32, u32) = (2, 14);
 /// The folder that holds `postgres` and `initdb`: of the major version that made `data` where it exists already,
 /// because no other can read it; else the first that is new enough.
 pub(super) fn postgres(data: &Path) -> Result<PathBuf, Error> {
+    postgres_in(path().chain(debian()).chain(homebrew()), data)
+}
+
+fn postgres_in(folders: impl Iterator<Item = PathBuf>, data: &Path) -> Result<PathBuf, Error> {
     let made_by = fs::read_to_string(data.join("PG_VERSION")).ok().and_then(|text| text.trim().parse::<u32>().ok());
     let mut found = None;
-    for folder in path().chain(debian()).chain(homebrew()) {
+    for folder in folders {
         if !folder.join("initdb").is_file() {
             continue;
         }
@@ -38,8 +42,11 @@ pub(super) fn postgres(data: &Path) -> Result<PathBuf, Error> {
 /// The `nats-server` program, version 2.14 or newer: from the PATH, beside this program, or from `.tools/bin`
 /// of the checkout that this program or the working folder lies in.
 pub(super) fn nats() -> Result<PathBuf, Error> {
+    nats_in(path().chain(beside()).chain(tools()))
+}
+
+fn nats_in(folders: impl Iterator<Item = PathBuf>) -> Result<PathBuf, Error> {
     let mut found = None;
-    let folders = path().chain(beside()).chain(tools());
     for program in folders.map(|folder| folder.join("nats-server")) {
         match version(&program) {
             Some((version, _)) if version >= NATS_AT_LEAST => return Ok(program),
@@ -127,6 +134,43 @@ fn number(text: &str) -> Option<(u32, u32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A folder with programs that say no more than their version.
+    fn programs(versions: &[(&str, &str)]) -> tempfile::TempDir {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        for (name, version) in versions {
+            let file = folder.path().join(name);
+            fs::write(&file, format!("#!/bin/sh\necho '{version}'\n")).unwrap();
+            fs::set_permissions(file, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        folder
+    }
+
+    #[test]
+    fn without_servers_it_is_said_what_to_install() {
+        let empty = programs(&[]);
+        let old = programs(&[
+            ("initdb", ""),
+            ("postgres", "postgres (PostgreSQL) 14.9"),
+            ("nats-server", "nats-server: v2.10.0"),
+        ]);
+        let nowhere = |folder: &tempfile::TempDir| std::iter::once(folder.path().to_owned());
+        for (folder, passed_over) in [(&empty, ["", ""]), (&old, ["14.9", "v2.10.0"])] {
+            let postgres = postgres_in(nowhere(folder), &folder.path().join("data")).unwrap_err().to_string();
+            for words in ["15 or newer", "apt-get install postgresql", "brew install", "DATABASE_URL", passed_over[0]] {
+                assert!(postgres.contains(words), "{words}: {postgres}");
+            }
+            let nats = nats_in(nowhere(folder)).unwrap_err().to_string();
+            for words in ["nats-server 2.14 or newer", "make setup", "PATH", "NATS_URL", passed_over[1]] {
+                assert!(nats.contains(words), "{words}: {nats}");
+            }
+        }
+        let of_another = programs(&[("PG_VERSION", "")]);
+        fs::write(of_another.path().join("PG_VERSION"), "99\n").unwrap();
+        let other = postgres_in(nowhere(&empty), of_another.path()).unwrap_err().to_string();
+        assert!(other.contains("apt-get install postgresql-99"), "{other}");
+    }
 
     #[test]
     fn numbers_are_read_from_version_lines() {

@@ -14,7 +14,9 @@ mod identity;
 mod nats;
 mod postgres;
 mod process;
+mod server;
 
 pub use error::Error;
 pub use nats::{Nats, NatsOptions};
 pub use postgres::{Postgres, PostgresOptions};
+pub use server::Server;

@@ -1,6 +1,7 @@
 //! A private NATS server with `JetStream`, under the same rules as in production.
 
 use std::{
+    ops::{Deref, DerefMut},
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -17,13 +18,14 @@ use super::{
     folder::{self, Folder},
     identity::Identity,
     process::{Place, Process},
+    server::{POLL, Server},
 };
 
 /// Accounts, users, rights and limits: docker-compose mounts this very file.
 const CONFIG: &str = include_str!("../../../nats/nats-server.conf");
 /// Recovering large streams after a kill takes its time.
 const START_DEADLINE: Duration = Duration::from_mins(1);
-const POLL: Duration = Duration::from_millis(10);
+const STOPS_ON: &str = "TERM";
 const PORT_TRIES: usize = 5;
 
 /// How a private NATS server is run.
@@ -36,12 +38,9 @@ pub struct NatsOptions {
 /// A running private NATS server. Dropping it asks the server to stop without waiting for that.
 #[derive(Debug)]
 pub struct Nats {
-    folder: Folder,
-    place: Place,
+    server: Server,
     program: PathBuf,
     passwords: Passwords,
-    port: u16,
-    process: Process,
 }
 
 #[derive(Debug)]
@@ -57,7 +56,7 @@ impl Nats {
         let program = binary::nats()?;
         let folder = Folder::open(dir)?;
         let place = Place { folder: folder.path().to_owned(), program: "nats-server" };
-        place.stop_leftovers("TERM").await?;
+        place.stop_leftovers(STOPS_ON).await?;
         let passwords = Passwords {
             core: folder.password("core.password")?,
             edge: folder.password("edge.password")?,
@@ -66,7 +65,8 @@ impl Nats {
         let config = folder.join("nats-server.conf");
         std::fs::write(&config, CONFIG).map_err(Error::io(format!("cannot write {}", config.display())))?;
         let (process, port) = run(&folder, &program, &passwords, options.port).await?;
-        Ok(Self { folder, place, program, passwords, port, process })
+        let server = Server { folder, place, process, port, stops_on: STOPS_ON };
+        Ok(Self { server, program, passwords })
     }
 
     /// Where shard owners, workers and projectors connect.
@@ -84,54 +84,38 @@ impl Nats {
         self.url("tools", &self.passwords.tools)
     }
 
-    /// The loopback port it listens on.
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// The process id of the server.
-    pub fn pid(&self) -> u32 {
-        self.process.pid()
-    }
-
-    /// Returns when the server has ended, for whatever reason.
-    pub async fn ended(&self) {
-        self.process.ended().await;
-    }
-
-    /// Stops it cleanly.
-    pub async fn stop(&mut self) {
-        self.process.stop("TERM", &self.place).await;
-    }
-
-    /// Kills it at once, as a crash would.
-    pub async fn kill(&mut self) {
-        self.process.kill(&self.place).await;
-    }
-
     /// Starts it again with the same streams and port, after [`stop`](Self::stop) or [`kill`](Self::kill), or after
     /// it has ended by itself.
     pub async fn restart(&mut self) -> Result<(), Error> {
         self.stop().await;
-        (self.process, _) = run(&self.folder, &self.program, &self.passwords, Some(self.port)).await?;
+        let Server { folder, port, .. } = &self.server;
+        (self.server.process, _) = run(folder, &self.program, &self.passwords, Some(*port)).await?;
         Ok(())
     }
 
     /// Kills it, deletes every stream, and starts it again on the same port: the total loss of the bus.
     pub async fn wipe(&mut self) -> Result<(), Error> {
         self.kill().await;
-        folder::remove(&store(&self.folder))?;
+        folder::remove(&store(&self.server.folder))?;
         self.restart().await
     }
 
     fn url(&self, user: &str, password: &str) -> String {
-        format!("nats://{user}:{password}@127.0.0.1:{}", self.port)
+        format!("nats://{user}:{password}@127.0.0.1:{}", self.port())
     }
 }
 
-impl Drop for Nats {
-    fn drop(&mut self) {
-        self.process.signal("TERM");
+impl Deref for Nats {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.server
+    }
+}
+
+impl DerefMut for Nats {
+    fn deref_mut(&mut self) -> &mut Server {
+        &mut self.server
     }
 }
 
@@ -166,7 +150,7 @@ async fn run(
 }
 
 fn spawn(folder: &Folder, program: &Path, passwords: &Passwords, port: u16) -> Result<Process, Error> {
-    let mut server = Identity::current().command(program, Some("TERM"));
+    let mut server = Identity::current().command(program, Some(STOPS_ON));
     server
         .arg("--config")
         .arg(folder.join("nats-server.conf"))

@@ -1,6 +1,7 @@
 //! A private Postgres: a cluster of its own in one folder, loopback only, one database.
 
 use std::{
+    ops::{Deref, DerefMut},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
@@ -14,13 +15,15 @@ use super::{
     folder::{self, Folder},
     identity::Identity,
     process::{Place, Process},
+    server::{POLL, Server},
 };
 
 /// Also the name of the superuser.
 const DATABASE: &str = "bestchat";
 /// Replaying the log after a crash takes its time, so the deadline is generous.
 const START_DEADLINE: Duration = Duration::from_mins(1);
-const POLL: Duration = Duration::from_millis(20);
+/// Cuts connections and flushes everything.
+const STOPS_ON: &str = "INT";
 /// Tries with another port when someone takes the chosen one first.
 const PORT_TRIES: usize = 5;
 
@@ -44,14 +47,11 @@ impl Default for PostgresOptions {
 /// A running private Postgres. Dropping it asks the server to stop without waiting for that.
 #[derive(Debug)]
 pub struct Postgres {
-    folder: Folder,
-    place: Place,
+    server: Server,
     identity: Identity,
     binaries: PathBuf,
     options: PostgresOptions,
     password: String,
-    port: u16,
-    process: Process,
 }
 
 impl Postgres {
@@ -62,7 +62,7 @@ impl Postgres {
         let data = folder.join("data");
         let binaries = binary::postgres(&data)?;
         let place = Place { folder: data.clone(), program: "postgres" };
-        place.stop_leftovers("INT").await?;
+        place.stop_leftovers(STOPS_ON).await?;
         let mut identity = Identity::not_root(&data)?;
         let password = folder.password("password")?;
         if data.exists() {
@@ -71,58 +71,34 @@ impl Postgres {
             initialise(&folder, &mut identity, &binaries, options.durable).await?;
         }
         let (process, port) = run(&folder, &place, &identity, &binaries, &options, &password).await?;
-        let postgres = Self { folder, place, identity, binaries, options, password, port, process };
+        let server = Server { folder, place, process, port, stops_on: STOPS_ON };
+        let postgres = Self { server, identity, binaries, options, password };
         postgres.create_database().await?;
         Ok(postgres)
     }
 
     /// Where to connect, password included.
     pub fn url(&self) -> String {
-        url(&self.password, self.port, DATABASE)
-    }
-
-    /// The loopback port it listens on.
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// The process id of the server.
-    pub fn pid(&self) -> u32 {
-        self.process.pid()
-    }
-
-    /// Returns when the server has ended, for whatever reason.
-    pub async fn ended(&self) {
-        self.process.ended().await;
-    }
-
-    /// Stops it cleanly: open connections are cut, running transactions rolled back, everything is flushed.
-    pub async fn stop(&mut self) {
-        self.process.stop("INT", &self.place).await;
-    }
-
-    /// Kills the server and all its children at once, as a crash would.
-    pub async fn kill(&mut self) {
-        self.process.kill(&self.place).await;
+        url(&self.password, self.port(), DATABASE)
     }
 
     /// Starts it again on the same data and port, after [`stop`](Self::stop) or [`kill`](Self::kill), or after it
     /// has ended by itself.
     pub async fn restart(&mut self) -> Result<(), Error> {
-        self.process.stop("INT", &self.place).await;
-        let options = PostgresOptions { port: Some(self.port), ..self.options.clone() };
-        (self.process, _) =
-            run(&self.folder, &self.place, &self.identity, &self.binaries, &options, &self.password).await?;
+        self.stop().await;
+        let Server { folder, place, port, .. } = &self.server;
+        let options = PostgresOptions { port: Some(*port), ..self.options.clone() };
+        (self.server.process, _) = run(folder, place, &self.identity, &self.binaries, &options, &self.password).await?;
         Ok(())
     }
 
     async fn create_database(&self) -> Result<(), Error> {
         let failed = |e: sqlx::Error| Error::Failed {
-            what: format!("cannot create the database in {}", self.folder.path().display()),
+            what: format!("cannot create the database in {}", self.server.folder.path().display()),
             said: e.to_string(),
         };
         let mut connection =
-            PgConnection::connect(&url(&self.password, self.port, "postgres")).await.map_err(failed)?;
+            PgConnection::connect(&url(&self.password, self.port(), "postgres")).await.map_err(failed)?;
         let exists = sqlx::query("select 1 from pg_database where datname = $1").bind(DATABASE);
         if exists.fetch_optional(&mut connection).await.map_err(failed)?.is_none() {
             sqlx::raw_sql("create database bestchat").execute(&mut connection).await.map_err(failed)?;
@@ -131,9 +107,17 @@ impl Postgres {
     }
 }
 
-impl Drop for Postgres {
-    fn drop(&mut self) {
-        self.process.signal("INT");
+impl Deref for Postgres {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.server
+    }
+}
+
+impl DerefMut for Postgres {
+    fn deref_mut(&mut self) -> &mut Server {
+        &mut self.server
     }
 }
 
@@ -180,13 +164,13 @@ async fn run(
         // now be someone else's, which would keep Postgres from starting.
         let _ = std::fs::remove_file(place.folder.join("postmaster.pid"));
         let port = options.port.map_or_else(folder::free_port, Ok)?;
-        let mut server = identity.command(binaries.join("postgres"), Some("INT"));
+        let mut server = identity.command(binaries.join("postgres"), Some(STOPS_ON));
         server.arg("-D").arg(&place.folder).args(settings(port, options)).current_dir(&place.folder);
         let process = spawn(server, folder)?;
         match ready(&process, &url(password, port, "postgres"), folder).await {
             Ok(()) => return Ok((process, port)),
             Err(e) => {
-                process.stop("INT", place).await;
+                process.stop(STOPS_ON, place).await;
                 tries -= 1;
                 if tries == 0 {
                     return Err(e);

@@ -7,7 +7,11 @@
 )]
 
 mod commands;
+mod console;
+mod dev_login;
 mod faults;
+mod found_providers;
+mod given_servers;
 mod happy;
 mod parked;
 mod resume;

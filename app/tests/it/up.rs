@@ -8,20 +8,25 @@ use serde_json::{Value, json};
 use crate::support::{Client, Process, run, until};
 
 fn environment(listen: &str) -> Vec<(String, String)> {
-    let settings = [("BESTCHAT_LISTEN", listen), ("NO_COLOR", "1")];
+    let settings = [("BESTCHAT_LISTEN", listen), ("NO_COLOR", "1"), ("OLLAMA_HOST", "127.0.0.1:1")];
     settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
 }
 
 /// Starts it and returns the address that it prints.
 async fn up(name: &str, folder: &Path, listen: &str) -> (Process, String) {
     let mut process = Process::start(name, folder, &environment(listen), &["up"]);
-    let line = process.says("BestChat is ready: http://").await;
-    let address = line.split("http://").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+    let address = ready(&mut process).await.0;
     (process, address)
 }
 
+/// The address in the line that says that it is ready, and the line.
+pub(crate) async fn ready(process: &mut Process) -> (String, String) {
+    let line = process.says("BestChat is ready: http://").await;
+    (line.split("http://").nth(1).unwrap().split(' ').next().unwrap().to_owned(), line)
+}
+
 /// A token for whoever asks, if the request names this machine.
-async fn dev_token(address: &str, host: &str, user: &str) -> Option<String> {
+pub(crate) async fn dev_token(address: &str, host: &str, user: &str) -> Option<String> {
     let request = reqwest::Client::new().post(format!("http://{address}/api/dev/token")).header("host", host);
     let answer = request.json(&json!({ "user": user })).send().await.unwrap();
     if !answer.status().is_success() {
@@ -38,7 +43,7 @@ async fn conversations(address: &str, token: &str) -> Vec<String> {
 }
 
 /// The programs that run in the folder or below it.
-fn running_in(folder: &Path) -> Vec<String> {
+pub(crate) fn running_in(folder: &Path) -> Vec<String> {
     let folder = folder.canonicalize().unwrap();
     let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     processes
@@ -82,6 +87,11 @@ async fn up_needs_nothing_and_keeps_everything() {
     let earlier = prints(&["replay", &id, "--at", "2"]);
     assert!(earlier.contains("instant hello there") && !earlier.contains("BestChat's demo"), "{earlier}");
     assert!(!run(folder, &environment("127.0.0.1:0"), &["replay", &id, "--at", "999"]).status.success());
+    assert_eq!(prints(&["replay", &id, "--speed", "100000"]), replayed, "the same, however fast");
+    for speed in ["--speed=0", "--speed=-1", "--speed=nan"] {
+        let refused = run(folder, &environment("127.0.0.1:0"), &["replay", &id, speed]);
+        assert!(String::from_utf8_lossy(&refused.stderr).contains("a number above 0"), "{speed}: {refused:?}");
+    }
     assert_eq!(prints(&["dead-letters"]).trim(), "Nothing is parked.");
 
     assert!(first.stop().await.success());
@@ -106,7 +116,7 @@ async fn up_needs_nothing_and_keeps_everything() {
 fn settings_are_listed_without_their_secrets() {
     let folder = tempfile::tempdir().unwrap();
     let file = "[[providers]]\nid = \"p\"\nprotocol = \"openai-chat\"\nbase_url = \"http://127.0.0.1:9/v1\"\n\
-                api_key = \"sekrit-key\"\n[[auth.issuers]]\nsecret = \"sekrit-shared\"\n";
+                api_key = \"sekrit-key\"\n[[auth.issuers]]\nsecret = \"sekrit-shared-by-no-more-than-two\"\n";
     std::fs::write(folder.path().join("bestchat.toml"), file).unwrap();
     std::fs::write(folder.path().join("nats"), "nats://core:sekrit-nats@localhost:4222\n").unwrap();
     let environment = [("DATABASE_URL", "postgres://u:sekrit-pg@localhost/d"), ("BESTCHAT_NATS_URL_FILE", "nats")];

@@ -14,8 +14,8 @@ use uuid::Uuid;
 
 use crate::database::migrated;
 use crate::owner::{Owner, execute, request, start};
-use crate::server::Server;
 use crate::wait::DEADLINE;
+use nats::test_server::Server;
 
 /// Answers commands as an owner does.
 fn serve(client: &Client, pool: &PgPool) -> AbortOnDropHandle<()> {

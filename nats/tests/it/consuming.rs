@@ -17,8 +17,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::database::migrated;
 use crate::mirror::compare;
 use crate::owner::Owner;
-use crate::server::Server;
 use crate::wait::{DEADLINE, until};
+use nats::test_server::Server;
 
 /// So long that nothing else here lasts as long.
 const ACK_WAIT: Duration = Duration::from_secs(30);

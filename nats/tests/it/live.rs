@@ -9,8 +9,8 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::server::Server;
 use crate::wait::until;
+use nats::test_server::Server;
 
 fn reply() -> ReplyKey {
     ReplyKey { shard: 0, conversation: ConversationId(Uuid::now_v7()), reply: MessageId(Uuid::now_v7()) }

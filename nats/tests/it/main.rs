@@ -10,6 +10,5 @@ mod mirror;
 mod owner;
 mod relay;
 mod rivals;
-mod server;
 mod tail;
 mod wait;

@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use crate::database::{foreign_event, migrated};
 use crate::mirror::{compare, info};
 use crate::owner::Owner;
-use crate::server::Server;
 use crate::wait::until;
+use nats::test_server::Server;
 
 #[sqlx::test(migrator = "store::MIGRATOR")]
 async fn what_is_committed_is_published_in_order(pool: PgPool) {

@@ -8,7 +8,7 @@ use sqlx::PgPool;
 use crate::database::migrated;
 use crate::mirror::{compare, info, log};
 use crate::owner::Owner;
-use crate::server::Server;
+use nats::test_server::Server;
 
 #[sqlx::test(migrator = "store::MIGRATOR")]
 async fn a_stale_publication_is_refused(pool: PgPool) {

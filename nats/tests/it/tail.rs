@@ -8,8 +8,8 @@ use tokio::time::timeout;
 use crate::database::{foreign_event, foreign_title, migrated};
 use crate::mirror::{canonical, compare, info, log as whole_log};
 use crate::owner::Owner;
-use crate::server::Server;
 use crate::wait::{DEADLINE, until};
+use nats::test_server::Server;
 
 /// Reads up to position `end`; fails on a gap, a repetition, or something that is not in the log.
 async fn read(tail: &mut Tail, after: u64, end: u64) -> Vec<Recorded> {

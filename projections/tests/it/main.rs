@@ -6,7 +6,6 @@ mod log;
 mod poison;
 mod projecting;
 mod rebuilding;
-mod server;
 mod story;
 mod views;
 mod wait;

@@ -5,9 +5,9 @@ use store::dead_letter;
 
 use crate::log::{append, caught_up, dump, migrated, poison};
 use crate::projecting::project;
-use crate::server::Server;
 use crate::story::{id, renamed, said, started};
 use crate::wait::until;
+use nats::test_server::Server;
 
 #[sqlx::test(migrator = "store::MIGRATOR")]
 async fn a_poison_event_halts_its_conversation_alone_until_it_is_retried(owner: PgPool) {

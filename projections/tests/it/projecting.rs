@@ -9,9 +9,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
 use crate::log::{append, caught_up, dump, migrated};
-use crate::server::Server;
 use crate::story::{id, renamed, said, started, story};
 use crate::wait::until;
+use nats::test_server::Server;
 
 /// Projects while it is held.
 pub(crate) async fn project(pool: &PgPool, server: &Server) -> DropGuard {
@@ -43,7 +43,7 @@ async fn several_projectors_cut_off_at_any_moment_take_each_event_in_once(owner:
     until("all is taken in", async || caught_up(&pool).await).await;
     let live = dump(&owner).await;
     for name in projections::NAMES {
-        projections::rebuild(&owner, name).await.unwrap().unwrap();
+        projections::rebuild(&owner, name).await.unwrap();
     }
     assert_eq!(dump(&owner).await, live, "the views are the fold of the log");
     assert!(live.contains("Tides") && live.contains("The moon."), "{live}");

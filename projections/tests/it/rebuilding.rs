@@ -1,13 +1,15 @@
 //! Rebuilding while everything goes on.
 
-use projections::{conversation_list, rebuild, transcript};
+use projections::{RebuildError, conversation_list, rebuild, transcript};
 use sqlx::PgPool;
 
 use crate::log::{append, caught_up, dump, migrated};
 use crate::projecting::project;
-use crate::server::Server;
 use crate::story::{id, said, story};
 use crate::wait::until;
+use nats::test_server::Server;
+
+const LIMIT: transcript::Limit = transcript::Limit { messages: 10, bytes: 1_000_000 };
 
 #[sqlx::test(migrator = "store::MIGRATOR")]
 async fn a_view_rebuilt_under_load_is_the_same_and_readers_notice_nothing(owner: PgPool) {
@@ -28,7 +30,7 @@ async fn a_view_rebuilt_under_load_is_the_same_and_readers_notice_nothing(owner:
     };
     let rebuilds = async {
         for name in projections::NAMES.iter().cycle().take(6) {
-            rebuild(&owner, name).await.unwrap().unwrap();
+            rebuild(&owner, name).await.unwrap();
         }
     };
     let writes = async { tokio::join!(appends, rebuilds) };
@@ -36,7 +38,7 @@ async fn a_view_rebuilt_under_load_is_the_same_and_readers_notice_nothing(owner:
         loop {
             let (_, row) = conversation_list::get(&pool, id(1)).await.unwrap().expect("it is there all the time");
             assert!(row.sequence >= 22);
-            assert!(!transcript::page(&pool, id(1), None, 5).await.unwrap().is_empty());
+            assert!(!transcript::page(&pool, id(1), None, LIMIT).await.unwrap().messages.is_empty());
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }
     };
@@ -47,9 +49,31 @@ async fn a_view_rebuilt_under_load_is_the_same_and_readers_notice_nothing(owner:
     until("all is taken in", async || caught_up(&pool).await).await;
     let live = dump(&owner).await;
     for name in projections::NAMES {
-        rebuild(&owner, name).await.unwrap().unwrap();
+        rebuild(&owner, name).await.unwrap();
     }
     assert_eq!(dump(&owner).await, live);
-    assert!(rebuild(&owner, "nonsense").await.is_err());
+    assert!(matches!(rebuild(&owner, "nonsense").await, Err(RebuildError::Unknown(_))));
+    pool.close().await;
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn of_two_rebuilds_of_a_view_at_once_one_is_refused(owner: PgPool) {
+    let pool = migrated(&owner, 2).await;
+    append(&owner, id(1), 1, &story(100)[0]).await;
+    // The first is held up before it is done: the swap waits for the checkpoint.
+    let mut projector = store::begin(&owner).await.unwrap();
+    store::checkpoint::lock(&mut projector, transcript::NAME, 0).await.unwrap();
+    let (rebuilding, name) = (owner.clone(), transcript::NAME);
+    let first = tokio::spawn(async move { rebuild(&rebuilding, name).await });
+    let waiting = "select exists (select from pg_locks where locktype = 'advisory')
+                   and exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')";
+    until("the first waits", async || sqlx::query_scalar(waiting).fetch_one(&owner).await.unwrap()).await;
+
+    let second = rebuild(&owner, transcript::NAME).await;
+    assert!(matches!(second, Err(RebuildError::UnderWay(transcript::NAME))), "{second:?}");
+    rebuild(&owner, conversation_list::NAME).await.expect("another view can be rebuilt meanwhile");
+    projector.rollback().await.unwrap();
+    assert_eq!(first.await.unwrap().unwrap(), 1);
+    rebuild(&owner, transcript::NAME).await.expect("once the first is done");
     pool.close().await;
 }

@@ -13,9 +13,11 @@ use sqlx::PgPool;
 
 use crate::log::{append, caught_up, migrated};
 use crate::projecting::project;
-use crate::server::Server;
 use crate::story::{id, message, renamed, started, story};
 use crate::wait::until;
+use nats::test_server::Server;
+
+const LIMIT: transcript::Limit = transcript::Limit { messages: 10, bytes: 1_000_000 };
 
 #[sqlx::test(migrator = "store::MIGRATOR")]
 async fn a_row_and_its_messages_say_what_happened(owner: PgPool) {
@@ -30,7 +32,7 @@ async fn a_row_and_its_messages_say_what_happened(owner: PgPool) {
     assert_eq!((tenant.as_str(), people, row.sequence, row.archived), ("acme", vec!["ann", "bob"], 22, false));
     assert_eq!((row.title.as_deref(), row.preview.as_deref()), (Some("Tides"), Some("Why are there tides?")));
     assert_eq!(row.active_leaf, Some(message(101)));
-    let messages = transcript::page(&pool, id(1), None, 10).await.unwrap();
+    let messages = transcript::page(&pool, id(1), None, LIMIT).await.unwrap().messages;
     let statuses: Vec<_> = messages.iter().map(|message| (message.sequence, message.status, message.attempt)).collect();
     let expected = [
         (13, MessageStatus::Failed, 1),

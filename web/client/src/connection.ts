@@ -27,6 +27,7 @@ export interface ConnectionOptions {
 const PROTOCOL = 1;
 const BACKOFF_BASE_MS = 400;
 const BACKOFF_CAP_MS = 15_000;
+/** How long a token may take, and then the log-in with it. */
 const LOGIN_MS = 10_000;
 /** A socket that lasted this long was a good one: the next cut is retried quickly again. */
 const STEADY_MS = 10_000;
@@ -90,6 +91,7 @@ export class Connection {
     this.#drop();
     this.#enter('connecting');
     const generation = this.#generation;
+    this.#limitLogin();
     try {
       const token = await this.#options.token({ rejected: this.#rejected });
       if (generation !== this.#generation) return;
@@ -107,6 +109,12 @@ export class Connection {
     // What an error means is said by the close that follows it.
     socket.onerror = () => {};
     socket.onclose = ({ code }) => this.#lost(code);
+    this.#limitLogin();
+  }
+
+  /** Neither a token nor a log-in is waited for without end: whoever should answer may never do so. */
+  #limitLogin(): void {
+    clearTimeout(this.#timers.login);
     this.#timers.login = setTimeout(() => this.#retry(), LOGIN_MS);
   }
 

@@ -1,5 +1,5 @@
 // The types of the wire, version 1; docs/protocol.md says what they mean.
-// Generated from api/src/ws/frame.rs, domain/src/conversation/event.rs and projections/src/view.rs
+// Generated from api/src/ws/frame/, domain/src/conversation/event.rs and projections/src/view.rs
 // by `make types`: change those, not this.
 
 /** A command as a client words it. Ids may be left out: they then follow from the command's id. */
@@ -273,7 +273,7 @@ export type ModelView = {
     label: string,
     /** How many tokens it can read and write in one call, if known. */
     context_window: number | null,
-    /** Whether it answers where nobody chose a model. */
+    /** Whether it answers where nobody chose a model. None is marked where the workers alone know. */
     default: boolean };
 
 /** A piece of a message. */

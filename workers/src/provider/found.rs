@@ -8,17 +8,18 @@ use super::{ModelConfig, Protocol, ProviderConfig};
 
 /// How long an Ollama on this machine has to say that it is there.
 const OLLAMA_DEADLINE: Duration = Duration::from_millis(500);
-const OLLAMA: &str = "http://127.0.0.1:11434";
+const OLLAMA_PORT: u16 = 11434;
+const OPENAI: &str = "https://api.openai.com/v1";
 /// The models offered with a key alone; `[[providers]]` names others.
 const OPENAI_MODELS: &[(&str, u64)] = &[("gpt-5-mini", 400_000), ("gpt-5", 400_000), ("gpt-4.1", 1_047_576)];
 
-/// `OpenAI`, with a key.
-pub fn openai(key: String) -> ProviderConfig {
+/// `OpenAI` with a key, or whoever speaks like it at `base_url`.
+pub fn openai(key: String, base_url: Option<String>) -> ProviderConfig {
     let model = |(id, context): &(&str, u64)| ModelConfig { id: (*id).to_owned(), context_window: Some(*context) };
     ProviderConfig {
         id: "openai".to_owned(),
         protocol: Protocol::OpenaiChat,
-        base_url: Some("https://api.openai.com/v1".to_owned()),
+        base_url: Some(base_url.unwrap_or_else(|| OPENAI.to_owned())),
         api_key: Some(key.into()),
         models: OPENAI_MODELS.iter().map(model).collect(),
     }
@@ -34,17 +35,49 @@ struct Tag {
     name: String,
 }
 
-/// An Ollama with at least one model, if one answers.
-pub async fn ollama() -> Option<ProviderConfig> {
+/// An Ollama with at least one model, if one answers: at `host`, written as in its own `OLLAMA_HOST`, else on this machine.
+pub async fn ollama(host: Option<&str>) -> Option<ProviderConfig> {
+    let ollama = address(host.unwrap_or("127.0.0.1"));
     let client = reqwest::Client::builder().timeout(OLLAMA_DEADLINE).no_proxy().build().ok()?;
-    let tags: Tags = client.get(format!("{OLLAMA}/api/tags")).send().await.ok()?.json().await.ok()?;
+    let tags: Tags = client.get(format!("{ollama}/api/tags")).send().await.ok()?.json().await.ok()?;
     let model = |tag: Tag| ModelConfig { id: tag.name, context_window: None };
     let models: Vec<ModelConfig> = tags.models.into_iter().map(model).collect();
     (!models.is_empty()).then(|| ProviderConfig {
         id: "ollama".to_owned(),
         protocol: Protocol::OpenaiChat,
-        base_url: Some(format!("{OLLAMA}/v1")),
+        base_url: Some(format!("{ollama}/v1")),
         api_key: None,
         models,
     })
+}
+
+/// The address that `OLLAMA_HOST` means: `host`, `host:port` or a whole URL.
+fn address(host: &str) -> String {
+    let host = host.trim().trim_end_matches('/');
+    if host.contains("://") {
+        return host.to_owned();
+    }
+    // A server may be told to listen everywhere; asked for is this machine.
+    let host = host.replace("0.0.0.0", "127.0.0.1");
+    let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    if has_port { format!("http://{host}") } else { format!("http://{host}:{OLLAMA_PORT}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::address;
+
+    #[test]
+    fn an_ollama_is_named_as_its_own_tools_do() {
+        for (host, means) in [
+            ("127.0.0.1", "http://127.0.0.1:11434"),
+            ("0.0.0.0:8000", "http://127.0.0.1:8000"),
+            ("models.internal:80", "http://models.internal:80"),
+            ("[::1]", "http://[::1]:11434"),
+            ("[::1]:99", "http://[::1]:99"),
+            ("https://models.example/", "https://models.example"),
+        ] {
+            assert_eq!(address(host), means);
+        }
+    }
 }

@@ -28,7 +28,16 @@ impl Client {
 
     /// With these headers.
     pub(crate) async fn connect_with(address: &str, headers: &[(&'static str, &str)]) -> tungstenite::Result<Self> {
-        let mut request = format!("ws://{address}/ws").into_client_request()?;
+        Self::connect_at(address, "/ws", headers).await
+    }
+
+    /// At this path, with these headers.
+    pub(crate) async fn connect_at(
+        address: &str,
+        path: &str,
+        headers: &[(&'static str, &str)],
+    ) -> tungstenite::Result<Self> {
+        let mut request = format!("ws://{address}{path}").into_client_request()?;
         for (name, value) in headers {
             request.headers_mut().insert(*name, value.parse().unwrap());
         }

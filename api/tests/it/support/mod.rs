@@ -2,16 +2,17 @@
 //! a projector.
 
 pub(crate) mod client;
-pub(crate) mod nats;
 pub(crate) mod owner;
 pub(crate) mod rest;
 pub(crate) mod token;
 pub(crate) mod wait;
 
-use ::nats::signal::{ListChange, list_changed};
+use std::sync::Arc;
+
 use api::auth::{DevLogin, IssuerConfig, Verifier};
-use api::{Edge, EdgeConfig, ModelView};
+use api::{Edge, EdgeConfig, Limits, ModelView};
 use domain::ConversationId;
+use nats::signal::{ListChange, list_changed};
 use projections::Projector;
 use sqlx::{ConnectOptions, PgPool};
 use store::Role;
@@ -23,18 +24,18 @@ pub(crate) use client::Client;
 pub(crate) use rest::Rest;
 pub(crate) use wait::until;
 
-use self::nats::Server;
+use nats::test_server::Server;
 use owner::Owner;
 
 /// The origin whose pages may connect.
 pub(crate) const ORIGIN: &str = "https://chat.example";
 
 pub(crate) struct TestEdge {
-    pub(crate) edge: Edge,
+    pub(crate) edge: Arc<Edge>,
     pub(crate) address: String,
     pub(crate) owner: Owner,
     pub(crate) pool: PgPool,
-    pub(crate) core: ::nats::Client,
+    pub(crate) core: nats::Client,
     edge_pool: PgPool,
     projector: Option<DropGuard>,
     stopping: CancellationToken,
@@ -47,7 +48,16 @@ impl TestEdge {
         Self::with_issuers(pool, token::issuers()).await
     }
 
+    /// With clients that may take no longer than this.
+    pub(crate) async fn with_limits(pool: &PgPool, limits: Limits) -> Self {
+        Self::with(pool, token::issuers(), limits).await
+    }
+
     pub(crate) async fn with_issuers(pool: &PgPool, issuers: Vec<IssuerConfig>) -> Self {
+        Self::with(pool, issuers, Limits::default()).await
+    }
+
+    async fn with(pool: &PgPool, issuers: Vec<IssuerConfig>, limits: Limits) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         store::migrate(pool, Some(1), 1).await.unwrap();
         let url = pool.connect_options().to_url_lossy().to_string();
@@ -65,6 +75,7 @@ impl TestEdge {
             allowed_origins: vec![ORIGIN.to_owned()],
             dev_login: Some(DevLogin::new(b"a developer's secret".to_vec())),
             models: vec![model],
+            limits,
             stopping: stopping.clone(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,6 +1,6 @@
 //! An application in separate roles over servers of its own.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Output;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -17,13 +17,19 @@ use super::{Client, Process, Provider, run, until};
 pub(crate) const SHARDS: u16 = 4;
 /// The tenant of everyone here.
 pub(crate) const TENANT: &str = "acme";
-const SECRET: &str = "a secret that the tests sign their tokens with";
+pub(crate) const SECRET: &str = "a secret that the tests sign their tokens with";
 
 /// A token for `user`, as an application's own login would give it.
 pub(crate) fn token(user: &str) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let claims = json!({ "iss": "https://login.test", "aud": "chat", "sub": user, "exp": now + 3600 });
     encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap()
+}
+
+/// Where an edge says that it can be reached, once it is ready.
+pub(crate) async fn address(process: &mut Process) -> String {
+    let ready: Value = serde_json::from_str(&process.says(r#""message":"ready""#).await).unwrap();
+    ready["address"].as_str().unwrap().to_owned()
 }
 
 /// Servers, settings and a provider; the processes are the tests' to start and to keep.
@@ -90,9 +96,7 @@ impl App {
     /// An edge that logs in to Postgres as this URL says.
     pub(crate) async fn api_as(&self, url: &str) -> Api {
         let mut process = self.start(url, &["api"]);
-        let ready: Value = serde_json::from_str(&process.says(r#""message":"ready""#).await).unwrap();
-        let address = ready["address"].as_str().unwrap().to_owned();
-        Api { process, address }
+        Api { address: address(&mut process).await, process }
     }
 
     /// A worker in these roles, divided by commas.
@@ -143,15 +147,20 @@ impl App {
         .await;
     }
 
-    fn folder(&self) -> &Path {
+    /// A process with further settings in its environment, which count before the usual ones.
+    pub(crate) fn start_with(&self, arguments: &[&str], folder: &Path, settings: &[(&str, &str)]) -> Process {
+        let name = format!("{}-{}", arguments[0], self.started.fetch_add(1, Ordering::Relaxed));
+        let mut environment = self.environment();
+        environment.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        Process::start(&name, folder, &environment, arguments)
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
     fn start(&self, url: &str, arguments: &[&str]) -> Process {
-        let name = format!("{}-{}", arguments[0], self.started.fetch_add(1, Ordering::Relaxed));
-        let mut environment = self.environment();
-        environment.push(("DATABASE_URL".to_owned(), url.to_owned()));
-        Process::start(&name, self.folder(), &environment, arguments)
+        self.start_with(arguments, self.folder(), &[("DATABASE_URL", url)])
     }
 
     /// Where the log ends of a conversation.
@@ -169,7 +178,7 @@ impl App {
             ("DATABASE_URL", self.postgres.url()),
             ("NATS_URL", self.nats.core_url()),
             ("NATS_EDGE_URL", self.nats.edge_url()),
-            ("BESTCHAT_CONFIG", PathBuf::from("bestchat.toml").display().to_string()),
+            ("BESTCHAT_CONFIG", self.folder().join("bestchat.toml").display().to_string()),
             ("BESTCHAT_LISTEN", "127.0.0.1:0".to_owned()),
             ("BESTCHAT_SHARDS", SHARDS.to_string()),
             ("BESTCHAT_LOG_FORMAT", "json".to_owned()),
@@ -177,6 +186,15 @@ impl App {
         // Whoever looks into a failure says more of it with BESTCHAT_LOG.
         let log = std::env::var("BESTCHAT_LOG").ok().map(|log| ("BESTCHAT_LOG".to_owned(), log));
         settings.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(log).collect()
+    }
+}
+
+/// Nobody was kept from anything that it wanted to do: the rights in nats-server.conf are enough.
+impl Drop for App {
+    fn drop(&mut self) {
+        let log = std::fs::read_to_string(self.folder().join("nats/log")).unwrap_or_default();
+        let denied: Vec<&str> = log.lines().filter(|line| line.contains("Violation")).collect();
+        assert!(std::thread::panicking() || denied.is_empty(), "{denied:#?}");
     }
 }
 

@@ -86,6 +86,11 @@ async fn serve(socket: TcpStream, state: Arc<State>) {
     socket.set_nodelay(true).unwrap();
     let (reader, mut writer) = socket.into_split();
     let mut reader = BufReader::new(reader);
+    if asks_for_models(&mut reader).await {
+        let tags = json!({ "models": [{ "name": "tiny:1b" }] }).to_string();
+        let _ = head(&mut writer, "200 OK", "application/json", &tags).await;
+        return;
+    }
     let Some(question) = read_question(&mut reader).await else { return };
     let call = {
         let mut asked = state.asked.lock().unwrap();
@@ -98,6 +103,11 @@ async fn serve(socket: TcpStream, state: Arc<State>) {
         _ = reader.read(&mut byte) => state.asked.lock().unwrap().entry(question).or_default().hung_up += 1,
         _ = reply(&mut writer, &question, call, state.held.subscribe()) => {}
     }
+}
+
+/// Whether this is what an Ollama is asked for: what it has.
+async fn asks_for_models(reader: &mut BufReader<OwnedReadHalf>) -> bool {
+    reader.fill_buf().await.is_ok_and(|begin| begin.starts_with(b"GET /api/tags"))
 }
 
 /// The last message of a request.
