@@ -1,0 +1,144 @@
+//! What clients asked, what they were answered, and what the log says of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use uuid::Uuid;
+
+use super::{Findings, Rule};
+use crate::chaos::history::{History, Logged, Outage, ROLLING_RESTART, Sent, Verdict};
+
+/// How long a command may wait for its answer while nothing is broken, in milliseconds.
+const PATIENCE: u64 = 6_000;
+/// How long the system may take to be well again after a fault, in milliseconds.
+const RECOVERY: u64 = 10_000;
+/// How long a command may wait for its answer while every process is restarted in peace, in milliseconds.
+const RESTART_PATIENCE: u64 = 2_000;
+/// The commands that may find that there is nothing to do.
+const MAY_DO_NOTHING: [&str; 2] = ["StopReply", "AddParticipant"];
+
+pub(super) fn check(history: &History, findings: &mut Findings) {
+    let mut by_command: BTreeMap<Uuid, Vec<&Logged>> = BTreeMap::new();
+    for row in &history.log {
+        by_command.entry(row.command).or_default().push(row);
+    }
+    let known: BTreeSet<Uuid> = sent(history).map(|(_, sent)| sent.recorded_as).collect();
+    for (command, rows) in &by_command {
+        once(*command, rows, findings);
+        let of_person = rows.iter().any(|row| row.actor.starts_with("user:"));
+        findings.check(!of_person || known.contains(command), Rule::CommandHappensOnce, || {
+            format!("nobody asked for {} at {}", rows[0].event["type"], rows[0].position())
+        });
+    }
+    said_once(history, findings);
+    let places: BTreeMap<(&str, u64), String> =
+        history.log.iter().map(|row| ((row.conversation.as_str(), row.sequence), row.position())).collect();
+    for (client, sent) in sent(history) {
+        let rows = by_command.get(&sent.recorded_as).map_or(&[][..], Vec::as_slice);
+        acked(client, sent, rows, &places, findings);
+        refused(client, sent, rows, findings);
+        answered(history, client, sent, findings);
+    }
+}
+
+fn sent(history: &History) -> impl Iterator<Item = (&str, &Sent)> {
+    history.ledgers.iter().flat_map(|ledger| ledger.commands.iter().map(|sent| (ledger.client.as_str(), sent)))
+}
+
+/// A command's events were appended together, under its id, once.
+fn once(command: Uuid, rows: &[&Logged], findings: &mut Findings) {
+    let first = rows[0];
+    let together = rows.iter().zip(0..).all(|(row, nth): (_, u64)| {
+        row.conversation == first.conversation && row.pos == first.pos + nth && row.sequence == first.sequence + nth
+    });
+    let named = rows.iter().filter(|row| row.command_id.is_some()).count() == 1 && first.command_id == Some(command);
+    findings.check(together && named, Rule::CommandHappensOnce, || {
+        let places: Vec<String> = rows.iter().map(|row| row.position()).collect();
+        format!("the command {command} of {} has events at {}", first.conversation, places.join(", "))
+    });
+}
+
+/// No two messages of people are the same: each client words each message differently.
+fn said_once(history: &History, findings: &mut Findings) {
+    let mut said: BTreeMap<&str, String> = BTreeMap::new();
+    for row in history.log.iter().filter(|row| row.event["type"] == "MessageSubmitted") {
+        let text = row.event["parts"][0]["text"].as_str().unwrap_or_default();
+        let before = said.insert(text, row.position());
+        findings.check(before.is_none(), Rule::CommandHappensOnce, || {
+            format!("{text:?} was said at {} and at {}", before.unwrap_or_default(), row.position())
+        });
+    }
+}
+
+fn acked(
+    client: &str,
+    sent: &Sent,
+    rows: &[&Logged],
+    places: &BTreeMap<(&str, u64), String>,
+    findings: &mut Findings,
+) {
+    let kind = sent.command["type"].as_str().unwrap_or_default();
+    for answer in &sent.answers {
+        let Verdict::Acked { sequence, position } = &answer.verdict else { continue };
+        let holds = match rows.last() {
+            Some(last) => last.sequence == *sequence && last.position() == *position && last.conversation == sent.conversation,
+            // It stands for the state that it found.
+            None => {
+                MAY_DO_NOTHING.contains(&kind) && places.get(&(sent.conversation.as_str(), *sequence)) == Some(position)
+            }
+        };
+        findings.check(holds, Rule::AckedIsRecorded, || {
+            let found = rows.last().map(|row| format!("{} at {}", row.sequence, row.position()));
+            let found = found.unwrap_or_else(|| "nothing".to_owned());
+            format!("{client}: {kind} {} in {} was acknowledged as {sequence} at {position}; the log has {found}", sent.id, sent.conversation)
+        });
+    }
+}
+
+fn refused(client: &str, sent: &Sent, rows: &[&Logged], findings: &mut Findings) {
+    let is_refusal = |verdict: &Verdict| matches!(verdict, Verdict::Refused { retryable: false, .. });
+    let every_time = sent.answers.len() >= sent.sends && sent.answers.iter().all(|answer| is_refusal(&answer.verdict));
+    findings.check(!every_time || rows.is_empty(), Rule::RefusedDidNotHappen, || {
+        format!("{client}: {} was refused each time, and is at {}", sent.id, rows[0].position())
+    });
+}
+
+/// It was answered, and waited no longer than it may outside the times in which something was broken.
+fn answered(history: &History, client: &str, sent: &Sent, findings: &mut Findings) {
+    let end = sent.answers.iter().find(|answer| answer.verdict.is_final()).map(|answer| answer.at);
+    let Some(end) = end else {
+        findings.check(false, Rule::Answered, || {
+            format!("{client}: {} {} in {} was never answered", sent.command["type"], sent.id, sent.conversation)
+        });
+        return;
+    };
+    let restarting = |outage: &&Outage| outage.what == ROLLING_RESTART && (outage.from..outage.until).contains(&sent.at);
+    let restart = history.outages.iter().find(restarting);
+    findings.check(restart.is_none() || end - sent.at <= RESTART_PATIENCE, Rule::RestartUnnoticed, || {
+        format!("{client}: {} {} waited {} ms", sent.command["type"], sent.id, end - sent.at)
+    });
+    let waited = unexcused(history, sent.at, end);
+    findings.check(waited <= PATIENCE, Rule::Answered, || {
+        format!(
+            "{client}: {} {} in {} was sent at {} ms and answered at {end} ms: {waited} ms too late for what was broken",
+            sent.command["type"], sent.id, sent.conversation, sent.at
+        )
+    });
+}
+
+/// How much of a time lies outside of every outage and the recovery from it.
+fn unexcused(history: &History, from: u64, until: u64) -> u64 {
+    let mut excuses: Vec<(u64, u64)> =
+        history.outages.iter().map(|outage| (outage.from, outage.until + RECOVERY)).collect();
+    excuses.sort_unstable();
+    let (mut now, mut waited) = (from, 0);
+    for (begin, end) in excuses {
+        if begin > now {
+            waited += begin.min(until).saturating_sub(now);
+        }
+        now = now.max(end);
+        if now >= until {
+            return waited;
+        }
+    }
+    waited + until.saturating_sub(now)
+}
