@@ -154,7 +154,9 @@ async fn question(reader: &mut BufReader<OwnedReadHalf>) -> Option<String> {
     let mut body = vec![0; length];
     reader.read_exact(&mut body).await.ok()?;
     let body: Value = serde_json::from_slice(&body).ok()?;
-    Some(body["messages"].as_array()?.last()?["content"].as_str()?.to_owned())
+    let said = body["messages"].as_array()?.last()?["content"].as_str()?;
+    // Where several take part, the model is told who speaks: `ann: …`.
+    Some(said.rsplit(": ").next()?.to_owned())
 }
 
 async fn reply(to: &mut OwnedWriteHalf, Plan { whim, words, pause }: Plan) -> std::io::Result<()> {

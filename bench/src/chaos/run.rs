@@ -94,8 +94,10 @@ impl Faults {
             plan.iter().flat_map(|Fault { at, lasts, kind }| [(*at, true, *kind), (*at + *lasts, false, *kind)]).collect();
         steps.sort_by_key(|(at, ..)| *at);
         let mut open: Vec<(Kind, u64)> = Vec::new();
+        // What takes longer than planned moves all that comes after it.
+        let mut late = Duration::ZERO;
         for (at, begins, kind) in steps {
-            self.wait(began + at, system, clients).await?;
+            self.wait(began + at + late, system, clients).await?;
             if begins {
                 let from = self.clock.now();
                 if self.inject(kind, system).await? {
@@ -108,9 +110,10 @@ impl Faults {
                 if is_felt(kind) {
                     self.outages.push(Outage { what: kind.to_string(), from, until: self.clock.now() });
                 }
+                late = late.max(began.elapsed().saturating_sub(at));
             }
         }
-        self.wait(began + length, system, clients).await
+        self.wait(began + length + late, system, clients).await
     }
 
     /// Whether the fault could be had.

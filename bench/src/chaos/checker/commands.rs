@@ -13,8 +13,6 @@ const PATIENCE: u64 = 6_000;
 const RECOVERY: u64 = 10_000;
 /// How long a command may wait for its answer while every process is restarted in peace, in milliseconds.
 const RESTART_PATIENCE: u64 = 2_000;
-/// The commands that may find that there is nothing to do.
-const MAY_DO_NOTHING: [&str; 2] = ["StopReply", "AddParticipant"];
 
 pub(super) fn check(history: &History, findings: &mut Findings) {
     let mut by_command: BTreeMap<Uuid, Vec<&Logged>> = BTreeMap::new();
@@ -30,11 +28,14 @@ pub(super) fn check(history: &History, findings: &mut Findings) {
         });
     }
     said_once(history, findings);
-    let places: BTreeMap<(&str, u64), String> =
-        history.log.iter().map(|row| ((row.conversation.as_str(), row.sequence), row.position())).collect();
+    let mut by_conversation: BTreeMap<&str, Vec<&Logged>> = BTreeMap::new();
+    for row in &history.log {
+        by_conversation.entry(&row.conversation).or_default().push(row);
+    }
     for (client, sent) in sent(history) {
         let rows = by_command.get(&sent.recorded_as).map_or(&[][..], Vec::as_slice);
-        acked(client, sent, rows, &places, findings);
+        let conversation = by_conversation.get(sent.conversation.as_str()).map_or(&[][..], Vec::as_slice);
+        acked(client, sent, rows, conversation, findings);
         refused(client, sent, rows, findings);
         answered(history, client, sent, findings);
     }
@@ -69,29 +70,43 @@ fn said_once(history: &History, findings: &mut Findings) {
     }
 }
 
-fn acked(
-    client: &str,
-    sent: &Sent,
-    rows: &[&Logged],
-    places: &BTreeMap<(&str, u64), String>,
-    findings: &mut Findings,
-) {
-    let kind = sent.command["type"].as_str().unwrap_or_default();
+fn acked(client: &str, sent: &Sent, rows: &[&Logged], conversation: &[&Logged], findings: &mut Findings) {
+    let kind = &sent.command["type"];
     for answer in &sent.answers {
         let Verdict::Acked { sequence, position } = &answer.verdict else { continue };
         let holds = match rows.last() {
-            Some(last) => last.sequence == *sequence && last.position() == *position && last.conversation == sent.conversation,
-            // It stands for the state that it found.
-            None => {
-                MAY_DO_NOTHING.contains(&kind) && places.get(&(sent.conversation.as_str(), *sequence)) == Some(position)
+            Some(last) => {
+                (last.sequence, last.position(), &last.conversation) == (*sequence, position.clone(), &sent.conversation)
             }
+            None => found_nothing_to_do(sent, *sequence, position, conversation),
         };
         findings.check(holds, Rule::AckedIsRecorded, || {
             let found = rows.last().map(|row| format!("{} at {}", row.sequence, row.position()));
             let found = found.unwrap_or_else(|| "nothing".to_owned());
-            format!("{client}: {kind} {} in {} was acknowledged as {sequence} at {position}; the log has {found}", sent.id, sent.conversation)
+            let (id, conversation) = (sent.id, &sent.conversation);
+            format!("{client}: {kind} {id} in {conversation} was acknowledged as {sequence} at {position}; the log has {found}")
         });
     }
+}
+
+/// Whether a command without events rightly found nothing to do: at the position that it was given the conversation stood
+/// at that sequence, and what was wanted had come true.
+fn found_nothing_to_do(sent: &Sent, sequence: u64, position: &str, conversation: &[&Logged]) -> bool {
+    let place = || {
+        let (shard, pos) = position.split_once(':')?;
+        Some((shard.parse::<u16>().ok()?, pos.parse::<u64>().ok()?))
+    };
+    let Some((shard, pos)) = place() else { return false };
+    let by_then: Vec<&&Logged> = conversation.iter().take_while(|row| row.shard == shard && row.pos <= pos).collect();
+    let came_true = |row: &&&Logged| match sent.command["type"].as_str() {
+        Some("StopReply") => {
+            let stops = ["ReplyStopRequested", "ReplyStopped", "ReplyCompleted", "ReplyFailed"];
+            row.event["reply"] == sent.command["reply"] && stops.iter().any(|kind| row.event["type"] == *kind)
+        }
+        Some("AddParticipant") => row.event["type"] == "ParticipantAdded" && row.event["user"] == sent.command["user"],
+        _ => false,
+    };
+    by_then.last().is_some_and(|last| last.sequence == sequence) && by_then.iter().any(came_true)
 }
 
 fn refused(client: &str, sent: &Sent, rows: &[&Logged], findings: &mut Findings) {

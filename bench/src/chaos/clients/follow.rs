@@ -22,8 +22,8 @@ pub(super) struct Follow {
     pub(super) live: bool,
     /// When to subscribe again.
     due: Option<Instant>,
-    /// The sequence that was last subscribed after.
-    after: Option<u64>,
+    /// The sequences that were subscribed after on this connection, without an answer yet.
+    asked: Vec<Option<u64>>,
     texts: BTreeMap<String, (u64, String)>,
     /// The messages of people: their ids and authors.
     pub(super) messages: Vec<(String, String)>,
@@ -37,7 +37,7 @@ impl Follow {
     /// To be followed from the first event on.
     pub(super) fn new() -> Self {
         let (texts, messages, open, ended) = (BTreeMap::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { at: Some(0), live: false, due: Some(Instant::now()), after: None, texts, messages, open, ended }
+        Self { at: Some(0), live: false, due: Some(Instant::now()), asked: Vec::new(), texts, messages, open, ended }
     }
 
     /// The page is loaded anew: all is forgotten but what later commands need.
@@ -48,6 +48,7 @@ impl Follow {
 
     /// The connection is new.
     pub(super) fn reconnected(&mut self) {
+        self.asked.clear();
         (self.live, self.due) = (false, Some(Instant::now()));
     }
 
@@ -67,7 +68,7 @@ impl Follow {
         };
         let replies: Vec<Value> = self.texts.iter().map(cursor).collect();
         let mut frame = json!({ "type": "subscribe", "conversation": conversation, "replies": replies });
-        self.after = self.at;
+        self.asked.push(self.at);
         if let Some(after) = self.at {
             frame["after"] = json!(after);
         }
@@ -79,9 +80,10 @@ impl Follow {
         let sequence = frame["sequence"].as_u64();
         match frame["type"].as_str()? {
             "subscribed" => {
-                let (after, sequence) = (self.after, sequence?);
-                (self.at, self.live) = (Some(sequence), false);
+                let sequence = sequence?;
                 let snapshot = Some(frame["snapshot"].clone()).filter(|snapshot| !snapshot.is_null());
+                let after = self.answered(sequence, snapshot.is_some());
+                (self.at, self.live) = (Some(sequence), false);
                 if let Some(snapshot) = &snapshot {
                     self.replace(snapshot);
                 }
@@ -107,6 +109,13 @@ impl Follow {
             }
             _ => None,
         }
+    }
+
+    /// What was asked that this is the answer to. Of several such questions the last is answered, or all.
+    fn answered(&mut self, sequence: u64, has_snapshot: bool) -> Option<u64> {
+        let is_answer = |after: &Option<u64>| has_snapshot || *after == Some(sequence);
+        let nth = self.asked.iter().position(is_answer)?;
+        self.asked.drain(..=nth).next_back().flatten()
     }
 
     fn replace(&mut self, snapshot: &Value) {
