@@ -25,7 +25,7 @@ pub(crate) enum Standing {
 
 /// Begins a transaction that sees everything as it is at one moment.
 pub(crate) async fn begin(pool: &PgPool) -> Result<PgTransaction<'static>, sqlx::Error> {
-    let mut tx = pool.begin().await?;
+    let mut tx = store::begin(pool).await?;
     sqlx::query("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
     Ok(tx)
 }

@@ -52,7 +52,7 @@ pub(crate) trait Projection: Sized + Send {
 
 /// Begins a transaction upon the view in `schema`.
 pub(crate) async fn begin(pool: &PgPool, schema: &str) -> Result<PgTransaction<'static>, sqlx::Error> {
-    let mut tx = pool.begin().await?;
+    let mut tx = store::begin(pool).await?;
     // Rows and checkpoint are lost together if at all, and then taken in again: no flush is needed.
     sqlx::query("set local synchronous_commit = off").execute(&mut *tx).await?;
     search(&mut tx, schema).await?;

@@ -46,7 +46,7 @@ async fn rebuild_as<P: Projection>(owner: &PgPool) -> Result<u64, store::Error> 
 }
 
 async fn create<P: Projection>(owner: &PgPool, next: &str) -> Result<(), store::Error> {
-    let mut tx = owner.begin().await?;
+    let mut tx = store::begin(owner).await?;
     for table in ["checkpoints where projection", "dead_letters where consumer"] {
         sqlx::query(&format!("delete from {table} = $1")).bind(next).execute(&mut *tx).await?;
     }

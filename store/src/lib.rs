@@ -18,6 +18,7 @@ mod load;
 pub mod log;
 mod migrate;
 mod snapshot;
+mod transaction;
 pub mod writer;
 
 pub use connect::{Role, connect};
@@ -25,3 +26,4 @@ pub use error::Error;
 pub use event_store::PostgresEventStore;
 pub use log::{Position, Recorded};
 pub use migrate::{MIGRATOR, migrate, shard_count};
+pub use transaction::begin;

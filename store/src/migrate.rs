@@ -15,7 +15,7 @@ pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");
 /// When a migration fails, or when `shards` is given and the database was created with another number.
 pub async fn migrate(owner: &PgPool, shards: Option<u16>, default_shards: u16) -> Result<u16, Error> {
     MIGRATOR.run(owner).await?;
-    let mut tx = owner.begin().await?;
+    let mut tx = crate::begin(owner).await?;
     // One creator at a time; the others then find its shards.
     sqlx::query("lock table shards in share row exclusive mode").execute(&mut *tx).await?;
     sqlx::query("insert into shards (shard) select generate_series(0, $1 - 1) where not exists (select from shards)")

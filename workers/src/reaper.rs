@@ -75,7 +75,7 @@ impl Reaper {
 
     async fn take_in(&self, batch: &[Recorded]) -> Result<(), store::Error> {
         let Some(last) = batch.last() else { return Ok(()) };
-        let mut tx = self.pool.begin().await?;
+        let mut tx = store::begin(&self.pool).await?;
         // The row and the checkpoint are lost together if at all, and then taken in again.
         sqlx::query("set local synchronous_commit = off").execute(&mut *tx).await?;
         // A former owner that was frozen over a batch finds it taken in by the present one.
@@ -100,7 +100,7 @@ impl Reaper {
 
     async fn retry_parked_once(&self) -> Result<(), store::Error> {
         for parked in dead_letter::asked_for(&self.pool, NAME, self.shard).await? {
-            let mut tx = self.pool.begin().await?;
+            let mut tx = store::begin(&self.pool).await?;
             let done = store::checkpoint::lock(&mut tx, NAME, self.shard).await?;
             dead_letter::remove(&mut *tx, NAME, parked.position).await?;
             if let Ok(conversation) = parked.aggregate_id.parse() {

@@ -94,7 +94,7 @@ async fn a_command_is_acknowledged_only_when_it_is_durable() {
     let mut ann = app.client(&api, "ann").await;
     let id = ann.start().await;
 
-    let mut held = app.pool.begin().await.unwrap();
+    let mut held = store::begin(&app.pool).await.unwrap();
     sqlx::query("select * from shards for update").execute(&mut *held).await.unwrap();
     let asking = ann.ask(&id, json!({ "type": "RenameConversation", "title": "held" }));
     let mut asking = Box::pin(asking);

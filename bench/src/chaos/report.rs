@@ -106,9 +106,13 @@ impl fmt::Display for Report {
             writeln!(f, "  rolling restart    the longest wait {waited} ms")?;
         }
         writeln!(f, "  replies ended      {} ({})", self.replies.values().sum::<usize>(), replies.join(", "))?;
-        writeln!(f, "  events             {log} in the log, {events} seen by clients over {connections} connections, {deltas} pieces of text")?;
+        writeln!(
+            f,
+            "  events             {log} in the log, {events} seen by clients over {connections} connections, {deltas} pieces of text"
+        )?;
         writeln!(f, "  strangers' doors   {probes}")?;
-        let lost = self.broken(&[Rule::AckedIsRecorded, Rule::EventsOnceInOrder, Rule::TextWithoutHole, Rule::StreamIsLog]);
+        let lost =
+            self.broken(&[Rule::AckedIsRecorded, Rule::EventsOnceInOrder, Rule::TextWithoutHole, Rule::StreamIsLog]);
         let doubled = self.broken(&[Rule::CommandHappensOnce, Rule::Fence, Rule::TextIsOneAnswer]);
         writeln!(f, "  lost {lost}, doubled {doubled}, findings {}", self.findings.len())?;
         let mut by_rule: BTreeMap<Rule, Vec<&Finding>> = BTreeMap::new();

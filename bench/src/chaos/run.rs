@@ -90,8 +90,10 @@ impl Faults {
         clients: &Clients,
     ) -> Result<(), Error> {
         let began = Instant::now();
-        let mut steps: Vec<(Duration, bool, Kind)> =
-            plan.iter().flat_map(|Fault { at, lasts, kind }| [(*at, true, *kind), (*at + *lasts, false, *kind)]).collect();
+        let mut steps: Vec<(Duration, bool, Kind)> = plan
+            .iter()
+            .flat_map(|Fault { at, lasts, kind }| [(*at, true, *kind), (*at + *lasts, false, *kind)])
+            .collect();
         steps.sort_by_key(|(at, ..)| *at);
         let mut open: Vec<(Kind, u64)> = Vec::new();
         // What takes longer than planned moves all that comes after it.
@@ -162,7 +164,9 @@ fn progress(clock: Clock, clients: &Clients) {
     let pending: usize = standings.iter().map(|standing| standing.pending).sum();
     let waited = clients.take_longest_wait();
     let now = seconds(clock.now());
-    say(&format!("{now:>7.3} s  acked {acked}, events seen {events}, without an answer {pending}, longest wait {waited} ms"));
+    say(&format!(
+        "{now:>7.3} s  acked {acked}, events seen {events}, without an answer {pending}, longest wait {waited} ms"
+    ));
 }
 
 fn keep(to: &Path, system: &System, history: Option<&History>) -> Result<(), Error> {

@@ -13,8 +13,8 @@ use tokio::time::{Instant, sleep};
 use super::provider::Provider;
 use super::proxy::Proxy;
 use super::schedule::{Fault, Kind, Member, PER_ROLE, Role, Server};
-use crate::fleet::{self, Fleet};
 use crate::Error;
+use crate::fleet::{self, Fleet};
 use disk::Disk;
 use seat::Seat;
 

@@ -58,7 +58,7 @@ async fn a_checkpoint_that_went_back_is_begun_at_again(owner: PgPool) {
     append(&owner, id(1), 2, &said(100, "hello")).await;
     until("all is taken in", async || caught_up(&pool).await).await;
     // What a crash of Postgres does to a commit that was not flushed.
-    let mut tx = owner.begin().await.unwrap();
+    let mut tx = store::begin(&owner).await.unwrap();
     for sql in ["update checkpoints set pos = 1", "delete from transcript.messages"] {
         sqlx::query(sql).execute(&mut *tx).await.unwrap();
     }

@@ -76,7 +76,7 @@ async fn a_transaction_held_open_elsewhere_stalls_nothing(pool: PgPool) {
     let database = Database::new(pool, 1).await;
     let here = &database.owner;
     sqlx::query("create table elsewhere (n int)").execute(here).await.unwrap();
-    let mut held = here.begin().await.unwrap();
+    let mut held = store::begin(here).await.unwrap();
     sqlx::query("insert into elsewhere values (1)").execute(&mut *held).await.unwrap();
     let options = here.connect_options();
     let mut other: PgConnection =
@@ -99,7 +99,7 @@ async fn held_head(database: &Database, commit: bool) {
     let writer = database.writer(0);
     writer.execute(ask("a", Command::Add(1))).await.unwrap();
     let outside = database.connect();
-    let mut foreign = outside.begin().await.unwrap();
+    let mut foreign = store::begin(&outside).await.unwrap();
     let insert =
         "insert into events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata)
                   values ('tally', 'a', 2, 'Added', '1.0', '\"Added\"', '{}')";

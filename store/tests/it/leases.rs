@@ -104,7 +104,7 @@ async fn rows_that_someone_holds_locked_keep_no_one_else_from_renewing(pool: PgP
     let database = Database::new(pool, 4).await;
     settle(&[process(&database.pool), process(&database.pool)], 4).await;
     overdue(&database.pool).await;
-    let mut held = database.pool.begin().await.unwrap();
+    let mut held = store::begin(&database.pool).await.unwrap();
     for table in ["processes", "leases"] {
         sqlx::query(&format!("select from {table} for update")).execute(&mut *held).await.unwrap();
     }

@@ -14,5 +14,6 @@ mod rivals;
 mod roles;
 mod snapshots;
 mod tally;
+mod transactions;
 mod unreadable;
 mod writer;

@@ -85,7 +85,9 @@ impl<'a> Listener<'a> {
                 Told::Event { sequence, position, event, .. } => self.event(*sequence, position, event, findings),
                 Told::Live { sequence } => {
                     let at = self.at;
-                    self.expect(at == Some(*sequence), Rule::EventsOnceInOrder, findings, || format!("live at {sequence}"));
+                    self.expect(at == Some(*sequence), Rule::EventsOnceInOrder, findings, || {
+                        format!("live at {sequence}")
+                    });
                 }
                 Told::Delta { reply, attempt, offset, text } => self.delta(reply, *attempt, *offset, text, findings),
             }
@@ -180,7 +182,8 @@ impl<'a> Listener<'a> {
             format!("text of attempt {attempt} of {reply} from {offset} on after {} bytes", text.len())
         });
         let common = piece.len().min(text.len().saturating_sub(offset));
-        let same = text.get(offset.min(text.len())..).is_some_and(|had| had.starts_with(piece.get(..common).unwrap_or("?")));
+        let same =
+            text.get(offset.min(text.len())..).is_some_and(|had| had.starts_with(piece.get(..common).unwrap_or("?")));
         self.expect(offset > text.len() || same, Rule::TextWithoutHole, findings, || {
             format!("other text of attempt {attempt} of {reply} from {offset} on")
         });
@@ -189,9 +192,8 @@ impl<'a> Listener<'a> {
     }
 
     fn expect(&self, holds: bool, rule: Rule, findings: &mut Findings, what: impl FnOnce() -> String) {
-        findings.check(holds, rule, || {
-            format!("{} at {:?} of {}: {}", self.client, self.at, self.conversation, what())
-        });
+        findings
+            .check(holds, rule, || format!("{} at {:?} of {}: {}", self.client, self.at, self.conversation, what()));
     }
 }
 

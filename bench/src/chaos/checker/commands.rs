@@ -76,7 +76,8 @@ fn acked(client: &str, sent: &Sent, rows: &[&Logged], conversation: &[&Logged], 
         let Verdict::Acked { sequence, position } = &answer.verdict else { continue };
         let holds = match rows.last() {
             Some(last) => {
-                (last.sequence, last.position(), &last.conversation) == (*sequence, position.clone(), &sent.conversation)
+                (last.sequence, last.position(), &last.conversation)
+                    == (*sequence, position.clone(), &sent.conversation)
             }
             None => found_nothing_to_do(sent, *sequence, position, conversation),
         };
@@ -126,7 +127,8 @@ fn answered(history: &History, client: &str, sent: &Sent, findings: &mut Finding
         });
         return;
     };
-    let restarting = |outage: &&Outage| outage.what == ROLLING_RESTART && (outage.from..outage.until).contains(&sent.at);
+    let restarting =
+        |outage: &&Outage| outage.what == ROLLING_RESTART && (outage.from..outage.until).contains(&sent.at);
     let restart = history.outages.iter().find(restarting);
     findings.check(restart.is_none() || end - sent.at <= RESTART_PATIENCE, Rule::RestartUnnoticed, || {
         format!("{client}: {} {} waited {} ms", sent.command["type"], sent.id, end - sent.at)

@@ -41,7 +41,8 @@ pub(super) fn check(history: &History, findings: &mut Findings) {
             continue;
         }
         let Some(reply) = replies.get_mut(&(conversation, id)) else {
-            findings.check(false, Rule::Fence, || format!("{} at {}: no such reply", row.event["type"], row.position()));
+            findings
+                .check(false, Rule::Fence, || format!("{} at {}: no such reply", row.event["type"], row.position()));
             continue;
         };
         take(reply, row, &answers, findings);
@@ -60,9 +61,7 @@ fn take(reply: &mut Reply, row: &Logged, answers: &Answers<'_>, findings: &mut F
     findings.check(!reply.ended, Rule::EveryReplyEnds, || format!("after its end: {}", at()));
     let current = attempt == Some(reply.attempt);
     let holds = match kind {
-        "ReplyAttemptStarted" => {
-            !reply.running && attempt == Some(reply.attempt + 1) && reply.attempt < MAX_ATTEMPTS
-        }
+        "ReplyAttemptStarted" => !reply.running && attempt == Some(reply.attempt + 1) && reply.attempt < MAX_ATTEMPTS,
         "ReplyAttemptFailed" | "ReplyAttemptExpired" | "ReplyCompleted" => reply.running && current,
         "ReplyStopRequested" => reply.running && !reply.stopping,
         // Of a reply that waits, by whoever stopped it.

@@ -31,7 +31,8 @@ pub(super) fn check(history: &History, findings: &mut Findings) {
     compare("conversations", &fold.conversations, &views.conversations, |row| name(&row["id"]), findings);
     let key = |row: &Value| format!("{}/{}", name(&row["conversation"]), name(&row["id"]));
     compare("messages", &fold.messages, &views.messages, key, findings);
-    let members: usize = fold.conversations.values().filter_map(|row| row["participants"].as_array()).map(Vec::len).sum();
+    let members: usize =
+        fold.conversations.values().filter_map(|row| row["participants"].as_array()).map(Vec::len).sum();
     findings.check(members == views.members.len(), Rule::ViewIsFold, || {
         format!("{members} memberships, in the view {}", views.members.len())
     });

@@ -216,7 +216,8 @@ impl Client {
     fn have_idea(&mut self) -> Result<(), Ended> {
         let conversations = locked(&self.shared.group).len();
         let begun = self.outbox.commands.iter().filter(|sent| sent.command["type"] == "StartConversation").count();
-        if self.persona.begins && begun == conversations && self.outbox.commands.len() >= begun * NEW_CONVERSATION_AFTER {
+        if self.persona.begins && begun == conversations && self.outbox.commands.len() >= begun * NEW_CONVERSATION_AFTER
+        {
             let (conversation, words) = (self.id().to_string(), self.words());
             self.ask(&conversation, json!({ "type": "StartConversation", "title": words }));
             return Ok(());

@@ -63,9 +63,7 @@ impl Follow {
             return None;
         }
         self.due = Some(Instant::now() + PATIENCE);
-        let cursor = |(reply, (attempt, text)): (&String, &(u64, String))| {
-            json!({ "reply": reply, "attempt": attempt, "offset": text.len() })
-        };
+        let cursor = |(reply, (attempt, text)): (&String, &(u64, String))| json!({ "reply": reply, "attempt": attempt, "offset": text.len() });
         let replies: Vec<Value> = self.texts.iter().map(cursor).collect();
         let mut frame = json!({ "type": "subscribe", "conversation": conversation, "replies": replies });
         self.asked.push(self.at);

@@ -47,7 +47,12 @@ pub(super) async fn probe(
 }
 
 /// Tries one door: what was tried, and the code that answered.
-async fn knock(edge: SocketAddr, token: &str, conversation: &str, door: usize) -> Result<(String, Option<String>), Ended> {
+async fn knock(
+    edge: SocketAddr,
+    token: &str,
+    conversation: &str,
+    door: usize,
+) -> Result<(String, Option<String>), Ended> {
     let routes = ["", "/messages", "/events"];
     if let Some(route) = routes.get(door) {
         let path = format!("/api/conversations/{conversation}{route}");

@@ -1,0 +1,32 @@
+//! A transaction that is given up while it begins leaves nothing behind.
+
+use sqlx::PgPool;
+
+use crate::database::Database;
+
+/// How many are given up, each after one more turn than the one before, a few times over.
+const GIVEN_UP: usize = 300;
+const TURNS: usize = 60;
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn given_up_while_it_begins_it_leaves_no_connection_in_a_transaction(pool: PgPool) {
+    let database = Database::new(pool, 4).await;
+    // One connection: the next who takes it finds what was left behind.
+    let one = database.connect_with(1);
+    let mut given_up = 0;
+    for nth in 0..GIVEN_UP {
+        let turns = async {
+            for _ in 0..nth % TURNS {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            _ = store::begin(&one) => {}
+            () = turns => given_up += 1,
+        }
+        let in_transaction: bool =
+            sqlx::query_scalar("select now() <> statement_timestamp()").fetch_one(&one).await.unwrap();
+        assert!(!in_transaction, "the {nth}th left its transaction open");
+    }
+    assert!(given_up > 0, "some were given up");
+}
