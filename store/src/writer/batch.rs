@@ -172,7 +172,9 @@ where
     fn decide(&mut self, pending: &Pending<A>, head: u64, events: &mut Vec<NewEvent>) -> Decided<A> {
         let execute = &pending.execute;
         if let Some(first) = self.recent.get(execute.command_id) {
-            return Decided::Settled(first.answer::<A>(&pending.digest));
+            let answer = first.answer::<A>(&pending.digest);
+            // The one in this batch that it repeats may itself turn out to be a repeat.
+            return if first.eventless { Decided::Eventless(answer) } else { Decided::Settled(answer) };
         }
         let Some(aggregate) = self.warm.get_mut(&execute.aggregate_id) else {
             tracing::error!(shard = self.shard, id = execute.aggregate_id, "no aggregate of this shard");
@@ -208,8 +210,9 @@ where
         let accepted = Accepted { sequence: aggregate.sequence, position: Position { shard: self.shard, pos } };
         self.warm.grew(added);
         // Seen by repeats within the batch; a batch that does not become durable takes it back.
-        self.recent.insert(execute.command_id, First { digest: pending.digest.clone(), accepted });
-        if added == 0 { Decided::Eventless(Ok(accepted)) } else { Decided::Appended(accepted) }
+        let eventless = added == 0;
+        self.recent.insert(execute.command_id, First { digest: pending.digest.clone(), accepted, eventless });
+        if eventless { Decided::Eventless(Ok(accepted)) } else { Decided::Appended(accepted) }
     }
 
     /// A command that makes nothing happen may be one that was carried out long ago: then its first result is the answer.
