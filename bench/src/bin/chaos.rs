@@ -8,6 +8,7 @@ use std::time::Duration;
 use bench::Error;
 use bench::chaos::{Options, Report, run};
 use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Runs the whole system under load, breaks it by a schedule that follows from a seed, and checks that it kept what it promises
 #[derive(Debug, Parser)]
@@ -33,7 +34,7 @@ async fn main() -> ExitCode {
     for seed in (arguments.seed..).take(usize::try_from(arguments.seeds).unwrap_or(usize::MAX)) {
         let outcome = tokio::select! {
             outcome = one(&arguments, seed) => outcome,
-            _ = tokio::signal::ctrl_c() => Err(Error("interrupted".to_owned())),
+            () = told_to_stop() => Err(Error("interrupted".to_owned())),
         };
         let interrupted = matches!(&outcome, Err(error) if error.0 == "interrupted");
         match outcome {
@@ -65,6 +66,15 @@ async fn one(arguments: &Arguments, seed: u64) -> Result<Report, Error> {
     };
     let length = Duration::from_secs(arguments.seconds);
     run(&Options { seed, length, keep: keep.join(format!("seed-{seed}")) }).await
+}
+
+/// Returns on Ctrl-C and on SIGTERM; what was started is then dropped, and so ended.
+async fn told_to_stop() {
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
 }
 
 fn say(text: &str) {

@@ -41,6 +41,8 @@ pub enum Rule {
     StopWins,
     /// The text of a reply is what one call of the provider said.
     TextIsOneAnswer,
+    /// The provider is asked once an attempt.
+    OneCallAnAttempt,
     /// A client is told each event once, in order, and all of them.
     EventsOnceInOrder,
     /// Text comes without a hole, and is the text of the reply in the end.

@@ -47,9 +47,24 @@ pub(super) fn check(history: &History, findings: &mut Findings) {
         };
         take(reply, row, &answers, findings);
     }
+    one_call_an_attempt(&replies, &answers, findings);
     for ((conversation, id), reply) in replies {
         findings.check(reply.ended, Rule::EveryReplyEnds, || {
             format!("the reply {id} in {conversation} has not ended: {reply:?}")
+        });
+    }
+}
+
+/// The provider was not asked more often than attempts began.
+fn one_call_an_attempt(replies: &BTreeMap<(&str, &str), Reply>, answers: &Answers<'_>, findings: &mut Findings) {
+    let mut attempts: BTreeMap<&str, usize> = BTreeMap::new();
+    for reply in replies.values() {
+        *attempts.entry(&reply.question).or_default() += usize::try_from(reply.attempt).unwrap_or_default();
+    }
+    for (question, calls) in &answers.begun {
+        let attempts = attempts.get(question).copied().unwrap_or_default();
+        findings.check(calls.len() <= attempts, Rule::OneCallAnAttempt, || {
+            format!("{question:?} was asked {} times for {attempts} attempts", calls.len())
         });
     }
 }

@@ -368,6 +368,14 @@ fn the_text_of_a_reply_must_be_one_answer() {
 }
 
 #[test]
+fn the_provider_must_be_asked_once_an_attempt() {
+    breaks(Rule::OneCallAnAttempt, |history| {
+        let again = history.calls[1].clone();
+        history.calls.push(again);
+    });
+}
+
+#[test]
 fn events_must_come_once_and_in_order() {
     use Rule::EventsOnceInOrder as Order;
     let nth = |told: &[Told], wanted: u64| {
