@@ -7,6 +7,7 @@ use store::Recorded;
 use store::log;
 use uuid::Uuid;
 
+use super::Clock;
 use super::history::{History, Logged, Stream, Views};
 use super::system::System;
 use crate::Error;
@@ -19,12 +20,12 @@ const AT_ONCE: usize = 64;
 ///
 /// # Errors
 /// When it cannot be read, or a view cannot be made anew.
-pub(super) async fn collect(system: &System) -> Result<History, Error> {
+pub(super) async fn collect(system: &System, clock: Clock) -> Result<History, Error> {
     let pool = &system.fleet.pool;
     let mut history = History::default();
     for shard in 0..system.shards() {
         history.heads.push(log::head(pool, shard).await.map_err(Error::other)?);
-        history.log.extend(shard_log(pool, shard).await?);
+        history.log.extend(shard_log(pool, shard, clock).await?);
     }
     history.streams = streams(system).await?;
     history.views = views(pool).await?;
@@ -48,7 +49,7 @@ pub(super) async fn bus(system: &System) -> Result<nats::Client, Error> {
     nats::connect(&system.fleet.nats.core_url(), "chaos", nats::Inbox::Core).await.map_err(Error::other)
 }
 
-async fn shard_log(pool: &PgPool, shard: u16) -> Result<Vec<Logged>, Error> {
+async fn shard_log(pool: &PgPool, shard: u16, clock: Clock) -> Result<Vec<Logged>, Error> {
     let mut rows = Vec::new();
     let mut after = 0;
     loop {
@@ -57,12 +58,12 @@ async fn shard_log(pool: &PgPool, shard: u16) -> Result<Vec<Logged>, Error> {
         // By what was asked for, not by what was found: a row that is doubled or out of place shall be seen.
         after = last.pos;
         for recorded in &page {
-            rows.push(logged(recorded)?);
+            rows.push(logged(recorded, clock)?);
         }
     }
 }
 
-fn logged(recorded: &Recorded) -> Result<Logged, Error> {
+fn logged(recorded: &Recorded, clock: Clock) -> Result<Logged, Error> {
     let metadata = recorded.metadata();
     let (command, actor) =
         metadata.map_or((Uuid::nil(), String::new()), |metadata| (metadata.command.0, metadata.actor.to_string()));
@@ -75,6 +76,7 @@ fn logged(recorded: &Recorded) -> Result<Logged, Error> {
         command_id: recorded.command_id.map(|id| id.0),
         command,
         actor,
+        at: clock.at(recorded.recorded_at),
         event: serde_json::from_str(recorded.payload.get()).map_err(Error::other)?,
     })
 }

@@ -32,6 +32,8 @@ pub struct History {
     pub calls: Vec<Call>,
     /// When something was broken on purpose.
     pub outages: Vec<Outage>,
+    /// By how much longer than on a quiet machine things may take; less than 1 counts as 1.
+    pub stretch: f64,
     /// What did not come to rest in time.
     pub unsettled: Vec<String>,
     /// Processes that ended by themselves, or badly when told to stop.
@@ -57,6 +59,8 @@ pub struct Logged {
     pub command: Uuid,
     /// Who asked, as the metadata says.
     pub actor: String,
+    /// When it was recorded, in milliseconds since the run began.
+    pub at: u64,
     /// What happened.
     pub event: Value,
 }

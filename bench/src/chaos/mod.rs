@@ -7,6 +7,7 @@ pub mod schedule;
 
 mod clients;
 mod collect;
+mod machine;
 mod provider;
 mod proxy;
 mod report;
@@ -15,7 +16,9 @@ mod settle;
 mod system;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
+use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
 pub use report::Report;
@@ -28,15 +31,23 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// The time of a run.
 #[derive(Clone, Copy, Debug)]
-struct Clock(Instant);
+struct Clock {
+    began: Instant,
+    began_at: DateTime<Utc>,
+}
 
 impl Clock {
     fn start() -> Self {
-        Self(Instant::now())
+        Self { began: Instant::now(), began_at: SystemTime::now().into() }
     }
 
     /// Milliseconds since the run began.
     fn now(self) -> u64 {
-        u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX)
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// The same of a moment by the clock of the wall.
+    fn at(self, moment: DateTime<Utc>) -> u64 {
+        u64::try_from((moment - self.began_at).num_milliseconds()).unwrap_or_default()
     }
 }

@@ -30,6 +30,7 @@ pub struct Report {
     log: usize,
     /// The longest wait for an acknowledgement, and that during a rolling restart, in milliseconds.
     waited: (u64, Option<u64>),
+    stretch: f64,
 }
 
 impl Report {
@@ -48,6 +49,7 @@ impl Report {
             probes: history.probes.len(),
             log: history.log.len(),
             waited: (0, None),
+            stretch: history.stretch,
         };
         report.count_commands(history);
         for event in history.log.iter().filter_map(|row| row.event["type"].as_str()) {
@@ -101,6 +103,7 @@ impl fmt::Display for Report {
         for skipped in &self.skipped {
             writeln!(f, "  skipped            {skipped}")?;
         }
+        writeln!(f, "  machine            times are stretched {:.1} times by what else it does", self.stretch)?;
         writeln!(f, "  commands acked     {acked}, refused {refused}, the longest wait {} ms", self.waited.0)?;
         if let Some(waited) = self.waited.1 {
             writeln!(f, "  rolling restart    the longest wait {waited} ms")?;

@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep_until};
 use super::checker;
 use super::clients::{Clients, Phase};
 use super::history::{History, Outage};
+use super::machine::Machine;
 use super::report::Report;
 use super::schedule::{self, Fault, Kind, Role};
 use super::system::{self, System};
@@ -53,7 +54,7 @@ pub async fn run(options: &Options) -> Result<Report, Error> {
 }
 
 async fn drive(options: &Options, plan: Vec<Fault>, system: &mut System) -> Result<(History, Report), Error> {
-    let clock = Clock::start();
+    let (clock, machine) = (Clock::start(), Machine::watch()?);
     let clients = Clients::start(&system.edges(), options.seed, clock)?;
     let mut faults = Faults { clock, outages: Vec::new(), injected: BTreeMap::new(), skipped: Vec::new() };
     faults.carry_out(plan, options.length, system, &clients).await?;
@@ -63,11 +64,11 @@ async fn drive(options: &Options, plan: Vec<Fault>, system: &mut System) -> Resu
     let unsettled = settle::settle(system, &clients).await?;
     say(&format!("settled {:.1} s after the last fault: {}", began.elapsed().as_secs_f64(), unsettled.is_empty()));
     let (ledgers, probes) = clients.finish().await?;
-    let mut history = collect::collect(system).await?;
+    let mut history = collect::collect(system, clock).await?;
     (history.ledgers, history.probes) = (ledgers, probes);
     history.calls = system.provider.calls();
     history.crashes.clone_from(&system.crashes);
-    (history.outages, history.unsettled) = (faults.outages, unsettled);
+    (history.outages, history.unsettled, history.stretch) = (faults.outages, unsettled, machine.stretch());
     let mut report = Report::new(options.seed, &history, checker::check(&history));
     (report.injected, report.skipped) = (faults.injected, faults.skipped);
     Ok((history, report))

@@ -23,8 +23,8 @@ pub enum Rule {
     Answered,
     /// No one waits long while every process is restarted, one after the other.
     RestartUnnoticed,
-    /// What was refused did not happen.
-    RefusedDidNotHappen,
+    /// What has happened is not refused any more.
+    HappenedIsNotRefused,
     /// A command happens at most once, and what happened was asked for.
     CommandHappensOnce,
     /// Positions are without a gap and end at the shard's head.

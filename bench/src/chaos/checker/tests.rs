@@ -26,6 +26,7 @@ fn row(pos: u64, command_number: u128, actor: &str, event: Value) -> Logged {
         command_id: Some(command(command_number)),
         command: command(command_number),
         actor: actor.to_owned(),
+        at: 10 * pos,
         event,
     }
 }
@@ -259,9 +260,12 @@ fn a_command_must_happen_once() {
 }
 
 #[test]
-fn what_was_refused_must_not_have_happened() {
-    let refused = Verdict::Refused { code: "archived".to_owned(), retryable: false };
-    breaks(Rule::RefusedDidNotHappen, |history| anns(history)[4].answers[0].verdict = refused);
+fn what_has_happened_must_not_be_refused() {
+    let refused = |at| Answer { at, verdict: Verdict::Refused { code: "archived".to_owned(), retryable: false } };
+    breaks(Rule::HappenedIsNotRefused, |history| anns(history)[4].answers.push(refused(60_000)));
+    // By an owner that could not know yet.
+    let found = rejected(|history| anns(history)[4].answers.insert(0, refused(100)));
+    assert!(found.is_empty(), "{found:?}");
 }
 
 #[test]
@@ -281,6 +285,18 @@ fn every_command_must_be_answered_and_soon_while_nothing_is_broken() {
         history.outages = vec![outage(100, 48_000)];
     });
     assert!(found.is_empty(), "{found:?}");
+    // A busy machine excuses something, but not everything.
+    for (stretch, holds) in [(1.0, false), (4.0, true)] {
+        let found = rejected(|history| {
+            anns(history)[4].answers[0].at = 20_000;
+            history.stretch = stretch;
+        });
+        assert_eq!(found.is_empty(), holds, "{found:?}");
+    }
+    breaks(Rule::Answered, |history| {
+        anns(history)[4].answers[0].at = 200_000;
+        history.stretch = 1_000.0;
+    });
 }
 
 #[test]
