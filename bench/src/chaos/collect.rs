@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::Clock;
 use super::history::{History, Logged, Stream, Views};
-use super::system::System;
+use super::system::{SHARDS, System};
 use crate::Error;
 
 /// How many events are read at a time, and how many messages of a stream at once.
@@ -23,7 +23,7 @@ const AT_ONCE: usize = 64;
 pub(super) async fn collect(system: &System, clock: Clock) -> Result<History, Error> {
     let pool = &system.fleet.pool;
     let mut history = History::default();
-    for shard in 0..system.shards() {
+    for shard in 0..SHARDS {
         history.heads.push(log::head(pool, shard).await.map_err(Error::other)?);
         history.log.extend(shard_log(pool, shard, clock).await?);
     }
@@ -85,7 +85,7 @@ async fn streams(system: &System) -> Result<Vec<Stream>, Error> {
     let client = bus(system).await?;
     let jetstream = nats::relay::jetstream(&client);
     let mut streams = Vec::new();
-    for shard in 0..system.shards() {
+    for shard in 0..SHARDS {
         let Ok(found) = jetstream.get_stream(format!("EVT_{shard}")).await else {
             streams.push(Stream::default());
             continue;

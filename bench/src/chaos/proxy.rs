@@ -98,8 +98,7 @@ async fn pump(
     mut trouble: watch::Receiver<Option<Trouble>>,
 ) {
     let mut chunk = vec![0; CHUNK];
-    loop {
-        let Ok(length @ 1..) = from.read(&mut chunk).await else { break };
+    while let Ok(length @ 1..) = from.read(&mut chunk).await {
         if trouble.wait_for(|trouble| *trouble != Some(Trouble::Held)).await.is_err() {
             break;
         }

@@ -40,7 +40,9 @@ pub struct Options {
 pub async fn run(options: &Options) -> Result<Report, Error> {
     let plan = schedule::plan(options.seed, options.length);
     say(&format!("seed {}, {} s, {} faults:", options.seed, options.length.as_secs(), plan.len()));
-    plan.iter().for_each(|fault| say(&fault.to_string()));
+    for fault in &plan {
+        say(&fault.to_string());
+    }
     let mut system = System::start(options.seed, &plan).await?;
     let outcome = drive(options, plan, &mut system).await;
     let failed = !matches!(&outcome, Ok((_, report)) if report.findings.is_empty());

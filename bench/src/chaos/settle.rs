@@ -7,7 +7,7 @@ use sqlx::PgPool;
 use tokio::time::{Instant, sleep};
 
 use super::clients::Clients;
-use super::system::System;
+use super::system::{SHARDS, System};
 use crate::Error;
 
 /// How long it may take: an attempt's lease three times over, and the provider's deadlines.
@@ -80,7 +80,7 @@ async fn last_sequences(pool: &PgPool) -> Result<BTreeMap<String, u64>, Error> {
 async fn streams(system: &System) -> Result<Option<String>, Error> {
     let client = super::collect::bus(system).await?;
     let jetstream = nats::relay::jetstream(&client);
-    for shard in 0..system.shards() {
+    for shard in 0..SHARDS {
         let head = store::log::head(&system.fleet.pool, shard).await.map_err(Error::other)?;
         let last = match jetstream.get_stream(format!("EVT_{shard}")).await {
             Ok(stream) => Some(stream.cached_info().state.last_sequence),

@@ -19,11 +19,11 @@ use disk::Disk;
 use seat::Seat;
 
 /// The number of shards.
-const SHARDS: u16 = 4;
+pub(super) const SHARDS: u16 = 4;
 /// Short deadlines of the provider, so that a reply that it spoils ends within a run, in seconds.
 const DEADLINES: &str = "[deadlines]\nconnect = 2\nfirst_token = 4\nbetween_tokens = 3";
 /// How long all processes may take until they are ready.
-const READY_DEADLINE: Duration = Duration::from_secs(60);
+const READY_DEADLINE: Duration = Duration::from_mins(1);
 /// How long a process may take to stop when it is told to.
 const STOP_DEADLINE: Duration = Duration::from_secs(20);
 /// The pause between two looks.
@@ -79,11 +79,6 @@ impl System {
     /// Where clients connect.
     pub(super) fn edges(&self) -> Vec<SocketAddr> {
         self.edges.iter().map(Proxy::address).collect()
-    }
-
-    /// The number of shards.
-    pub(super) fn shards(&self) -> u16 {
-        SHARDS
     }
 
     /// Starts a fault; gives why it cannot be had here, when it cannot.

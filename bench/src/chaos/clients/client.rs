@@ -124,7 +124,7 @@ impl Client {
             let done = tokio::select! {
                 frame = socket.next() => frame.map(|frame| {
                     heard = Instant::now();
-                    self.take(frame);
+                    self.take(&frame);
                 }),
                 Some(answer) = self.copies.1.recv() => {
                     self.answered(&answer);
@@ -148,10 +148,10 @@ impl Client {
         }
     }
 
-    fn take(&mut self, frame: Value) {
+    fn take(&mut self, frame: &Value) {
         match frame["type"].as_str() {
-            Some("ack") => self.answered(&frame),
-            Some("refused") if !frame["id"].is_null() => self.answered(&frame),
+            Some("ack") => self.answered(frame),
+            Some("refused") if !frame["id"].is_null() => self.answered(frame),
             Some("conversation_changed") => {
                 // Null: it left the list, or was never in it.
                 if let (Some(id), false) = (frame["id"].as_str(), frame["conversation"].is_null()) {
@@ -162,7 +162,7 @@ impl Client {
         }
     }
 
-    fn told(&mut self, frame: Value) {
+    fn told(&mut self, frame: &Value) {
         let Some(id) = frame["conversation"].as_str().map(ToOwned::to_owned) else { return };
         let Some(follow) = self.follows.get_mut(&id) else { return };
         if frame["type"] == "refused" || frame["type"] == "unsubscribed" {

@@ -74,7 +74,7 @@ impl Follow {
     }
 
     /// Takes a frame in; gives what is to be remembered of it.
-    pub(super) fn take(&mut self, connection: u32, frame: Value) -> Option<Told> {
+    pub(super) fn take(&mut self, connection: u32, frame: &Value) -> Option<Told> {
         let sequence = frame["sequence"].as_u64();
         match frame["type"].as_str()? {
             "subscribed" => {

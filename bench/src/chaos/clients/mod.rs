@@ -56,7 +56,7 @@ pub(super) type Group = Arc<Mutex<Vec<String>>>;
 pub(super) struct Clients {
     phase: watch::Sender<Phase>,
     standings: Vec<Arc<Mutex<Standing>>>,
-    clients: JoinSet<Ledger>,
+    people: JoinSet<Ledger>,
     stranger: JoinSet<Vec<Probe>>,
 }
 
@@ -67,7 +67,7 @@ impl Clients {
     /// When they cannot be given tokens.
     pub(super) fn start(edges: &[SocketAddr], seed: u64, clock: Clock) -> Result<Self, Error> {
         let phase = watch::Sender::new(Phase::Working);
-        let (mut standings, mut clients) = (Vec::new(), JoinSet::new());
+        let (mut standings, mut people) = (Vec::new(), JoinSet::new());
         let mut groups = Vec::new();
         let mut rng = Rng::with_seed(seed);
         for nth in 0..GROUPS {
@@ -82,14 +82,14 @@ impl Clients {
                 };
                 let edges = edges.iter().copied().cycle().skip(nth + tab).take(edges.len()).collect();
                 let shared = client::Shared { group: Arc::clone(&group), standing: Arc::clone(&standing), clock };
-                clients.spawn(Client::new(persona, edges, shared, rng.fork())?.run(phase.subscribe()));
+                people.spawn(Client::new(persona, edges, shared, rng.fork())?.run(phase.subscribe()));
                 standings.push(standing);
             }
             groups.push(group);
         }
         let mut stranger = JoinSet::new();
         stranger.spawn(stranger::probe(edges.to_vec(), groups, rng.fork(), phase.subscribe()));
-        Ok(Self { phase, standings, clients, stranger })
+        Ok(Self { phase, standings, people, stranger })
     }
 
     /// What they are at from now on.
@@ -115,7 +115,7 @@ impl Clients {
     pub(super) async fn finish(mut self) -> Result<(Vec<Ledger>, Vec<Probe>), Error> {
         self.set_phase(Phase::Done);
         let (mut ledgers, mut probes) = (Vec::new(), Vec::new());
-        while let Some(ledger) = self.clients.join_next().await {
+        while let Some(ledger) = self.people.join_next().await {
             ledgers.push(ledger.map_err(Error::other)?);
         }
         while let Some(more) = self.stranger.join_next().await {
