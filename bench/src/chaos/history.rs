@@ -32,8 +32,8 @@ pub struct History {
     pub calls: Vec<Call>,
     /// When something was broken on purpose.
     pub outages: Vec<Outage>,
-    /// By how much longer than on a quiet machine things may take; less than 1 counts as 1.
-    pub stretch: f64,
+    /// By how much longer than on a quiet machine things took, at moments in milliseconds since the run began.
+    pub stretches: Vec<(u64, f64)>,
     /// What did not come to rest in time.
     pub unsettled: Vec<String>,
     /// Processes that ended by themselves, or badly when told to stop.

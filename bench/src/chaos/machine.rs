@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::locked;
+use super::{Clock, locked};
 
 /// The pause between two samples.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -18,7 +18,7 @@ const OWN_STRETCH: f64 = 2.0;
 /// A thread that samples; dropping it ends it.
 #[derive(Debug, Default)]
 pub(super) struct Machine {
-    samples: Arc<Mutex<Vec<f64>>>,
+    samples: Arc<Mutex<Vec<(u64, f64)>>>,
     stopping: Arc<AtomicBool>,
 }
 
@@ -27,30 +27,25 @@ impl Machine {
     ///
     /// # Errors
     /// When there is no thread for it.
-    pub(super) fn watch() -> std::io::Result<Self> {
+    pub(super) fn watch(clock: Clock) -> std::io::Result<Self> {
         let machine = Self::default();
         let (samples, stopping) = (Arc::clone(&machine.samples), Arc::clone(&machine.stopping));
         thread::Builder::new().name("machine".to_owned()).spawn(move || {
             while !stopping.load(Ordering::Relaxed) {
                 let took = sample();
-                locked(&samples).push(took.as_secs_f64());
+                locked(&samples).push((clock.now(), took.as_secs_f64()));
                 thread::sleep(PAUSE);
             }
         })?;
         Ok(machine)
     }
 
-    /// By how much longer than planned things may take here: 1 on a quiet machine.
-    pub(super) fn stretch(&self) -> f64 {
+    /// By how much longer than on a quiet machine things may take, 1 or more, at moments in milliseconds since the run began.
+    pub(super) fn stretches(&self) -> Vec<(u64, f64)> {
         let samples = locked(&self.samples);
         // The quickest had a core to itself.
-        let quickest = samples.iter().copied().fold(f64::INFINITY, f64::min);
-        let count = u32::try_from(samples.len()).unwrap_or(u32::MAX);
-        if count == 0 {
-            return 1.0;
-        }
-        let mean = samples.iter().sum::<f64>() / f64::from(count);
-        (mean / quickest / OWN_STRETCH).max(1.0)
+        let quickest = samples.iter().map(|(_, took)| *took).fold(f64::INFINITY, f64::min);
+        samples.iter().map(|(at, took)| (*at, (took / quickest / OWN_STRETCH).max(1.0))).collect()
     }
 }
 
@@ -75,10 +70,10 @@ mod tests {
     #[test]
     fn it_is_stretched_by_what_others_take() {
         let machine = Machine::default();
-        assert!((machine.stretch() - 1.0).abs() < f64::EPSILON, "nothing is known yet");
-        locked(&machine.samples).extend([0.01, 0.01, 0.02]);
-        assert!((machine.stretch() - 1.0).abs() < f64::EPSILON, "our own doing");
-        locked(&machine.samples).extend([0.1, 0.1, 0.1]);
-        assert!(machine.stretch() > 2.0);
+        assert!(machine.stretches().is_empty());
+        locked(&machine.samples).extend([(0, 0.01), (1, 0.02), (2, 0.1)]);
+        let stretches = machine.stretches();
+        assert!((stretches[1].1 - 1.0).abs() < 1e-9, "our own doing");
+        assert!((stretches[2].1 - 5.0).abs() < 1e-9);
     }
 }

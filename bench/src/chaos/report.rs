@@ -49,7 +49,7 @@ impl Report {
             probes: history.probes.len(),
             log: history.log.len(),
             waited: (0, None),
-            stretch: history.stretch,
+            stretch: mean(&history.stretches),
         };
         report.count_commands(history);
         for event in history.log.iter().filter_map(|row| row.event["type"].as_str()) {
@@ -133,4 +133,9 @@ impl fmt::Display for Report {
         }
         Ok(())
     }
+}
+
+fn mean(stretches: &[(u64, f64)]) -> f64 {
+    let count = u32::try_from(stretches.len()).unwrap_or(u32::MAX);
+    if count == 0 { 1.0 } else { stretches.iter().map(|(_, stretch)| stretch).sum::<f64>() / f64::from(count) }
 }

@@ -56,7 +56,8 @@ pub async fn run(options: &Options) -> Result<Report, Error> {
 }
 
 async fn drive(options: &Options, plan: Vec<Fault>, system: &mut System) -> Result<(History, Report), Error> {
-    let (clock, machine) = (Clock::start(), Machine::watch()?);
+    let clock = Clock::start();
+    let machine = Machine::watch(clock)?;
     let clients = Clients::start(&system.edges(), options.seed, clock)?;
     let mut faults = Faults { clock, outages: Vec::new(), injected: BTreeMap::new(), skipped: Vec::new() };
     faults.carry_out(plan, options.length, system, &clients).await?;
@@ -70,7 +71,7 @@ async fn drive(options: &Options, plan: Vec<Fault>, system: &mut System) -> Resu
     (history.ledgers, history.probes) = (ledgers, probes);
     history.calls = system.provider.calls();
     history.crashes.clone_from(&system.crashes);
-    (history.outages, history.unsettled, history.stretch) = (faults.outages, unsettled, machine.stretch());
+    (history.outages, history.unsettled, history.stretches) = (faults.outages, unsettled, machine.stretches());
     let mut report = Report::new(options.seed, &history, checker::check(&history));
     (report.injected, report.skipped) = (faults.injected, faults.skipped);
     Ok((history, report))

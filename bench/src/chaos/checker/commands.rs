@@ -12,6 +12,8 @@ use crate::chaos::history::{History, Logged, Outage, ROLLING_RESTART, Sent, Verd
 const PATIENCE: u64 = 6_000;
 /// How long an edge asks for a command, and its answer may be on its way, in milliseconds.
 const UNDER_WAY: u64 = 12_000;
+/// What the machine did so long before counts, too, in milliseconds.
+const AROUND: u64 = 1_000;
 /// A machine that is busier than this with other things shows nothing about times, but no excuse is longer.
 const MAX_STRETCH: f64 = 8.0;
 /// How long the system may take to be well again after a fault, in milliseconds.
@@ -121,7 +123,7 @@ fn refused(history: &History, client: &str, sent: &Sent, rows: &[&Logged], findi
     let Some(first) = rows.first() else { return };
     for answer in &sent.answers {
         let is_refusal = matches!(answer.verdict, Verdict::Refused { retryable: false, .. });
-        let late = answer.at > first.at + stretched(history, UNDER_WAY);
+        let late = answer.at > first.at + stretched(history, UNDER_WAY, first.at, answer.at);
         findings.check(!(is_refusal && late), Rule::HappenedIsNotRefused, || {
             let (at, answered) = (first.at, answer.at);
             format!(
@@ -145,12 +147,12 @@ fn answered(history: &History, client: &str, sent: &Sent, findings: &mut Finding
     let restarting =
         |outage: &&Outage| outage.what == ROLLING_RESTART && (outage.from..outage.until).contains(&sent.at);
     let restart = history.outages.iter().find(restarting);
-    let restart_patience = stretched(history, RESTART_PATIENCE);
+    let restart_patience = stretched(history, RESTART_PATIENCE, sent.at, end);
     findings.check(restart.is_none() || end - sent.at <= restart_patience, Rule::RestartUnnoticed, || {
         format!("{client}: {} {} waited {} ms", sent.command["type"], sent.id, end - sent.at)
     });
     let waited = unexcused(history, sent.at, end);
-    findings.check(waited <= stretched(history, PATIENCE), Rule::Answered, || {
+    findings.check(waited <= stretched(history, PATIENCE, sent.at, end), Rule::Answered, || {
         format!(
             "{client}: {} {} in {} was sent at {} ms and answered at {end} ms: {waited} ms too late for what was broken",
             sent.command["type"], sent.id, sent.conversation, sent.at
@@ -160,7 +162,7 @@ fn answered(history: &History, client: &str, sent: &Sent, findings: &mut Finding
 
 /// How much of a time lies outside of every outage and the recovery from it.
 fn unexcused(history: &History, from: u64, until: u64) -> u64 {
-    let recovery = stretched(history, RECOVERY);
+    let recovery = stretched(history, RECOVERY, from, until);
     let mut excuses: Vec<(u64, u64)> =
         history.outages.iter().map(|outage| (outage.from, outage.until + recovery)).collect();
     excuses.sort_unstable();
@@ -177,8 +179,13 @@ fn unexcused(history: &History, from: u64, until: u64) -> u64 {
     waited + until.saturating_sub(now)
 }
 
-/// A time in milliseconds, as long as it is on this machine.
-fn stretched(history: &History, milliseconds: u64) -> u64 {
-    let stretched = Duration::from_millis(milliseconds).mul_f64(history.stretch.clamp(1.0, MAX_STRETCH));
+/// A time in milliseconds, as long as it was on this machine between two moments.
+fn stretched(history: &History, milliseconds: u64, from: u64, until: u64) -> u64 {
+    let within = |at: u64| (from.saturating_sub(AROUND)..=until).contains(&at);
+    let stretches: Vec<f64> =
+        history.stretches.iter().filter(|(at, _)| within(*at)).map(|(_, stretch)| *stretch).collect();
+    let count = u32::try_from(stretches.len()).unwrap_or(u32::MAX);
+    let mean = if count == 0 { 1.0 } else { stretches.iter().sum::<f64>() / f64::from(count) };
+    let stretched = Duration::from_millis(milliseconds).mul_f64(mean.clamp(1.0, MAX_STRETCH));
     u64::try_from(stretched.as_millis()).unwrap_or(u64::MAX)
 }

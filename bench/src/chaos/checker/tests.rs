@@ -289,13 +289,13 @@ fn every_command_must_be_answered_and_soon_while_nothing_is_broken() {
     for (stretch, holds) in [(1.0, false), (4.0, true)] {
         let found = rejected(|history| {
             anns(history)[4].answers[0].at = 20_000;
-            history.stretch = stretch;
+            history.stretches = vec![(100, stretch), (300_000, 1_000.0)];
         });
         assert_eq!(found.is_empty(), holds, "{found:?}");
     }
     breaks(Rule::Answered, |history| {
         anns(history)[4].answers[0].at = 200_000;
-        history.stretch = 1_000.0;
+        history.stretches = vec![(100, 1_000.0)];
     });
 }
 
