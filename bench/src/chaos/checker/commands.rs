@@ -186,6 +186,6 @@ fn stretched(history: &History, milliseconds: u64, from: u64, until: u64) -> u64
         history.stretches.iter().filter(|(at, _)| within(*at)).map(|(_, stretch)| *stretch).collect();
     let count = u32::try_from(stretches.len()).unwrap_or(u32::MAX);
     let mean = if count == 0 { 1.0 } else { stretches.iter().sum::<f64>() / f64::from(count) };
-    let stretched = Duration::from_millis(milliseconds).mul_f64(mean.clamp(1.0, MAX_STRETCH));
-    u64::try_from(stretched.as_millis()).unwrap_or(u64::MAX)
+    let here = Duration::from_millis(milliseconds).mul_f64(mean.clamp(1.0, MAX_STRETCH));
+    u64::try_from(here.as_millis()).unwrap_or(u64::MAX)
 }
