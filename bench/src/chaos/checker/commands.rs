@@ -12,8 +12,8 @@ use crate::chaos::history::{History, Logged, Outage, ROLLING_RESTART, Sent, Verd
 const PATIENCE: u64 = 6_000;
 /// How long an edge asks for a command, and its answer may be on its way, in milliseconds.
 const UNDER_WAY: u64 = 12_000;
-/// What the machine did so long before counts, too, in milliseconds.
-const AROUND: u64 = 1_000;
+/// What the machine did so long before counts, too, in milliseconds: a few samples say little.
+const AROUND: u64 = 10_000;
 /// A machine that is busier than this with other things shows nothing about times, but no excuse is longer.
 const MAX_STRETCH: f64 = 8.0;
 /// How long the system may take to be well again after a fault, in milliseconds.
