@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::checker::{Finding, Rule};
+use super::checker::{Finding, Rule, TOO_BUSY};
 use super::history::{History, ROLLING_RESTART, Told, Verdict};
 
 /// The most findings of one kind that are shown.
@@ -104,6 +104,9 @@ impl fmt::Display for Report {
             writeln!(f, "  skipped            {skipped}")?;
         }
         writeln!(f, "  machine            times are stretched {:.1} times by what else it does", self.stretch)?;
+        if self.stretch > TOO_BUSY {
+            writeln!(f, "                     too busy: waits are not judged where it is more than {TOO_BUSY}")?;
+        }
         writeln!(f, "  commands acked     {acked}, refused {refused}, the longest wait {} ms", self.waited.0)?;
         if let Some(waited) = self.waited.1 {
             writeln!(f, "  rolling restart    the longest wait {waited} ms")?;

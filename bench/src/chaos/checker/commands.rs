@@ -14,8 +14,8 @@ const PATIENCE: u64 = 6_000;
 const UNDER_WAY: u64 = 12_000;
 /// What the machine did so long before counts, too, in milliseconds: a few samples say little.
 const AROUND: u64 = 10_000;
-/// A machine that is busier than this with other things shows nothing about times, but no excuse is longer.
-const MAX_STRETCH: f64 = 8.0;
+/// Where a machine stretches times by more than this, it shows nothing about them: waits are not judged.
+pub(crate) const TOO_BUSY: f64 = 3.0;
 /// How long the system may take to be well again after a fault, in milliseconds.
 const RECOVERY: u64 = 10_000;
 /// How long a command may wait for its answer while every process is restarted in peace, in milliseconds.
@@ -123,7 +123,7 @@ fn refused(history: &History, client: &str, sent: &Sent, rows: &[&Logged], findi
     let Some(first) = rows.first() else { return };
     for answer in &sent.answers {
         let is_refusal = matches!(answer.verdict, Verdict::Refused { retryable: false, .. });
-        let late = answer.at > first.at + stretched(history, UNDER_WAY, first.at, answer.at);
+        let late = answer.at > first.at.saturating_add(stretched(history, UNDER_WAY, first.at, answer.at));
         findings.check(!(is_refusal && late), Rule::HappenedIsNotRefused, || {
             let (at, answered) = (first.at, answer.at);
             format!(
@@ -164,7 +164,7 @@ fn answered(history: &History, client: &str, sent: &Sent, findings: &mut Finding
 fn unexcused(history: &History, from: u64, until: u64) -> u64 {
     let recovery = stretched(history, RECOVERY, from, until);
     let mut excuses: Vec<(u64, u64)> =
-        history.outages.iter().map(|outage| (outage.from, outage.until + recovery)).collect();
+        history.outages.iter().map(|outage| (outage.from, outage.until.saturating_add(recovery))).collect();
     excuses.sort_unstable();
     let (mut now, mut waited) = (from, 0);
     for (begin, end) in excuses {
@@ -186,6 +186,9 @@ fn stretched(history: &History, milliseconds: u64, from: u64, until: u64) -> u64
         history.stretches.iter().filter(|(at, _)| within(*at)).map(|(_, stretch)| *stretch).collect();
     let count = u32::try_from(stretches.len()).unwrap_or(u32::MAX);
     let mean = if count == 0 { 1.0 } else { stretches.iter().sum::<f64>() / f64::from(count) };
-    let here = Duration::from_millis(milliseconds).mul_f64(mean.clamp(1.0, MAX_STRETCH));
+    if mean > TOO_BUSY {
+        return u64::MAX;
+    }
+    let here = Duration::from_millis(milliseconds).mul_f64(mean.max(1.0));
     u64::try_from(here.as_millis()).unwrap_or(u64::MAX)
 }

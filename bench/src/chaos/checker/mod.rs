@@ -12,6 +12,8 @@ mod views;
 
 use std::fmt;
 
+pub(super) use commands::TOO_BUSY;
+
 use super::history::History;
 
 /// What is promised.

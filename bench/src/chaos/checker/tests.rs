@@ -285,8 +285,8 @@ fn every_command_must_be_answered_and_soon_while_nothing_is_broken() {
         history.outages = vec![outage(100, 48_000)];
     });
     assert!(found.is_empty(), "{found:?}");
-    // A busy machine excuses something, but not everything.
-    for (stretch, holds) in [(1.0, false), (4.0, true)] {
+    // On a machine that is busy with other things waits say little, and nothing in the end; no answer at all says the same.
+    for (stretch, holds) in [(1.0, false), (2.0, false), (4.0, true)] {
         let found = rejected(|history| {
             anns(history)[4].answers[0].at = 20_000;
             history.stretches = vec![(100, stretch), (300_000, 1_000.0)];
@@ -294,7 +294,7 @@ fn every_command_must_be_answered_and_soon_while_nothing_is_broken() {
         assert_eq!(found.is_empty(), holds, "{found:?}");
     }
     breaks(Rule::Answered, |history| {
-        anns(history)[4].answers[0].at = 200_000;
+        anns(history)[4].answers.clear();
         history.stretches = vec![(100, 1_000.0)];
     });
 }
