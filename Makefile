@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH)
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test web up build-tests test check build fmt types
+.PHONY: help setup setup-test web up build-tests test chaos check build fmt types
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,8 +32,14 @@ build-tests: setup-test web
 
 test: build-tests ## Run every test, against a Postgres and a NATS started for it
 	$(TARGET)/debug/examples/servers cargo nextest run --workspace
+	$(TARGET)/debug/chaos --seed 1 --seconds 120
 	cd web && npm test
 	cd web && npm run e2e --if-present
+
+# The dev profile, as in `make test`: what is broken here is not speed.
+chaos: setup-test ## Break everything on purpose and check that nothing was lost; CHAOS_ARGS="--seed 7 --seconds 60"
+	cargo build --workspace --all-targets
+	$(TARGET)/debug/chaos $(CHAOS_ARGS)
 
 check: web ## Everything that is checked without running it: format, lints, layers, types
 	cargo fmt --all --check

@@ -57,7 +57,7 @@ pub(crate) async fn replay(
     loop {
         let range = sequence + 1..=at.unwrap_or(u64::MAX);
         let page = log::read_stream(pool, conversation::TYPE, &id.to_string(), range, PAGE).await?;
-        for recorded in page.iter() {
+        for recorded in &page {
             sequence = recorded.sequence;
             let event = codec::decode::<Conversation>(recorded)?;
             if at.is_none() {

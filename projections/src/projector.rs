@@ -36,7 +36,7 @@ pub struct Projector {
 impl Projector {
     /// Projects its share of the shards until cancelled.
     pub async fn run(self, cancelled: CancellationToken) {
-        let leases = Leases::new(self.pool.clone(), "projector", self.process);
+        let leases = Leases::new(&self.pool, "projector", self.process);
         let mut following: BTreeMap<Shard, DropGuard> = BTreeMap::new();
         let mut tick = tokio::time::interval(RENEW_EVERY);
         loop {

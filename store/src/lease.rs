@@ -12,9 +12,12 @@ use std::time::{Duration, Instant};
 
 use domain::Shard;
 use sqlx::PgPool;
+use tokio::sync::Mutex;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::Error;
+use crate::own::Own;
 
 /// How long a lease holds without renewal.
 pub const TERM: Duration = Duration::from_secs(2);
@@ -65,7 +68,8 @@ select share, shard from fair left join (
 /// One process's part in sharing out the shards of a role.
 #[derive(Debug)]
 pub struct Leases {
-    pool: PgPool,
+    /// Not one of the pool's, which may be busy for longer than a lease holds.
+    connection: Mutex<Own>,
     role: &'static str,
     process: Uuid,
 }
@@ -83,8 +87,8 @@ pub struct Owned {
 
 impl Leases {
     /// The part of `process` in `role`.
-    pub fn new(pool: PgPool, role: &'static str, process: Uuid) -> Self {
-        Self { pool, role, process }
+    pub fn new(pool: &PgPool, role: &'static str, process: Uuid) -> Self {
+        Self { connection: Mutex::new(Own::like(pool)), role, process }
     }
 
     /// Says that the process is alive, renews what it owns and takes what is free up to its fair share.
@@ -94,14 +98,21 @@ impl Leases {
     pub async fn renew(&self) -> Result<Owned, Error> {
         // Taken before the question is sent, so that it ends no later than the row.
         let valid_until = Instant::now() + TERM;
-        let renewing =
-            sqlx::query_as(RENEW).bind(self.role).bind(self.process).bind(TERM.as_secs_f64()).fetch_all(&self.pool);
         // An answer that comes later says what was.
-        let rows: Vec<(i64, Option<i32>)> = tokio::time::timeout(TERM, renewing).await.map_err(|_| Error::Silent)??;
+        let rows = timeout(TERM, self.ask_renewal()).await.map_err(|_| Error::Silent)??;
         let share = rows.first().map_or(0, |(share, _)| usize::try_from(*share).unwrap_or(0));
         let owned: BTreeSet<Shard> = rows.into_iter().filter_map(|(_, shard)| Shard::try_from(shard?).ok()).collect();
         let give_up: BTreeSet<Shard> = owned.iter().rev().take(owned.len().saturating_sub(share)).copied().collect();
         Ok(Owned { keep: &owned - &give_up, give_up, valid_until })
+    }
+
+    async fn ask_renewal(&self) -> Result<Vec<(i64, Option<i32>)>, Error> {
+        let mut own = self.connection.lock().await;
+        let mut connection = own.take().await?;
+        let asking = sqlx::query_as(RENEW).bind(self.role).bind(self.process).bind(TERM.as_secs_f64());
+        let rows = asking.fetch_all(&mut connection).await?;
+        own.give_back(connection);
+        Ok(rows)
     }
 
     /// Gives shards up at once, so that another process need not wait for the term's end.
@@ -109,13 +120,19 @@ impl Leases {
     /// # Errors
     /// When Postgres does not answer; the leases then end by themselves.
     pub async fn release(&self, shards: &BTreeSet<Shard>) -> Result<(), Error> {
+        if shards.is_empty() {
+            return Ok(());
+        }
+        let mut own = self.connection.lock().await;
+        let mut connection = own.take().await?;
         let shards: Vec<i32> = shards.iter().map(|shard| i32::from(*shard)).collect();
         sqlx::query("delete from leases where role = $1 and owner = $2 and shard = any($3)")
             .bind(self.role)
             .bind(self.process)
             .bind(shards)
-            .execute(&self.pool)
+            .execute(&mut connection)
             .await?;
+        own.give_back(connection);
         Ok(())
     }
 
@@ -124,14 +141,17 @@ impl Leases {
     /// # Errors
     /// When Postgres does not answer; the leases then end by themselves.
     pub async fn leave(&self) -> Result<(), Error> {
+        let mut own = self.connection.lock().await;
+        let mut connection = own.take().await?;
         sqlx::query(
             "with gone as (delete from processes where role = $1 and process = $2)
              delete from leases where role = $1 and owner = $2",
         )
         .bind(self.role)
         .bind(self.process)
-        .execute(&self.pool)
+        .execute(&mut connection)
         .await?;
+        own.give_back(connection);
         Ok(())
     }
 }

@@ -17,6 +17,7 @@ pub mod lease;
 mod load;
 pub mod log;
 mod migrate;
+mod own;
 mod snapshot;
 mod transaction;
 pub mod writer;

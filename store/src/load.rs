@@ -52,7 +52,7 @@ async fn behind_snapshot<A: Decide>(
     loop {
         // postgres-es writes the sequence into the statement's text here, a statement to prepare for each; ours binds it.
         let rest = log::read_stream(pool, A::TYPE, aggregate_id, loaded.sequence + 1..=u64::MAX, PAGE).await?;
-        for recorded in rest.iter() {
+        for recorded in &rest {
             loaded.sequence = recorded.sequence;
             loaded.bytes += recorded.payload.get().len();
             loaded.state.apply(crate::codec::decode::<A>(recorded)?);

@@ -129,6 +129,15 @@ impl IntoIterator for Page {
     }
 }
 
+impl<'a> IntoIterator for &'a Page {
+    type Item = &'a Recorded;
+    type IntoIter = std::slice::Iter<'a, Recorded>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.events.iter()
+    }
+}
+
 impl From<Page> for Vec<Recorded> {
     fn from(page: Page) -> Self {
         page.events

@@ -47,7 +47,7 @@ pub struct Commands {
 impl Commands {
     /// Owns and serves shards until cancelled, then gives them up.
     pub async fn run(self, cancelled: CancellationToken) {
-        let leases = Leases::new(self.pool.clone(), "commands", self.process);
+        let leases = Leases::new(&self.pool, "commands", self.process);
         let mut owners: BTreeMap<Shard, Owner> = BTreeMap::new();
         let mut tick = tokio::time::interval(RENEW_EVERY);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

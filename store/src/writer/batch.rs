@@ -10,13 +10,13 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::appender::Appender;
 use super::decided::Decided;
 use super::recent::{First, Recent};
 use super::warm::Warm;
 use super::{Accepted, BATCH_DEADLINE, MAX_BATCH, MAX_TRIES, Pending, RETRY_PAUSE, Refusal};
-use crate::append::{AppendError, NewEvent};
+use crate::append::{AppendError, NewEvent, append};
 use crate::load::load;
+use crate::own::Own;
 use crate::{Error, Position, Recorded, codec, log, snapshot};
 
 /// How many cold aggregates are loaded at once.
@@ -32,7 +32,7 @@ pub(super) struct Writer<A: Decide> {
     head: Option<u64>,
     /// How many shards there are, once known.
     shards: Option<Shard>,
-    appender: Appender,
+    connection: Own,
 }
 
 /// Why a batch must be decided anew.
@@ -53,7 +53,7 @@ where
 {
     pub(super) fn new(pool: PgPool, shard: Shard, committed: mpsc::Sender<Vec<Recorded>>) -> Self {
         Self {
-            appender: Appender::new(&pool),
+            connection: Own::like(&pool),
             pool,
             shard,
             committed,
@@ -178,7 +178,9 @@ where
     fn decide(&mut self, pending: &Pending<A>, head: u64, events: &mut Vec<NewEvent>) -> Decided<A> {
         let execute = &pending.execute;
         if let Some(first) = self.recent.get(execute.command_id) {
-            return Decided::Settled(first.answer::<A>(&pending.digest));
+            let answer = first.answer::<A>(&pending.digest);
+            // The one in this batch that it repeats may itself turn out to be a repeat.
+            return if first.eventless { Decided::Eventless(answer) } else { Decided::Settled(answer) };
         }
         let Some(aggregate) = self.warm.get_mut(&execute.aggregate_id) else {
             tracing::error!(shard = self.shard, id = execute.aggregate_id, "no aggregate of this shard");
@@ -215,8 +217,9 @@ where
         let accepted = Accepted { sequence: aggregate.sequence, position: Position { shard: self.shard, pos } };
         self.warm.grew(&execute.aggregate_id, bytes);
         // Seen by repeats within the batch; a batch that does not become durable takes it back.
-        self.recent.insert(execute.command_id, First { digest: pending.digest.clone(), accepted });
-        if added == 0 { Decided::Eventless(Ok(accepted)) } else { Decided::Appended(accepted) }
+        let eventless = added == 0;
+        self.recent.insert(execute.command_id, First { digest: pending.digest.clone(), accepted, eventless });
+        if eventless { Decided::Eventless(Ok(accepted)) } else { Decided::Appended(accepted) }
     }
 
     /// A command that makes nothing happen may be one that was carried out long ago: then its first result is the answer.
@@ -252,7 +255,12 @@ where
         if events.is_empty() {
             return Ok(Vec::new());
         }
-        self.appender.append(self.shard, head, events).await.map_err(|error| match error {
+        let mut connection = self.connection.take().await.map_err(|error| Again::Silent(error.into()))?;
+        let appended = append(&mut connection, self.shard, head, events).await;
+        if !matches!(appended, Err(AppendError::Unknown(_))) {
+            self.connection.give_back(connection);
+        }
+        appended.map_err(|error| match error {
             AppendError::HeadMoved | AppendError::AlreadyThere => Again::Moved,
             AppendError::Unacceptable(error) => Again::Unacceptable(error),
             AppendError::Unknown(error) => Again::Silent(error.into()),

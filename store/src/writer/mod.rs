@@ -10,7 +10,6 @@
 //! A command that makes nothing happen is appended nowhere, so no append finds out that it was decided upon an old state.
 //! It is looked up first, for it may have been carried out long ago, and answered only if the head is still where it was.
 
-mod appender;
 mod batch;
 mod decided;
 mod recent;

@@ -20,6 +20,8 @@ const KEPT: NonZeroUsize = NonZeroUsize::new(16_384).unwrap();
 pub(super) struct First {
     pub(super) digest: String,
     pub(super) accepted: Accepted,
+    /// Whether it made nothing happen: the log does not hold it then, unless a rival carried it out.
+    pub(super) eventless: bool,
 }
 
 pub(super) struct Recent {
@@ -81,7 +83,7 @@ async fn read(pool: &PgPool, shard: Shard, ids: &[CommandId]) -> Result<HashMap<
         let position = Position { shard, pos: unsigned(row.try_get("pos")?) };
         let accepted = Accepted { sequence: unsigned(row.try_get("sequence")?), position };
         let digest = row.try_get::<Option<String>, _>("digest")?.unwrap_or_default();
-        found.insert(CommandId(row.try_get("command_id")?), First { digest, accepted });
+        found.insert(CommandId(row.try_get("command_id")?), First { digest, accepted, eventless: false });
     }
     Ok(found)
 }

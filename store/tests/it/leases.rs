@@ -16,7 +16,7 @@ const ROLE: &str = "commands";
 const ROUNDS: usize = 8;
 
 fn process(pool: &PgPool) -> Leases {
-    Leases::new(pool.clone(), ROLE, Uuid::new_v4())
+    Leases::new(pool, ROLE, Uuid::new_v4())
 }
 
 /// A renewal as a process does it: what is to be given up is given up.
@@ -94,7 +94,7 @@ async fn what_is_released_or_left_is_free_at_once(pool: PgPool) {
     assert_eq!(renew(&second).await.len(), 2);
     first.leave().await.unwrap();
     assert_eq!(renew(&second).await.len(), 4);
-    let mine = Leases::new(database.pool.clone(), "reply", Uuid::new_v4());
+    let mine = Leases::new(&database.pool, "reply", Uuid::new_v4());
     assert_eq!(renew(&mine).await.len(), 4, "roles do not touch each other");
 }
 

@@ -45,6 +45,21 @@ async fn a_writer_that_starts_cold_gives_the_first_result(pool: PgPool) {
     assert_eq!(check::shard(&database.pool, 0).await.len(), 7);
 }
 
+/// As it comes to a shard's new owner while its edge asks again and again.
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn repeats_that_a_cold_writer_finds_in_one_batch_all_get_the_first_result(pool: PgPool) {
+    let database = Database::new(pool, 1).await;
+    let before = database.writer(0);
+    let close = ask("a", Command::Close);
+    before.execute(ask("a", Command::Open)).await.unwrap();
+    let first = before.execute(close.clone()).await;
+    before.execute(ask("a", Command::Add(3))).await.unwrap();
+
+    let after = database.writer(0);
+    let together = join_all((0..3).map(|_| after.submit(close.clone()))).await;
+    assert_eq!(together, [first.clone(), first.clone(), first]);
+}
+
 #[sqlx::test(migrator = "store::MIGRATOR")]
 async fn an_id_used_for_another_command_is_refused(pool: PgPool) {
     let database = Database::new(pool, 1).await;

@@ -68,6 +68,10 @@ impl Attempt<'_> {
             }
             Err(error) => return Err(retry(error)),
         };
+        if !self.worker.running.begin((self.conversation, self.reply), self.number) {
+            tracing::info!(reply = %self.reply, attempt = self.number, "the attempt was begun here before");
+            return Ok(());
+        }
         let mut live = LiveText::new(self.worker.replies.client.clone(), self.key(), self.number);
         let ended = self.stream(prompt, &mut live).await;
         live.publish().await;

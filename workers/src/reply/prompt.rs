@@ -66,7 +66,7 @@ pub(super) async fn build(
     let mut after = 0;
     loop {
         let page = log::read_stream(pool, conversation::TYPE, &id.to_string(), after + 1..=u64::MAX, PAGE).await?;
-        for recorded in page.iter() {
+        for recorded in &page {
             after = recorded.sequence;
             told.hear(codec::decode::<Conversation>(recorded)?, reply);
         }

@@ -1,6 +1,6 @@
 //! The replies that this process is at, and the news that one shall stop.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,17 +15,23 @@ use super::Worker;
 /// The pause before the listener starts over.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
+/// How many attempts are remembered after they began.
+const REMEMBERED: usize = 4_096;
+
 /// A reply; its id is unique within its conversation alone.
 type Key = (ConversationId, MessageId);
 
-/// The replies that this process is at.
+/// The replies that this process is at, and the attempts that it has begun.
 #[derive(Default)]
-pub(super) struct Running(Mutex<HashMap<Key, CancellationToken>>);
+pub(super) struct Running {
+    at: Mutex<HashMap<Key, CancellationToken>>,
+    begun: Mutex<VecDeque<(Key, u32)>>,
+}
 
 impl Running {
     /// Enters a reply; none when it is entered already, by a wake-up that came twice.
     pub(super) fn enter(&self, reply: Key) -> Option<CancellationToken> {
-        let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut running = self.at.lock().unwrap_or_else(PoisonError::into_inner);
         if running.contains_key(&reply) {
             return None;
         }
@@ -35,11 +41,25 @@ impl Running {
     }
 
     pub(super) fn leave(&self, reply: Key) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&reply);
+        self.at.lock().unwrap_or_else(PoisonError::into_inner).remove(&reply);
+    }
+
+    /// Begins an attempt; false when this process has begun it before. Its claim is then only repeated, with its first result:
+    /// the model must not be asked twice, nor listeners be told two texts of one attempt.
+    pub(super) fn begin(&self, reply: Key, attempt: u32) -> bool {
+        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        if begun.contains(&(reply, attempt)) {
+            return false;
+        }
+        if begun.len() == REMEMBERED {
+            begun.pop_front();
+        }
+        begun.push_back((reply, attempt));
+        true
     }
 
     fn stop(&self, reply: Key) {
-        if let Some(stopped) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&reply) {
+        if let Some(stopped) = self.at.lock().unwrap_or_else(PoisonError::into_inner).get(&reply) {
             stopped.cancel();
         }
     }
@@ -72,5 +92,27 @@ async fn listen(worker: &Worker) {
         {
             worker.running.stop((conversation, reply));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn reply(number: u128) -> Key {
+        (ConversationId(Uuid::from_u128(number)), MessageId(Uuid::from_u128(number)))
+    }
+
+    #[test]
+    fn an_attempt_begins_once() {
+        let running = Running::default();
+        assert!(running.begin(reply(1), 1));
+        assert!(running.begin(reply(1), 2));
+        assert!(running.begin(reply(2), 1));
+        assert!(!running.begin(reply(1), 1));
+        (0..REMEMBERED as u128).for_each(|number| assert!(running.begin(reply(10 + number), 1)));
+        assert!(running.begin(reply(1), 1), "what is long past is forgotten");
     }
 }

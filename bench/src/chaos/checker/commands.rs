@@ -1,0 +1,194 @@
+//! What clients asked, what they were answered, and what the log says of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::{Findings, Rule};
+use crate::chaos::history::{History, Logged, Outage, ROLLING_RESTART, Sent, Verdict};
+
+/// How long a command may wait for its answer while nothing is broken, in milliseconds.
+const PATIENCE: u64 = 6_000;
+/// How long an edge asks for a command, and its answer may be on its way, in milliseconds.
+const UNDER_WAY: u64 = 12_000;
+/// What the machine did so long before counts, too, in milliseconds: a few samples say little.
+const AROUND: u64 = 10_000;
+/// Where a machine stretches times by more than this, it shows nothing about them: waits are not judged.
+pub(crate) const TOO_BUSY: f64 = 3.0;
+/// How long the system may take to be well again after a fault, in milliseconds.
+const RECOVERY: u64 = 10_000;
+/// How long a command may wait for its answer while every process is restarted in peace, in milliseconds.
+const RESTART_PATIENCE: u64 = 2_000;
+
+pub(super) fn check(history: &History, findings: &mut Findings) {
+    let mut by_command: BTreeMap<Uuid, Vec<&Logged>> = BTreeMap::new();
+    for row in &history.log {
+        by_command.entry(row.command).or_default().push(row);
+    }
+    let known: BTreeSet<Uuid> = sent(history).map(|(_, sent)| sent.recorded_as).collect();
+    for (command, rows) in &by_command {
+        once(*command, rows, findings);
+        let of_person = rows.iter().any(|row| row.actor.starts_with("user:"));
+        findings.check(!of_person || known.contains(command), Rule::CommandHappensOnce, || {
+            format!("nobody asked for {} at {}", rows[0].event["type"], rows[0].position())
+        });
+    }
+    said_once(history, findings);
+    let mut by_conversation: BTreeMap<&str, Vec<&Logged>> = BTreeMap::new();
+    for row in &history.log {
+        by_conversation.entry(&row.conversation).or_default().push(row);
+    }
+    for (client, sent) in sent(history) {
+        let rows = by_command.get(&sent.recorded_as).map_or(&[][..], Vec::as_slice);
+        let conversation = by_conversation.get(sent.conversation.as_str()).map_or(&[][..], Vec::as_slice);
+        acked(client, sent, rows, conversation, findings);
+        refused(history, client, sent, rows, findings);
+        answered(history, client, sent, findings);
+    }
+}
+
+fn sent(history: &History) -> impl Iterator<Item = (&str, &Sent)> {
+    history.ledgers.iter().flat_map(|ledger| ledger.commands.iter().map(|sent| (ledger.client.as_str(), sent)))
+}
+
+/// A command's events were appended together, under its id, once.
+fn once(command: Uuid, rows: &[&Logged], findings: &mut Findings) {
+    let first = rows[0];
+    let together = rows.iter().zip(0..).all(|(row, nth): (_, u64)| {
+        row.conversation == first.conversation && row.pos == first.pos + nth && row.sequence == first.sequence + nth
+    });
+    let named = rows.iter().filter(|row| row.command_id.is_some()).count() == 1 && first.command_id == Some(command);
+    findings.check(together && named, Rule::CommandHappensOnce, || {
+        let places: Vec<String> = rows.iter().map(|row| row.position()).collect();
+        format!("the command {command} of {} has events at {}", first.conversation, places.join(", "))
+    });
+}
+
+/// No two messages of people are the same: each client words each message differently.
+fn said_once(history: &History, findings: &mut Findings) {
+    let mut said: BTreeMap<&str, String> = BTreeMap::new();
+    for row in history.log.iter().filter(|row| row.event["type"] == "MessageSubmitted") {
+        let text = row.event["parts"][0]["text"].as_str().unwrap_or_default();
+        let before = said.insert(text, row.position());
+        findings.check(before.is_none(), Rule::CommandHappensOnce, || {
+            format!("{text:?} was said at {} and at {}", before.unwrap_or_default(), row.position())
+        });
+    }
+}
+
+fn acked(client: &str, sent: &Sent, rows: &[&Logged], conversation: &[&Logged], findings: &mut Findings) {
+    let kind = &sent.command["type"];
+    for answer in &sent.answers {
+        let Verdict::Acked { sequence, position } = &answer.verdict else { continue };
+        let holds = match rows.last() {
+            Some(last) => {
+                (last.sequence, last.position(), &last.conversation)
+                    == (*sequence, position.clone(), &sent.conversation)
+            }
+            None => found_nothing_to_do(sent, *sequence, position, conversation),
+        };
+        findings.check(holds, Rule::AckedIsRecorded, || {
+            let found = rows.last().map(|row| format!("{} at {}", row.sequence, row.position()));
+            let found = found.unwrap_or_else(|| "nothing".to_owned());
+            let (id, conversation) = (sent.id, &sent.conversation);
+            format!("{client}: {kind} {id} in {conversation} was acknowledged as {sequence} at {position}; the log has {found}")
+        });
+    }
+}
+
+/// Whether a command without events rightly found nothing to do: at the position that it was given the conversation stood
+/// at that sequence, and what was wanted had come true.
+fn found_nothing_to_do(sent: &Sent, sequence: u64, position: &str, conversation: &[&Logged]) -> bool {
+    let place = || {
+        let (shard, pos) = position.split_once(':')?;
+        Some((shard.parse::<u16>().ok()?, pos.parse::<u64>().ok()?))
+    };
+    let Some((shard, pos)) = place() else { return false };
+    let by_then: Vec<&&Logged> = conversation.iter().take_while(|row| row.shard == shard && row.pos <= pos).collect();
+    let came_true = |row: &&&Logged| match sent.command["type"].as_str() {
+        Some("StopReply") => {
+            let stops = ["ReplyStopRequested", "ReplyStopped", "ReplyCompleted", "ReplyFailed"];
+            row.event["reply"] == sent.command["reply"] && stops.iter().any(|kind| row.event["type"] == *kind)
+        }
+        Some("AddParticipant") => row.event["type"] == "ParticipantAdded" && row.event["user"] == sent.command["user"],
+        _ => false,
+    };
+    by_then.last().is_some_and(|last| last.sequence == sequence) && by_then.iter().any(came_true)
+}
+
+/// No refusal was given after the command had happened. Refusals are not recorded: a copy of the command that was still on
+/// its way may be carried out after one, so only one that comes late says something.
+fn refused(history: &History, client: &str, sent: &Sent, rows: &[&Logged], findings: &mut Findings) {
+    let Some(first) = rows.first() else { return };
+    for answer in &sent.answers {
+        let is_refusal = matches!(answer.verdict, Verdict::Refused { retryable: false, .. });
+        let late = answer.at > first.at.saturating_add(stretched(history, UNDER_WAY, first.at, answer.at));
+        findings.check(!(is_refusal && late), Rule::HappenedIsNotRefused, || {
+            let (at, answered) = (first.at, answer.at);
+            format!(
+                "{client}: {} happened at {} ({at} ms), and was refused at {answered} ms",
+                sent.id,
+                first.position()
+            )
+        });
+    }
+}
+
+/// It was answered, and waited no longer than it may outside the times in which something was broken.
+fn answered(history: &History, client: &str, sent: &Sent, findings: &mut Findings) {
+    let end = sent.answers.iter().find(|answer| answer.verdict.is_final()).map(|answer| answer.at);
+    let Some(end) = end else {
+        findings.check(false, Rule::Answered, || {
+            format!("{client}: {} {} in {} was never answered", sent.command["type"], sent.id, sent.conversation)
+        });
+        return;
+    };
+    let restarting =
+        |outage: &&Outage| outage.what == ROLLING_RESTART && (outage.from..outage.until).contains(&sent.at);
+    let restart = history.outages.iter().find(restarting);
+    let restart_patience = stretched(history, RESTART_PATIENCE, sent.at, end);
+    findings.check(restart.is_none() || end - sent.at <= restart_patience, Rule::RestartUnnoticed, || {
+        format!("{client}: {} {} waited {} ms", sent.command["type"], sent.id, end - sent.at)
+    });
+    let waited = unexcused(history, sent.at, end);
+    findings.check(waited <= stretched(history, PATIENCE, sent.at, end), Rule::Answered, || {
+        format!(
+            "{client}: {} {} in {} was sent at {} ms and answered at {end} ms: {waited} ms too late for what was broken",
+            sent.command["type"], sent.id, sent.conversation, sent.at
+        )
+    });
+}
+
+/// How much of a time lies outside of every outage and the recovery from it.
+fn unexcused(history: &History, from: u64, until: u64) -> u64 {
+    let recovery = stretched(history, RECOVERY, from, until);
+    let mut excuses: Vec<(u64, u64)> =
+        history.outages.iter().map(|outage| (outage.from, outage.until.saturating_add(recovery))).collect();
+    excuses.sort_unstable();
+    let (mut now, mut waited) = (from, 0);
+    for (begin, end) in excuses {
+        if begin > now {
+            waited += begin.min(until).saturating_sub(now);
+        }
+        now = now.max(end);
+        if now >= until {
+            return waited;
+        }
+    }
+    waited + until.saturating_sub(now)
+}
+
+/// A time in milliseconds, as long as it was on this machine between two moments.
+fn stretched(history: &History, milliseconds: u64, from: u64, until: u64) -> u64 {
+    let within = |at: u64| (from.saturating_sub(AROUND)..=until).contains(&at);
+    let stretches: Vec<f64> =
+        history.stretches.iter().filter(|(at, _)| within(*at)).map(|(_, stretch)| *stretch).collect();
+    let count = u32::try_from(stretches.len()).unwrap_or(u32::MAX);
+    let mean = if count == 0 { 1.0 } else { stretches.iter().sum::<f64>() / f64::from(count) };
+    if mean > TOO_BUSY {
+        return u64::MAX;
+    }
+    let here = Duration::from_millis(milliseconds).mul_f64(mean.max(1.0));
+    u64::try_from(here.as_millis()).unwrap_or(u64::MAX)
+}

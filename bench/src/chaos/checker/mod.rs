@@ -1,0 +1,107 @@
+//! Whether a run kept what BestChat promises. Pure: a [`History`] in, findings out. It knows nothing of how the run was made
+//! and shares no code with what it checks, so that the two cannot be wrong in the same way.
+
+mod bus;
+mod clients;
+mod commands;
+mod log;
+mod replies;
+#[cfg(test)]
+mod tests;
+mod views;
+
+use std::fmt;
+
+pub(super) use commands::TOO_BUSY;
+
+use super::history::History;
+
+/// What is promised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rule {
+    /// What was acknowledged is in the log, where the acknowledgement said.
+    AckedIsRecorded,
+    /// Every command is answered in the end, and soon while nothing is broken.
+    Answered,
+    /// No one waits long while every process is restarted, one after the other.
+    RestartUnnoticed,
+    /// What has happened is not refused any more.
+    HappenedIsNotRefused,
+    /// A command happens at most once, and what happened was asked for.
+    CommandHappensOnce,
+    /// Positions are without a gap and end at the shard's head.
+    PositionsWithoutGap,
+    /// Sequences are without a gap, in the order of positions.
+    SequencesWithoutGap,
+    /// A stream's message n is the event at position n, up to the head.
+    StreamIsLog,
+    /// Only the current attempt of a reply counts.
+    Fence,
+    /// Every reply ends, once.
+    EveryReplyEnds,
+    /// A stop wins over every other end.
+    StopWins,
+    /// The text of a reply is what one call of the provider said.
+    TextIsOneAnswer,
+    /// The provider is asked once an attempt.
+    OneCallAnAttempt,
+    /// A client is told each event once, in order, and all of them.
+    EventsOnceInOrder,
+    /// Text comes without a hole, and is the text of the reply in the end.
+    TextWithoutHole,
+    /// Clients of a conversation were told the same.
+    ClientsAgree,
+    /// A view is the fold of the log.
+    ViewIsFold,
+    /// No one sees what is not theirs.
+    Private,
+    /// Nothing was parked.
+    NothingParked,
+    /// Processes end when they are told to, and only then.
+    ProcessesStay,
+    /// All comes to rest after the last fault.
+    Settles,
+}
+
+/// A promise that was not kept.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// The promise.
+    pub rule: Rule,
+    /// What was found.
+    pub what: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.rule, self.what)
+    }
+}
+
+/// Findings as they are made.
+#[derive(Debug, Default)]
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn check(&mut self, holds: bool, rule: Rule, what: impl FnOnce() -> String) {
+        if !holds {
+            self.0.push(Finding { rule, what: what() });
+        }
+    }
+}
+
+/// Every promise that was not kept.
+pub fn check(history: &History) -> Vec<Finding> {
+    let mut findings = Findings::default();
+    log::check(history, &mut findings);
+    bus::check(history, &mut findings);
+    commands::check(history, &mut findings);
+    replies::check(history, &mut findings);
+    clients::check(history, &mut findings);
+    views::check(history, &mut findings);
+    let told = [(Rule::ProcessesStay, &history.crashes), (Rule::Settles, &history.unsettled)];
+    for (rule, what) in told.into_iter().flat_map(|(rule, all)| all.iter().map(move |what| (rule, what))) {
+        findings.check(false, rule, || what.clone());
+    }
+    findings.0
+}

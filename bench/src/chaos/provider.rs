@@ -1,0 +1,192 @@
+//! A provider that speaks `OpenAI`'s chat completions byte by byte, and misbehaves: a little always, a lot when told to.
+//! No two answers are the same: each word names the question and the call.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use fastrand::Rng;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::AbortHandle;
+use tokio::time::sleep;
+
+use super::history::Call;
+use super::locked;
+use super::schedule::Whim;
+use crate::Error;
+
+/// One call in so many misbehaves by itself.
+const BAD_LUCK: u32 = 25;
+/// Of ten calls, so many misbehave when the provider is told to.
+const WHEN_TOLD: u32 = 7;
+/// How many words an answer has.
+const WORDS: std::ops::Range<usize> = 3..40;
+/// The longest pause between two words of an ordinary answer, in milliseconds.
+const MAX_PAUSE_MS: u64 = 40;
+/// The pause between two words of a slow answer, and the silence in the middle of a stalled one.
+const SLOW_PAUSE: Duration = Duration::from_millis(150);
+const SILENCE: Duration = Duration::from_secs(6);
+/// Characters of one to four bytes, and one made of two.
+const SYLLABLES: [&str; 6] = ["naïve", "日本", "🦀", "plain", "Ω≈ç", "e\u{301}"];
+
+/// A running provider; dropping it ends it.
+#[derive(Debug)]
+pub(super) struct Provider {
+    address: SocketAddr,
+    state: Arc<State>,
+    accepting: AbortHandle,
+}
+
+#[derive(Debug)]
+struct State {
+    rng: Mutex<Rng>,
+    whim: Mutex<Option<Whim>>,
+    calls: Mutex<Vec<Call>>,
+    asked: Mutex<HashMap<String, usize>>,
+}
+
+impl Provider {
+    pub(super) async fn start(seed: u64) -> Result<Self, Error> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let state = Arc::new(State {
+            rng: Mutex::new(Rng::with_seed(seed)),
+            whim: Mutex::default(),
+            calls: Mutex::default(),
+            asked: Mutex::default(),
+        });
+        let serving = Arc::clone(&state);
+        let accepting = tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                tokio::spawn(serve(socket, Arc::clone(&serving)));
+            }
+        });
+        Ok(Self { address, state, accepting: accepting.abort_handle() })
+    }
+
+    pub(super) fn base_url(&self) -> String {
+        format!("http://{}/v1", self.address)
+    }
+
+    /// How it misbehaves from now on.
+    pub(super) fn set_whim(&self, whim: Option<Whim>) {
+        *locked(&self.state.whim) = whim;
+    }
+
+    /// Every call that it began to answer.
+    pub(super) fn calls(&self) -> Vec<Call> {
+        locked(&self.state.calls).clone()
+    }
+}
+
+impl Drop for Provider {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+/// How a call will be answered.
+struct Plan {
+    whim: Option<Whim>,
+    words: Vec<String>,
+    pause: Duration,
+}
+
+impl State {
+    fn plan(&self, question: &str) -> Plan {
+        let nth = {
+            let mut asked = locked(&self.asked);
+            let nth = asked.entry(question.to_owned()).or_default();
+            *nth += 1;
+            *nth
+        };
+        let told = *locked(&self.whim);
+        let mut rng = locked(&self.rng);
+        let whims = [Whim::Hang, Whim::Error, Whim::Limit, Whim::Cut, Whim::Stall, Whim::Slow];
+        let whim = match told {
+            Some(whim) if rng.u32(0..10) < WHEN_TOLD => Some(whim),
+            _ if rng.u32(0..BAD_LUCK) == 0 => Some(whims[rng.usize(0..whims.len())]),
+            _ => None,
+        };
+        let name = question.split_whitespace().next().unwrap_or_default();
+        let word = |at: usize| format!("{}·{name}·{nth}·{at} ", SYLLABLES[at % SYLLABLES.len()]);
+        let words: Vec<String> = (0..rng.usize(WORDS)).map(word).collect();
+        let pause = if whim == Some(Whim::Slow) { SLOW_PAUSE } else { Duration::from_millis(rng.u64(0..MAX_PAUSE_MS)) };
+        let whole = !matches!(whim, Some(Whim::Hang | Whim::Error | Whim::Limit | Whim::Cut));
+        locked(&self.calls).push(Call { question: question.to_owned(), text: words.concat(), whole });
+        Plan { whim, words, pause }
+    }
+}
+
+async fn serve(socket: TcpStream, state: Arc<State>) {
+    let _ = socket.set_nodelay(true);
+    let (reader, mut writer) = socket.into_split();
+    let mut reader = BufReader::new(reader);
+    let Some(question) = question(&mut reader).await else { return };
+    let plan = state.plan(&question);
+    let mut byte = [0];
+    tokio::select! {
+        // The asker hung up.
+        _ = reader.read(&mut byte) => {}
+        _ = reply(&mut writer, plan) => {}
+    }
+}
+
+/// The last message of a request.
+async fn question(reader: &mut BufReader<OwnedReadHalf>) -> Option<String> {
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line).await.ok()? == 0 {
+            return None;
+        }
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().ok()?;
+        }
+        if line == "\r\n" {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).await.ok()?;
+    let body: Value = serde_json::from_slice(&body).ok()?;
+    let said = body["messages"].as_array()?.last()?["content"].as_str()?;
+    // Where several take part, the model is told who speaks: `ann: …`.
+    Some(said.rsplit(": ").next()?.to_owned())
+}
+
+async fn reply(to: &mut OwnedWriteHalf, Plan { whim, words, pause }: Plan) -> std::io::Result<()> {
+    match whim {
+        Some(Whim::Hang) => std::future::pending().await,
+        Some(Whim::Error) => return refuse(to, "500 Internal Server Error").await,
+        Some(Whim::Limit) => return refuse(to, "429 Too Many Requests").await,
+        _ => {}
+    }
+    to.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n").await?;
+    let middle = words.len() / 2;
+    for (at, word) in words.iter().enumerate() {
+        match whim {
+            Some(Whim::Cut) if at == middle => return Ok(()),
+            Some(Whim::Stall) if at == middle => sleep(SILENCE).await,
+            _ => {}
+        }
+        to.write_all(frame(&json!({ "content": word }), None).as_bytes()).await?;
+        sleep(pause).await;
+    }
+    to.write_all(format!("{}data: [DONE]\n\n", frame(&json!({}), Some("stop"))).as_bytes()).await
+}
+
+async fn refuse(to: &mut OwnedWriteHalf, status: &str) -> std::io::Result<()> {
+    let body = r#"{"error":{"message":"not now"}}"#;
+    let head = format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n{body}");
+    to.write_all(head.as_bytes()).await
+}
+
+fn frame(delta: &Value, finish: Option<&str>) -> String {
+    let choice = json!({ "index": 0, "delta": delta, "finish_reason": finish });
+    format!("data: {}\n\n", json!({ "id": "1", "object": "chat.completion.chunk", "choices": [choice] }))
+}

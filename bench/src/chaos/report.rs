@@ -1,0 +1,144 @@
+//! What a run came to, in a few lines.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::checker::{Finding, Rule, TOO_BUSY};
+use super::history::{History, ROLLING_RESTART, Told, Verdict};
+
+/// The most findings of one kind that are shown.
+const SHOWN: usize = 5;
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct Report {
+    /// The seed.
+    pub seed: u64,
+    /// How often each kind of fault was there.
+    pub injected: BTreeMap<&'static str, usize>,
+    /// What could not be done here, and why.
+    pub skipped: Vec<String>,
+    /// What was not kept.
+    pub findings: Vec<Finding>,
+    acked: usize,
+    refused: usize,
+    replies: BTreeMap<String, usize>,
+    events: usize,
+    deltas: usize,
+    connections: u32,
+    probes: usize,
+    log: usize,
+    /// The longest wait for an acknowledgement, and that during a rolling restart, in milliseconds.
+    waited: (u64, Option<u64>),
+    stretch: f64,
+}
+
+impl Report {
+    pub(super) fn new(seed: u64, history: &History, findings: Vec<Finding>) -> Self {
+        let mut report = Self {
+            seed,
+            injected: BTreeMap::new(),
+            skipped: Vec::new(),
+            findings,
+            acked: 0,
+            refused: 0,
+            replies: BTreeMap::new(),
+            events: 0,
+            deltas: 0,
+            connections: 0,
+            probes: history.probes.len(),
+            log: history.log.len(),
+            waited: (0, None),
+            stretch: mean(&history.stretches),
+        };
+        report.count_commands(history);
+        for event in history.log.iter().filter_map(|row| row.event["type"].as_str()) {
+            if matches!(event, "ReplyCompleted" | "ReplyStopped" | "ReplyFailed") {
+                *report.replies.entry(event.to_owned()).or_default() += 1;
+            }
+        }
+        for ledger in &history.ledgers {
+            let told: Vec<&Told> = ledger.told.values().flatten().collect();
+            report.events += told.iter().filter(|told| matches!(told, Told::Event { .. })).count();
+            report.deltas += told.iter().filter(|told| matches!(told, Told::Delta { .. })).count();
+            let numbers = told.iter().filter_map(|told| match told {
+                Told::Subscribed { connection, .. } => Some(*connection),
+                _ => None,
+            });
+            report.connections += numbers.max().unwrap_or_default();
+        }
+        report
+    }
+
+    fn count_commands(&mut self, history: &History) {
+        let restart = history.outages.iter().find(|outage| outage.what == ROLLING_RESTART);
+        for sent in history.ledgers.iter().flat_map(|ledger| &ledger.commands) {
+            let acked = |verdict: &Verdict| matches!(verdict, Verdict::Acked { .. });
+            let Some(answer) = sent.answers.iter().find(|answer| acked(&answer.verdict)) else {
+                self.refused += 1;
+                continue;
+            };
+            self.acked += 1;
+            let waited = answer.at - sent.at;
+            self.waited.0 = self.waited.0.max(waited);
+            if restart.is_some_and(|restart| (restart.from..restart.until).contains(&sent.at)) {
+                self.waited.1 = self.waited.1.max(Some(waited));
+            }
+        }
+    }
+
+    /// How many findings there are of these promises.
+    fn broken(&self, rules: &[Rule]) -> usize {
+        self.findings.iter().filter(|finding| rules.contains(&finding.rule)).count()
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let faults: Vec<String> = self.injected.iter().map(|(name, count)| format!("{name} {count}")).collect();
+        let replies: Vec<String> = self.replies.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+        let Self { seed, acked, refused, events, deltas, connections, probes, log, .. } = self;
+        writeln!(f, "seed {seed}")?;
+        writeln!(f, "  faults injected    {} ({})", self.injected.values().sum::<usize>(), faults.join(", "))?;
+        for skipped in &self.skipped {
+            writeln!(f, "  skipped            {skipped}")?;
+        }
+        writeln!(f, "  machine            times are stretched {:.1} times by what else it does", self.stretch)?;
+        if self.stretch > TOO_BUSY {
+            writeln!(f, "                     too busy: waits are not judged where it is more than {TOO_BUSY}")?;
+        }
+        writeln!(f, "  commands acked     {acked}, refused {refused}, the longest wait {} ms", self.waited.0)?;
+        if let Some(waited) = self.waited.1 {
+            writeln!(f, "  rolling restart    the longest wait {waited} ms")?;
+        }
+        writeln!(f, "  replies ended      {} ({})", self.replies.values().sum::<usize>(), replies.join(", "))?;
+        writeln!(
+            f,
+            "  events             {log} in the log, {events} seen by clients over {connections} connections, {deltas} pieces of text"
+        )?;
+        writeln!(f, "  strangers' doors   {probes}")?;
+        let lost =
+            self.broken(&[Rule::AckedIsRecorded, Rule::EventsOnceInOrder, Rule::TextWithoutHole, Rule::StreamIsLog]);
+        let doubled =
+            self.broken(&[Rule::CommandHappensOnce, Rule::Fence, Rule::TextIsOneAnswer, Rule::OneCallAnAttempt]);
+        writeln!(f, "  lost {lost}, doubled {doubled}, findings {}", self.findings.len())?;
+        let mut by_rule: BTreeMap<Rule, Vec<&Finding>> = BTreeMap::new();
+        for finding in &self.findings {
+            by_rule.entry(finding.rule).or_default().push(finding);
+        }
+        for (rule, findings) in by_rule {
+            for finding in findings.iter().take(SHOWN) {
+                writeln!(f, "  ! {finding}")?;
+            }
+            if findings.len() > SHOWN {
+                writeln!(f, "  ! {rule:?}: {} more", findings.len() - SHOWN)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn mean(stretches: &[(u64, f64)]) -> f64 {
+    let count = u32::try_from(stretches.len()).unwrap_or(u32::MAX);
+    if count == 0 { 1.0 } else { stretches.iter().map(|(_, stretch)| stretch).sum::<f64>() / f64::from(count) }
+}

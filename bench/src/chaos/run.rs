@@ -1,0 +1,195 @@
+//! One run: start, load, faults by the clock, quiet, check.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use super::checker;
+use super::clients::{Clients, Phase};
+use super::history::{History, Outage};
+use super::machine::Machine;
+use super::report::Report;
+use super::schedule::{self, Fault, Kind, Role};
+use super::system::{self, System};
+use super::{Clock, collect, settle};
+use crate::Error;
+
+/// How often the processes are looked after.
+const TICK: Duration = Duration::from_millis(50);
+/// How often progress is told.
+const PROGRESS: Duration = Duration::from_secs(10);
+
+/// What is run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The seed of the schedule.
+    pub seed: u64,
+    /// For how long faults begin.
+    pub length: Duration,
+    /// Where logs and history are kept when something is found.
+    pub keep: PathBuf,
+}
+
+/// Runs and checks. Progress goes to standard output.
+///
+/// # Errors
+/// When the run could not be carried out: nothing is known then about what was to be checked.
+pub async fn run(options: &Options) -> Result<Report, Error> {
+    let plan = schedule::plan(options.seed, options.length);
+    say(&format!("seed {}, {} s, {} faults:", options.seed, options.length.as_secs(), plan.len()));
+    for fault in &plan {
+        say(&fault.to_string());
+    }
+    let mut system = System::start(options.seed, &plan).await?;
+    let outcome = drive(options, plan, &mut system).await;
+    let failed = !matches!(&outcome, Ok((_, report)) if report.findings.is_empty());
+    if failed {
+        let history = outcome.as_ref().ok().map(|(history, _)| history);
+        keep(&options.keep, &system, history)?;
+        say(&format!("logs and history are kept in {}", options.keep.display()));
+    }
+    system.stop().await?;
+    outcome.map(|(_, report)| report)
+}
+
+async fn drive(options: &Options, plan: Vec<Fault>, system: &mut System) -> Result<(History, Report), Error> {
+    let clock = Clock::start();
+    let machine = Machine::watch(clock)?;
+    let clients = Clients::start(&system.edges(), options.seed, clock)?;
+    let mut faults = Faults { clock, outages: Vec::new(), injected: BTreeMap::new(), skipped: Vec::new() };
+    faults.carry_out(plan, options.length, system, &clients).await?;
+    system.until_ready().await?;
+    clients.set_phase(Phase::Settling);
+    let began = Instant::now();
+    let unsettled = settle::settle(system, &clients).await?;
+    say(&format!("settled {:.1} s after the last fault: {}", began.elapsed().as_secs_f64(), unsettled.is_empty()));
+    let (ledgers, probes) = clients.finish().await?;
+    let mut history = collect::collect(system, clock).await?;
+    (history.ledgers, history.probes) = (ledgers, probes);
+    history.calls = system.provider.calls();
+    history.crashes.clone_from(&system.crashes);
+    (history.outages, history.unsettled, history.stretches) = (faults.outages, unsettled, machine.stretches());
+    let mut report = Report::new(options.seed, &history, checker::check(&history));
+    (report.injected, report.skipped) = (faults.injected, faults.skipped);
+    Ok((history, report))
+}
+
+/// The faults of a run as they are carried out.
+struct Faults {
+    clock: Clock,
+    outages: Vec<Outage>,
+    injected: BTreeMap<&'static str, usize>,
+    skipped: Vec<String>,
+}
+
+impl Faults {
+    async fn carry_out(
+        &mut self,
+        plan: Vec<Fault>,
+        length: Duration,
+        system: &mut System,
+        clients: &Clients,
+    ) -> Result<(), Error> {
+        let began = Instant::now();
+        let mut steps: Vec<(Duration, bool, Kind)> = plan
+            .iter()
+            .flat_map(|Fault { at, lasts, kind }| [(*at, true, *kind), (*at + *lasts, false, *kind)])
+            .collect();
+        steps.sort_by_key(|(at, ..)| *at);
+        let mut open: Vec<(Kind, u64)> = Vec::new();
+        // What takes longer than planned moves all that comes after it.
+        let mut late = Duration::ZERO;
+        for (at, begins, kind) in steps {
+            self.wait(began + at + late, system, clients).await?;
+            if begins {
+                let from = self.clock.now();
+                if self.inject(kind, system).await? {
+                    open.push((kind, from));
+                }
+            } else if let Some(nth) = open.iter().position(|(other, _)| *other == kind) {
+                let (kind, from) = open.remove(nth);
+                system.heal(kind).await?;
+                say(&format!("{:>7.3} s  over: {kind}", seconds(self.clock.now())));
+                if is_felt(kind) {
+                    self.outages.push(Outage { what: kind.to_string(), from, until: self.clock.now() });
+                }
+                late = late.max(began.elapsed().saturating_sub(at));
+            }
+        }
+        self.wait(began + length + late, system, clients).await
+    }
+
+    /// Whether the fault could be had.
+    async fn inject(&mut self, kind: Kind, system: &mut System) -> Result<bool, Error> {
+        say(&format!("{:>7.3} s  {kind}", seconds(self.clock.now())));
+        if let Some(reason) = system.inject(kind).await? {
+            say(&format!("           skipped: {reason}"));
+            self.skipped.push(format!("{}: {reason}", kind.name()));
+            return Ok(false);
+        }
+        *self.injected.entry(kind.name()).or_default() += 1;
+        Ok(true)
+    }
+
+    /// Waits for a moment, looking after the processes.
+    async fn wait(&self, until: Instant, system: &mut System, clients: &Clients) -> Result<(), Error> {
+        let mut told = self.clock.now() / millis(PROGRESS);
+        loop {
+            system.look_after()?;
+            let now = self.clock.now() / millis(PROGRESS);
+            if now != told {
+                told = now;
+                progress(self.clock, clients);
+            }
+            if Instant::now() >= until {
+                return Ok(());
+            }
+            sleep_until(until.min(Instant::now() + TICK)).await;
+        }
+    }
+}
+
+/// Whether someone who sends a command may feel it; the others excuse no wait.
+fn is_felt(kind: Kind) -> bool {
+    match kind {
+        Kind::ClockStep(..) | Kind::Provider(_) => false,
+        Kind::Kill(member) | Kind::Freeze(member) | Kind::Link(member, ..) => member.role != Role::Projector,
+        _ => true,
+    }
+}
+
+fn progress(clock: Clock, clients: &Clients) {
+    let standings = clients.standings();
+    let (acked, events): (usize, usize) =
+        standings.iter().fold((0, 0), |sum, standing| (sum.0 + standing.acked, sum.1 + standing.events));
+    let pending: usize = standings.iter().map(|standing| standing.pending).sum();
+    let waited = clients.take_longest_wait();
+    let now = seconds(clock.now());
+    say(&format!(
+        "{now:>7.3} s  acked {acked}, events seen {events}, without an answer {pending}, longest wait {waited} ms"
+    ));
+}
+
+fn keep(to: &Path, system: &System, history: Option<&History>) -> Result<(), Error> {
+    system::keep_logs(&system.fleet, to)?;
+    if let Some(history) = history {
+        let file = std::io::BufWriter::new(std::fs::File::create(to.join("history.json"))?);
+        serde_json::to_writer(file, history).map_err(Error::other)?;
+    }
+    Ok(())
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn seconds(milliseconds: u64) -> f64 {
+    Duration::from_millis(milliseconds).as_secs_f64()
+}
+
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
