@@ -2,11 +2,12 @@
 
 use projections::{RebuildError, conversation_list, rebuild, transcript};
 use sqlx::PgPool;
+use tokio::time::timeout;
 
 use crate::log::{append, caught_up, dump, migrated};
 use crate::projecting::project;
 use crate::story::{id, said, story};
-use crate::wait::until;
+use crate::wait::{DEADLINE, until};
 use nats::test_server::Server;
 
 const LIMIT: transcript::Limit = transcript::Limit { messages: 10, bytes: 1_000_000 };
@@ -69,7 +70,7 @@ async fn of_two_rebuilds_of_a_view_at_once_one_is_refused(owner: PgPool) {
                    and exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')";
     until("the first waits", async || sqlx::query_scalar(waiting).fetch_one(&owner).await.unwrap()).await;
 
-    let second = rebuild(&owner, transcript::NAME).await;
+    let second = timeout(DEADLINE, rebuild(&owner, transcript::NAME)).await.expect("at once");
     assert!(matches!(second, Err(RebuildError::UnderWay(transcript::NAME))), "{second:?}");
     rebuild(&owner, conversation_list::NAME).await.expect("another view can be rebuilt meanwhile");
     projector.rollback().await.unwrap();
