@@ -6,7 +6,7 @@ use domain::Shard;
 use nats::ask::Asking;
 use serde::Serialize;
 use sqlx::PgPool;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use ts_rs::TS;
 
@@ -29,7 +29,7 @@ pub struct EdgeConfig {
     pub dev_login: Option<DevLogin>,
     /// The models that a conversation can choose.
     pub models: Vec<ModelView>,
-    /// Cancelled when the process stops: sockets are closed with the advice to reconnect.
+    /// Cancelled when the process stops: it is no longer ready, and sockets are closed with the advice to reconnect.
     pub stopping: CancellationToken,
 }
 
@@ -74,13 +74,16 @@ pub(crate) struct Shared {
     pub(crate) hub: Hub,
     /// The sockets open now.
     pub(crate) sockets: TaskTracker,
+    /// Ends the hub's listening, which the sockets need until the last of them is closed.
+    _listening: DropGuard,
 }
 
 impl Edge {
     /// An edge.
     pub fn new(config: EdgeConfig) -> Self {
         let EdgeConfig { pool, client, shards, verifier, allowed_origins, dev_login, models, stopping } = config;
-        let hub = Hub::new(pool.clone(), client.clone(), shards, stopping.clone());
+        let over = CancellationToken::new();
+        let hub = Hub::new(pool.clone(), client.clone(), shards, over.clone());
         let asking = Asking::for_people(client.clone(), shards);
         let sockets = TaskTracker::new();
         Self(Arc::new(Shared {
@@ -94,6 +97,7 @@ impl Edge {
             stopping,
             hub,
             sockets,
+            _listening: over.drop_guard(),
         }))
     }
 

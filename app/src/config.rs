@@ -26,6 +26,8 @@ pub struct Settings {
     /// Where a worker or projector tells whether it is well (`/livez`, `/readyz`); nowhere unless set. An edge tells on
     /// `listen`.
     pub health_listen: Option<SocketAddr>,
+    /// Where Prometheus asks for figures (`/metrics`); nowhere unless set.
+    pub metrics_listen: Option<SocketAddr>,
     /// The folder of everything that `up` keeps.
     pub data: PathBuf,
     /// Where Postgres is; without it `up` starts a private one.

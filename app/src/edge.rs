@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use api::auth::{Algorithm, DevLogin, IssuerConfig, IssuerKey, Verifier};
 use api::{Edge, EdgeConfig, ModelView};
 use domain::Tenant;
-use store::Role;
+use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use workers::provider::Catalog;
@@ -19,11 +19,11 @@ const DEV_TENANT: &str = "default";
 /// Makes an edge.
 pub(crate) async fn edge(
     settings: &Settings,
+    pool: PgPool,
     catalog: &Catalog,
     dev_login: Option<DevLogin>,
     stopping: CancellationToken,
 ) -> Result<Edge, Error> {
-    let pool = wire::pool(settings, Role::Edge).await?;
     let shards = wire::shards(&pool).await?;
     let url = settings.nats_edge_url.as_ref().or(settings.nats_url.as_ref());
     let client = wire::nats(url, "bestchat api", nats::Inbox::Edge).await?;

@@ -3,8 +3,10 @@
 pub mod cli;
 pub mod config;
 mod dead_letters;
+mod drain;
 mod edge;
 pub mod local;
+mod metrics;
 mod providers;
 mod replay;
 pub mod roles;

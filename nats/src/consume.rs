@@ -11,14 +11,14 @@ use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use async_nats::jetstream::context::Context;
 use async_nats::jetstream::{AckKind, Message};
 use domain::Shard;
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use sqlx::PgPool;
 use store::{Recorded, dead_letter};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Error, streams, subject};
+use crate::{Error, metrics, streams, subject};
 
 /// How long a delivery is a worker's own without a sign of progress.
 const ACK_WAIT: Duration = Duration::from_secs(30);
@@ -78,11 +78,17 @@ pub async fn run(
     cancelled: CancellationToken,
 ) {
     loop {
-        tokio::select! {
+        let messages = tokio::select! {
             () = cancelled.cancelled() => return,
-            Err(error) = deliver(&jetstream, &pool, wake, shard, &deliveries) => {
-                tracing::debug!(role = wake.role, shard, %error, "the consumer is made anew");
-            }
+            messages = pull(&jetstream, wake, shard) => messages,
+        };
+        let delivered = match messages {
+            Ok(messages) => deliver(messages, &pool, wake, &deliveries, &cancelled).await,
+            Err(error) => Err(error),
+        };
+        match delivered {
+            Ok(()) => return,
+            Err(error) => tracing::debug!(role = wake.role, shard, %error, "the consumer is made anew"),
         }
         tokio::select! {
             () = cancelled.cancelled() => return,
@@ -91,16 +97,10 @@ pub async fn run(
     }
 }
 
-async fn deliver(
-    jetstream: &Context,
-    pool: &PgPool,
-    wake: Wake,
-    shard: Shard,
-    deliveries: &mpsc::Sender<Delivery>,
-) -> Result<(), Error> {
+async fn pull(jetstream: &Context, wake: Wake, shard: Shard) -> Result<pull::Stream, Error> {
     let stream = jetstream.get_stream_no_info(streams::events_name(shard)).await.map_err(Error::from_any)?;
     let config = pull::Config {
-        durable_name: Some(format!("{}_{shard}", wake.role)),
+        durable_name: Some(durable(wake.role, shard)),
         ack_policy: AckPolicy::Explicit,
         ack_wait: ACK_WAIT,
         deliver_policy: DeliverPolicy::All,
@@ -116,7 +116,7 @@ async fn deliver(
     };
     // Made, or changed: a newer version of a role may wake on more events than the one that made it.
     let consumer = stream.create_consumer(config).await.map_err(Error::from_any)?;
-    let mut messages = consumer
+    consumer
         .stream()
         // One at a time, so that a busy worker holds back no more than one wake-up from an idle one.
         .max_messages_per_batch(1)
@@ -124,21 +124,54 @@ async fn deliver(
         .heartbeat(HEARTBEAT_EVERY)
         .messages()
         .await
-        .map_err(Error::from_any)?;
-    while let Some(message) = messages.next().await {
-        let message = message.map_err(Error::from_any)?;
-        match serde_json::from_slice(&message.payload) {
-            Ok(event) => {
-                let delivery = Delivery { event, message, role: wake.role, pool: pool.clone() };
-                deliveries.send(delivery).await.map_err(Error::from_any)?;
-            }
-            Err(error) => {
-                tracing::error!(role = wake.role, shard, %error, "a message on the bus is no event");
-                message.ack_with(AckKind::Term).await.map_err(Error::from_any)?;
+        .map_err(Error::from_any)
+}
+
+/// Hands wake-ups over until cancelled; what nobody here will take any more goes back at once, to someone else.
+async fn deliver(
+    mut messages: pull::Stream,
+    pool: &PgPool,
+    wake: Wake,
+    deliveries: &mpsc::Sender<Delivery>,
+    cancelled: &CancellationToken,
+) -> Result<(), Error> {
+    loop {
+        let message = tokio::select! {
+            () = cancelled.cancelled() => break,
+            message = messages.next() => message.ok_or_else(|| Error("the pull stream ended".to_owned()))?,
+        };
+        let Some(delivery) = read(message.map_err(Error::from_any)?, pool, wake).await? else { continue };
+        tokio::select! {
+            room = deliveries.reserve() => room.map_err(Error::from_any)?.send(delivery),
+            () = cancelled.cancelled() => {
+                delivery.give_back().await;
+                break;
             }
         }
     }
-    Err(Error("the pull stream ended".to_owned()))
+    while let Some(Some(Ok(message))) = messages.next().now_or_never() {
+        if let Some(delivery) = read(message, pool, wake).await? {
+            delivery.give_back().await;
+        }
+    }
+    Ok(())
+}
+
+/// A message as a wake-up; none when it is no event.
+async fn read(message: Message, pool: &PgPool, wake: Wake) -> Result<Option<Delivery>, Error> {
+    match serde_json::from_slice(&message.payload) {
+        Ok(event) => Ok(Some(Delivery { event, message, role: wake.role, pool: pool.clone() })),
+        Err(error) => {
+            tracing::error!(role = wake.role, %error, "a message on the bus is no event");
+            message.ack_with(AckKind::Term).await.map_err(Error::from_any)?;
+            Ok(None)
+        }
+    }
+}
+
+/// The name of a role's consumer of a shard.
+pub(crate) fn durable(role: &str, shard: Shard) -> String {
+    format!("{role}_{shard}")
 }
 
 impl Delivery {
@@ -148,16 +181,31 @@ impl Delivery {
         F: Future<Output = Result<(), Failure>>,
     {
         let done = self.keep_alive(work).await;
-        let said = match &done {
-            Ok(()) => self.message.ack().await,
-            Err(Failure::Retry(reason)) => match self.pause() {
-                Some(pause) => self.message.ack_with(AckKind::Nak(Some(pause))).await,
-                None => self.park(reason).await,
-            },
-            Err(Failure::Fatal(reason)) => self.park(reason).await,
+        let pause = self.pause();
+        let said = match (&done, pause) {
+            (Ok(()), _) => {
+                metrics::delivered(self.role, "done");
+                self.message.ack().await
+            }
+            (Err(Failure::Retry(_)), Some(pause)) => {
+                metrics::delivered(self.role, "retried");
+                self.message.ack_with(AckKind::Nak(Some(pause))).await
+            }
+            (Err(Failure::Retry(reason) | Failure::Fatal(reason)), _) => {
+                metrics::delivered(self.role, "parked");
+                self.park(reason).await
+            }
         };
         if let Err(error) = said {
             tracing::debug!(role = self.role, %error, "an acknowledgement was lost; the event comes again");
+        }
+    }
+
+    /// Leaves it to another process at once: nothing was begun.
+    pub async fn give_back(self) {
+        metrics::delivered(self.role, "given_back");
+        if let Err(error) = self.message.ack_with(AckKind::Nak(None)).await {
+            tracing::debug!(role = self.role, %error, "a wake-up was not given back; it comes again");
         }
     }
 

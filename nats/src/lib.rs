@@ -9,6 +9,7 @@ pub mod ask;
 mod connection;
 pub mod consume;
 pub mod live;
+pub mod metrics;
 pub mod relay;
 pub mod serve;
 pub mod signal;

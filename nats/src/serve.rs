@@ -34,7 +34,15 @@ impl Serving {
         Ok(Self { client, incoming: select_all([people, workers]) })
     }
 
-    /// The next command; none when the connection has ended.
+    /// Listens no more: what was asked before is still given out, what comes after is told at once that nobody listens.
+    pub async fn stop(&mut self) {
+        for subscription in self.incoming.iter_mut() {
+            // Without a connection there is nothing to be given out either.
+            let _ = subscription.drain().await;
+        }
+    }
+
+    /// The next command; none when the connection has ended, or after [`Self::stop`] when there is none left.
     pub async fn next(&mut self) -> Option<Incoming> {
         let message = self.incoming.next().await?;
         Some(Incoming { client: self.client.clone(), message })

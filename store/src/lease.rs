@@ -8,13 +8,14 @@
 //! of them would keep the rows that it had locked, and everyone else would wait for it.
 
 use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use domain::Shard;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::Error;
+use crate::{Error, metrics};
 
 /// How long a lease holds without renewal.
 pub const TERM: Duration = Duration::from_secs(2);
@@ -68,6 +69,8 @@ pub struct Leases {
     pool: PgPool,
     role: &'static str,
     process: Uuid,
+    /// What it had when it last looked, for the figures alone.
+    had: Mutex<BTreeSet<Shard>>,
 }
 
 /// What a process owns after a renewal.
@@ -84,7 +87,7 @@ pub struct Owned {
 impl Leases {
     /// The part of `process` in `role`.
     pub fn new(pool: PgPool, role: &'static str, process: Uuid) -> Self {
-        Self { pool, role, process }
+        Self { pool, role, process, had: Mutex::default() }
     }
 
     /// Says that the process is alive, renews what it owns and takes what is free up to its fair share.
@@ -102,6 +105,7 @@ impl Leases {
             .await?;
         let share = rows.first().map_or(0, |(share, _)| usize::try_from(*share).unwrap_or(0));
         let owned: BTreeSet<Shard> = rows.into_iter().filter_map(|(_, shard)| Shard::try_from(shard?).ok()).collect();
+        self.has(&owned);
         let give_up: BTreeSet<Shard> = owned.iter().rev().take(owned.len().saturating_sub(share)).copied().collect();
         Ok(Owned { keep: &owned - &give_up, give_up, valid_until })
     }
@@ -134,6 +138,13 @@ impl Leases {
         .bind(self.process)
         .execute(&self.pool)
         .await?;
+        self.has(&BTreeSet::new());
         Ok(())
+    }
+
+    fn has(&self, owned: &BTreeSet<Shard>) {
+        let mut had = self.had.lock().unwrap_or_else(PoisonError::into_inner);
+        metrics::leases(self.role, &had, owned);
+        had.clone_from(owned);
     }
 }

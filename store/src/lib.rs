@@ -16,6 +16,7 @@ mod event_store;
 pub mod lease;
 mod load;
 pub mod log;
+pub mod metrics;
 mod migrate;
 mod snapshot;
 pub mod writer;

@@ -30,6 +30,9 @@ const RELAY_QUEUE: usize = 64;
 /// that the process keeps, which are not renewed meanwhile.
 const STOP_DEADLINE: Duration = Duration::from_secs(1);
 
+/// How long the bus may take to bring what was asked before an owner stopped listening.
+const DRAIN_DEADLINE: Duration = Duration::from_millis(500);
+
 /// What the role works with.
 #[derive(Clone, Debug)]
 pub struct Commands {
@@ -141,6 +144,14 @@ async fn serve(
         };
         answer(&writer, incoming, &valid_until, &answers);
     }
+    let drained = async {
+        serving.stop().await;
+        while let Some(incoming) = serving.next().await {
+            answer(&writer, incoming, &valid_until, &answers);
+        }
+    };
+    // Whoever asked before this would otherwise wait for an answer until they ask again.
+    let _ = tokio::time::timeout(DRAIN_DEADLINE, drained).await;
     answers.close();
     answers.wait().await;
     Ok(())

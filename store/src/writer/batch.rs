@@ -1,6 +1,7 @@
 //! One batch of commands: decided, appended, answered.
 
 use std::collections::HashSet;
+use std::time::Instant;
 
 use cqrs_es::DomainEvent;
 use domain::{CommandId, Decide, Metadata, Shard, shard_of};
@@ -16,7 +17,7 @@ use super::warm::Warm;
 use super::{Accepted, MAX_BATCH, MAX_TRIES, Pending, RETRY_PAUSE, Refusal};
 use crate::append::{AppendError, NewEvent, append};
 use crate::load::load;
-use crate::{Error, Position, Recorded, codec, log, snapshot};
+use crate::{Error, Position, Recorded, codec, log, metrics, snapshot};
 
 /// How many cold aggregates are loaded at once.
 const LOADS_AT_ONCE: usize = 8;
@@ -82,13 +83,18 @@ where
                     }
                     return;
                 }
-                Err(Again::Moved) => self.forget(&batch),
+                Err(Again::Moved) => {
+                    metrics::decided_anew("moved");
+                    self.forget(&batch);
+                }
                 Err(Again::Silent(error)) => {
+                    metrics::decided_anew("silent");
                     tracing::warn!(shard = self.shard, attempt, %error, "the log does not answer");
                     self.forget(&batch);
                     tokio::time::sleep(RETRY_PAUSE * attempt).await;
                 }
                 Err(Again::Unacceptable(error)) => {
+                    metrics::decided_anew("unacceptable");
                     tracing::error!(shard = self.shard, commands = batch.len(), %error, "the log refuses an append");
                     self.forget(&batch);
                     return self.one_by_one(batch).await;
@@ -249,7 +255,9 @@ where
             Some(connection) => connection,
             None => self.pool.acquire().await.map_err(|error| Again::Silent(error.into()))?,
         };
+        let (count, began) = (events.len(), Instant::now());
         let appended = append(&mut *connection, self.shard, head, events).await;
+        metrics::appended(count, began.elapsed());
         // Not one that may be broken, and not the last one, which loading needs.
         let spare = self.pool.num_idle() > 0 || self.pool.size() < self.pool.options().get_max_connections();
         if spare && !matches!(appended, Err(AppendError::Unknown(_))) {

@@ -4,8 +4,9 @@ use std::pin::pin;
 use std::time::Duration;
 
 use domain::conversation::{Command, Error as Refused, Part, ReplyError};
-use domain::{Actor, Asked, Asker, CommandId, ConversationId, MessageId, shard_of};
+use domain::{Actor, Asked, Asker, CommandId, ConversationId, MessageId, ModelRef, shard_of};
 use futures::StreamExt;
+use futures::stream::BoxStream;
 use nats::ask::Request;
 use nats::consume::Failure;
 use nats::live::ReplyKey;
@@ -16,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::live_text::LiveText;
 use super::prompt::{self, Prompt};
 use super::{ATTEMPT_LEASE, Worker};
+use crate::metrics::Call;
 use crate::open_replies::{self, OpenReply, Standing};
 use crate::provider::{self, Chunk};
 
@@ -47,6 +49,19 @@ enum Ended {
     HandedBack,
     /// Another attempt has begun; this one no longer counts.
     Superseded,
+}
+
+impl Ended {
+    /// For the figures.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Finished(_) => "finished",
+            Self::Failed(_) => "failed",
+            Self::Stopped => "stopped",
+            Self::HandedBack => "handed_back",
+            Self::Superseded => "superseded",
+        }
+    }
 }
 
 impl Attempt<'_> {
@@ -99,7 +114,23 @@ impl Attempt<'_> {
             Err(error) => return Ended::Failed(error),
         };
         let request = provider::Request { model: model.model().to_owned(), messages: prompt.messages, user: None };
-        let mut chunks = provider.stream(request);
+        let mut call = Call::begin(&self.worker.replies.catalog, &model);
+        let ended = self.pass_on(provider.stream(request), model, live, &mut call).await;
+        call.ended(ended.name());
+        if let Ended::Failed(error) = &ended {
+            call.failed(error);
+        }
+        ended
+    }
+
+    /// Passes the answer on to whoever listens, until it ends in one way or another.
+    async fn pass_on(
+        &self,
+        mut chunks: BoxStream<'_, Result<Chunk, provider::Error>>,
+        model: ModelRef,
+        live: &mut LiveText,
+        call: &mut Call,
+    ) -> Ended {
         // Beside the stream, so that a slow Postgres does not hold the text back.
         let mut renewing = pin!(self.keep_lease());
         loop {
@@ -107,17 +138,19 @@ impl Attempt<'_> {
             tokio::select! {
                 biased;
                 () = self.stopped.cancelled() => return Ended::Stopped,
-                () = self.worker.cancelled.cancelled() => return Ended::HandedBack,
+                () = self.worker.hand_back.cancelled() => return Ended::HandedBack,
                 ended = &mut renewing => return ended,
                 () = sleep_until(due) => live.publish().await,
                 chunk = chunks.next() => match chunk {
                     Some(Ok(Chunk::Text(text))) => {
+                        call.spoke();
                         live.push(&text).await;
                         if live.text().len() > MAX_REPLY_BYTES {
                             return Ended::Failed(too_long());
                         }
                     }
                     Some(Ok(Chunk::Finished { finish, usage })) => {
+                        call.finished(&usage);
                         let parts = parts(live.text().to_owned());
                         let (reply, attempt) = (self.reply, self.number);
                         return Ended::Finished(Command::CompleteReply { reply, attempt, parts, finish, model, usage });
