@@ -7,8 +7,11 @@
 )]
 
 mod commands;
+mod drain;
 mod faults;
 mod happy;
+mod logs;
+mod metrics;
 mod resume;
 mod rights;
 mod servers_lost;

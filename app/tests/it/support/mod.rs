@@ -8,7 +8,7 @@ mod provider;
 mod transcript;
 mod wait;
 
-pub(crate) use app::{Api, App, SHARDS, token};
+pub(crate) use app::{API_KEY, Api, App, SECRET, SHARDS, token};
 pub(crate) use client::Client;
 pub(crate) use ledger::Load;
 pub(crate) use process::{Process, run};
