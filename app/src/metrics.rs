@@ -97,7 +97,8 @@ fn record() -> Result<PrometheusHandle, Error> {
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
         .and_then(|builder| builder.set_buckets_for_metric(Matcher::Suffix("_events".to_owned()), &EVENTS));
     let handle = builder.map_err(Error::other)?.install_recorder().map_err(Error::other)?;
-    for describe in [store::metrics::describe, nats::metrics::describe, workers::metrics::describe, api::metrics::describe]
+    for describe in
+        [store::metrics::describe, nats::metrics::describe, workers::metrics::describe, api::metrics::describe]
     {
         describe();
     }

@@ -105,7 +105,10 @@ async fn look_at_shard(jetstream: &Context, pool: &PgPool, shard: Shard, role: &
     Ok(())
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a gauge is a float; a count that high has long been rounded by its reader")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a gauge is a float; a count that high has long been rounded by its reader"
+)]
 fn float(count: u64) -> f64 {
     count as f64
 }

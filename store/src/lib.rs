@@ -21,7 +21,7 @@ mod migrate;
 mod snapshot;
 pub mod writer;
 
-pub use connect::{Role, connect};
+pub use connect::{Role, connect, warm};
 pub use error::Error;
 pub use event_store::PostgresEventStore;
 pub use log::{Position, Recorded};

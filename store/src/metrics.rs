@@ -112,7 +112,9 @@ impl Looker {
 
     async fn look_at_dead_letters(&mut self) -> Result<(), Error> {
         let parked: Vec<(String, i64)> =
-            sqlx::query_as("select consumer, count(*) from dead_letters group by consumer").fetch_all(&self.pool).await?;
+            sqlx::query_as("select consumer, count(*) from dead_letters group by consumer")
+                .fetch_all(&self.pool)
+                .await?;
         let tell = |consumer: &str, parked: f64| gauge!(DEAD_LETTERS, "consumer" => consumer.to_owned()).set(parked);
         let mut gone = std::mem::take(&mut self.consumers);
         for (consumer, parked) in parked {
@@ -125,7 +127,10 @@ impl Looker {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a gauge is a float; a count that high has long been rounded by its reader")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a gauge is a float; a count that high has long been rounded by its reader"
+)]
 fn count(count: i64) -> f64 {
     count as f64
 }

@@ -33,6 +33,9 @@ const STOP_DEADLINE: Duration = Duration::from_secs(1);
 /// How long the bus may take to bring what was asked before an owner stopped listening.
 const DRAIN_DEADLINE: Duration = Duration::from_millis(500);
 
+/// The connections to Postgres that stand before a process takes shards, for each shard that there is, and at most.
+const WARM_CONNECTIONS: (u32, u32) = (2, 16);
+
 /// What the role works with.
 #[derive(Clone, Debug)]
 pub struct Commands {
@@ -49,6 +52,9 @@ pub struct Commands {
 impl Commands {
     /// Owns and serves shards until cancelled, then gives them up.
     pub async fn run(self, cancelled: CancellationToken) {
+        let (each, most) = WARM_CONNECTIONS;
+        // A shard is taken from a process that serves it well: whoever takes it must not begin by connecting.
+        store::warm(&self.pool, most.min(each * u32::from(self.shards))).await;
         let leases = Leases::new(self.pool.clone(), "commands", self.process);
         let (valid_until, _) = watch::channel(Instant::now());
         let mut owners: BTreeMap<Shard, Owner> = BTreeMap::new();

@@ -25,7 +25,10 @@ pub fn describe() {
     describe_counter!(TOKENS, "Tokens as providers counted them, by kind.");
     describe_counter!(ATTEMPTS, "Attempts at replies that ended in this process, by how.");
     describe_gauge!(RUNNING, "Attempts at replies under way in this process.");
-    describe_counter!(REPLY_ENDS, "Replies that ended, and attempts that expired, by the event; counted by shard owners.");
+    describe_counter!(
+        REPLY_ENDS,
+        "Replies that ended, and attempts that expired, by the event; counted by shard owners."
+    );
     describe_counter!(PROVIDER_ERRORS, "Calls to providers that gave no whole answer, by kind of error.");
 }
 

@@ -41,10 +41,11 @@ async fn a_rolling_restart_of_every_role_loses_and_doubles_nothing() {
     for worker in &mut workers {
         stop("a worker", worker).await;
         load.until_all_acked_after(Instant::now()).await;
+        println!("the longest wait while a worker stopped: {:?}", load.longest_wait());
         *worker = app.worker("commands,reply").await;
         app.until_owned("commands", 2).await;
         load.until_all_acked_after(Instant::now()).await;
-        println!("the longest wait while a worker restarted: {:?}", load.longest_wait());
+        println!("the longest wait while the next worker took over: {:?}", load.longest_wait());
     }
     for edge in &mut edges {
         stop("an edge", &mut edge.process).await;
@@ -160,7 +161,8 @@ async fn an_edge_that_stops_refuses_newcomers_and_answers_what_it_was_asked() {
         closed.push(client.closed().await);
     }
     assert!(closed.iter().all(|(code, _)| *code == 1012), "{closed:?}");
-    let (first, last) = (closed.iter().map(|(_, at)| *at).min().unwrap(), closed.iter().map(|(_, at)| *at).max().unwrap());
+    let (first, last) =
+        (closed.iter().map(|(_, at)| *at).min().unwrap(), closed.iter().map(|(_, at)| *at).max().unwrap());
     println!("sockets were closed over {:?}", last - first);
     until("it ends", async || process.exit().is_some()).await;
     assert!(process.exit().unwrap().success());

@@ -34,7 +34,10 @@ async fn no_log_holds_content_however_much_is_logged() {
     let signature = token.rsplit('.').next().unwrap();
     for process in [&commands, &reply, &projector, &api.process] {
         let log = process.log();
-        assert!(log.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()), "JSON line by line: {log}");
+        assert!(
+            log.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()),
+            "JSON line by line: {log}"
+        );
         for hidden in [SAID, "naïve", API_KEY, SECRET, signature, "eyJ"] {
             let line = log.lines().find(|line| line.contains(hidden));
             assert!(line.is_none(), "{hidden} in {line:?}");

@@ -76,7 +76,8 @@ async fn processes_tell_their_figures_and_nothing_of_anyone() {
         let sample = format!("bestchat_projection_lag_events{{projection=\"transcript\",shard=\"{shard}\"}}");
         value(figures, &sample)
     };
-    until("the projector tells that it has come to the end", async || behind(&figures(&told[1]).await) == Some(0.0)).await;
+    until("the projector tells that it has come to the end", async || behind(&figures(&told[1]).await) == Some(0.0))
+        .await;
     projector.signal("STOP");
     ann.ask(&id, serde_json::json!({ "type": "RenameConversation", "title": "unseen" })).await.unwrap();
     until("others tell that it lags", async || behind(&figures(&told[0]).await).is_some_and(|lag| lag > 0.0)).await;
