@@ -12,5 +12,6 @@ mod replay;
 pub mod roles;
 mod shutdown;
 pub mod telemetry;
+mod traces;
 mod up;
 pub mod wire;

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use async_nats::Client;
+use async_nats::{Client, HeaderMap, client};
 use domain::conversation::{self, Command, Error as Refused};
 use domain::{Asked, CommandId, ConversationId, Shard, shard_of};
 use serde::{Deserialize, Serialize};
 use store::writer::{Accepted, Refusal};
 use tokio::time::Instant;
 
-use crate::{metrics, subject};
+use crate::{metrics, subject, trace};
 
 /// How long one attempt waits for its answer: not much longer than an owner needs, since one that was killed over it never
 /// answers, and the next may own the shard already.
@@ -78,9 +78,15 @@ impl Asking {
         let subject = (self.subject)(shard_of(&id, self.shards), conversation::TYPE, &id);
         let Ok(body) = serde_json::to_vec(request) else { return Err(Refusal::Unavailable) };
         let body = bytes::Bytes::from(body);
+        let headers = headers();
         let deadline = Instant::now() + DEADLINE;
         while Instant::now() < deadline {
-            let attempt = self.client.request(subject.clone(), body.clone());
+            let asking = client::Request::new().payload(body.clone());
+            let asking = match &headers {
+                Some(headers) => asking.headers(headers.clone()),
+                None => asking,
+            };
+            let attempt = self.client.send_request(subject.clone(), asking);
             // Otherwise no one owns the shard just now, or the owner went away over it.
             if let Ok(Ok(message)) = tokio::time::timeout(ATTEMPT_DEADLINE, attempt).await {
                 match serde_json::from_slice::<Outcome>(&message.payload) {
@@ -97,4 +103,12 @@ impl Asking {
         }
         Err(Refusal::Unavailable)
     }
+}
+
+/// The trace that a command belongs to, if it does.
+fn headers() -> Option<HeaderMap> {
+    let traceparent = trace::of(&tracing::Span::current())?;
+    let mut headers = HeaderMap::new();
+    headers.insert(trace::HEADER, traceparent);
+    Some(headers)
 }

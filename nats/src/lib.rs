@@ -16,6 +16,7 @@ pub mod signal;
 mod streams;
 pub mod subject;
 pub mod tail;
+pub mod trace;
 
 pub use async_nats::Client;
 pub use connection::{Inbox, close, connect, is_connected};

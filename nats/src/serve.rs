@@ -1,12 +1,13 @@
 //! Answering commands: the owner of a shard listens to what people and workers ask of it.
 
-use async_nats::{Client, Message, Subscriber};
+use async_nats::{Client, HeaderValue, Message, Subscriber};
 use domain::Shard;
 use futures::StreamExt;
 use futures::stream::{SelectAll, select_all};
+use tracing::Span;
 
 use crate::ask::{Outcome, Request};
-use crate::{Error, subject};
+use crate::{Error, subject, trace};
 
 /// A command to be answered.
 #[derive(Debug)]
@@ -57,6 +58,21 @@ impl Incoming {
         let internal = self.message.subject.as_str().starts_with("internal.");
         let named = self.message.subject.as_str().rsplit('.').next() == Some(request.conversation.to_string().as_str());
         (named && internal == request.asked.command.is_internal()).then_some(request)
+    }
+
+    /// A span for the work upon it, in the trace that it belongs to; none when it belongs to none.
+    pub fn span(&self) -> Span {
+        let traceparent = self.message.headers.as_ref().and_then(|headers| headers.get(trace::HEADER));
+        trace::following(traceparent.map(HeaderValue::as_str), || {
+            tracing::info_span!(
+                target: trace::TARGET,
+                "command.process",
+                otel.kind = "consumer",
+                messaging.system = "nats",
+                messaging.operation.type = "process",
+                messaging.destination.template = "cmd.<shard>.<aggregate>.<id>",
+            )
+        })
     }
 
     /// Answers.

@@ -26,3 +26,6 @@ pub use error::Error;
 pub use event_store::PostgresEventStore;
 pub use log::{Position, Recorded};
 pub use migrate::{MIGRATOR, migrate, shard_count};
+
+/// The target of the spans that make up traces. They are none of the log's: `app` sends them where the settings say.
+pub const TRACE_TARGET: &str = "bestchat::trace";

@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::reaper;
@@ -176,22 +177,26 @@ fn answer(
     if Instant::now() >= *valid_until.borrow() {
         return;
     }
-    let outcome = writer.submit(Execute {
+    let span = incoming.span();
+    let execute = Execute {
         // So that nobody can take the id of someone else's command, or of a worker's.
         command_id: request.command_id.derive(&request.asked.asker.to_string()).into(),
         aggregate_id: request.conversation.to_string(),
         expected_sequence: request.expected_sequence,
         actor: request.asked.asker.actor.clone(),
+        traceparent: nats::trace::of(&span),
         command: request.asked,
-    });
+    };
+    let outcome = span.in_scope(|| writer.submit(execute));
     let valid_until = Arc::clone(valid_until);
-    answers.spawn(async move {
+    let answering = async move {
         let outcome = outcome.await;
         let still_owner = Instant::now() < *valid_until.borrow();
         if still_owner {
             incoming.answer(&outcome).await;
         }
-    });
+    };
+    answers.spawn(answering.instrument(span));
 }
 
 /// A shard's owner at work.

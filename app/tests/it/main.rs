@@ -18,5 +18,6 @@ mod servers_lost;
 mod stops;
 mod support;
 mod takeover;
+mod traces;
 mod up;
 mod views;

@@ -77,7 +77,9 @@ where
         for attempt in 1..=MAX_TRIES {
             match self.try_batch(&batch).await {
                 Ok(decided) => {
+                    let size = batch.len();
                     for (pending, decided) in batch.into_iter().zip(decided) {
+                        pending.span.record("db.operation.batch.size", size);
                         // Whoever asked may have gone; the result stands all the same.
                         let _ = pending.answer.send(decided.into_outcome());
                     }
@@ -317,8 +319,12 @@ fn refuse_all<A: Decide>(batch: Vec<Pending<A>>) {
 /// A command's events as rows, the tenant still to be filled in.
 fn rows<A: Decide>(pending: &Pending<A>, sequence: u64, news: &[A::Event]) -> Result<Vec<NewEvent>, Error> {
     let execute = &pending.execute;
-    let metadata =
-        Metadata { actor: execute.actor.clone(), command: execute.command_id, digest: pending.digest.clone() };
+    let metadata = Metadata {
+        actor: execute.actor.clone(),
+        command: execute.command_id,
+        digest: pending.digest.clone(),
+        traceparent: execute.traceparent.clone(),
+    };
     let metadata = serde_json::value::to_raw_value(&metadata).map_err(|e| Error::Unencodable(e.to_string()))?;
     let row = |(event, nth): (&A::Event, u64)| {
         Ok(NewEvent {

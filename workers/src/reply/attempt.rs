@@ -13,10 +13,11 @@ use nats::live::ReplyKey;
 use store::writer::Refusal;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::live_text::LiveText;
 use super::prompt::{self, Prompt};
-use super::{ATTEMPT_LEASE, Worker};
+use super::{ATTEMPT_LEASE, Worker, spans};
 use crate::metrics::Call;
 use crate::open_replies::{self, OpenReply, Standing};
 use crate::provider::{self, Chunk};
@@ -114,11 +115,18 @@ impl Attempt<'_> {
             Err(error) => return Ended::Failed(error),
         };
         let request = provider::Request { model: model.model().to_owned(), messages: prompt.messages, user: None };
-        let mut call = Call::begin(&self.worker.replies.catalog, &model);
-        let ended = self.pass_on(provider.stream(request), model, live, &mut call).await;
+        let (mut call, span) =
+            (Call::begin(&self.worker.replies.catalog, &model), spans::chat(&model, self.conversation));
+        let passing = self.pass_on(provider.stream(request), model, live, &mut call);
+        let ended = passing.instrument(span.clone()).await;
         call.ended(ended.name());
-        if let Ended::Failed(error) = &ended {
-            call.failed(error);
+        match &ended {
+            Ended::Finished(Command::CompleteReply { finish, usage, .. }) => spans::answered(&span, *finish, usage),
+            Ended::Failed(error) => {
+                call.failed(error);
+                spans::failed(&span, error.code());
+            }
+            _ => {}
         }
         ended
     }

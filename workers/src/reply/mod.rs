@@ -9,6 +9,7 @@ mod live_text;
 mod pending;
 mod prompt;
 mod running;
+mod spans;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,7 @@ use store::{Recorded, codec};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::provider::Catalog;
@@ -138,7 +140,8 @@ impl Worker {
         let conversation: ConversationId =
             recorded.aggregate_id.parse().map_err(|_| Failure::Fatal("the aggregate's id is no uuid".to_owned()))?;
         let Event::ReplyRequested { reply, .. } = event else { return Ok(()) };
-        self.answer(conversation, reply, 1).await
+        let span = spans::first_attempt(&recorded, conversation);
+        self.answer(conversation, reply, 1).instrument(span).await
     }
 
     /// Claims an attempt and carries it through; nothing to do when it is not to be had.

@@ -2,6 +2,7 @@
 
 mod app;
 mod client;
+mod collector;
 mod ledger;
 mod process;
 mod provider;
@@ -10,6 +11,7 @@ mod wait;
 
 pub(crate) use app::{API_KEY, Api, App, SECRET, SHARDS, token};
 pub(crate) use client::Client;
+pub(crate) use collector::{Collector, Span};
 pub(crate) use ledger::Load;
 pub(crate) use process::{Process, run};
 pub(crate) use provider::{Provider, answer};
