@@ -55,8 +55,8 @@ impl Metrics {
         self.tasks.spawn(async move {
             let mut looker = Looker::new(pool, role);
             loop {
-                let looked = tokio::time::timeout(LOOK_DEADLINE, looker.look()).await;
-                note("the log", looked.map_err(Error::other).and_then(|looked| looked.map_err(Error::other)));
+                let done = tokio::time::timeout(LOOK_DEADLINE, looker.look()).await;
+                note("the log", done.map_err(Error::other).and_then(|done| done.map_err(Error::other)));
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         });
@@ -68,8 +68,8 @@ impl Metrics {
         self.tasks.spawn(async move {
             loop {
                 let looking = nats::metrics::look(&jetstream, &pool, shards, ROLE);
-                let looked = tokio::time::timeout(LOOK_DEADLINE, looking).await;
-                note("the bus", looked.map_err(Error::other).and_then(|looked| looked.map_err(Error::other)));
+                let done = tokio::time::timeout(LOOK_DEADLINE, looking).await;
+                note("the bus", done.map_err(Error::other).and_then(|done| done.map_err(Error::other)));
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         });

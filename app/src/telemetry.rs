@@ -21,10 +21,10 @@ pub fn init(settings: &Settings, service: &'static str) -> Result<Traces, Error>
         .map_err(|e| Error::setting("log", format!("`{}` is not a log filter: {e}", settings.log)))?;
     let traces = Traces::start(settings, service)?;
     let is_trace = |metadata: &Metadata<'_>| metadata.target() == TRACE_TARGET;
-    let traced = filter_fn(is_trace).with_max_level_hint(LevelFilter::INFO);
+    let kept = filter_fn(is_trace).with_max_level_hint(LevelFilter::INFO);
     // The hint leaves it to the other filter how much is looked at: what nobody wants must cost nothing.
     let logged = filter.and(filter_fn(move |metadata| !is_trace(metadata)).with_max_level_hint(LevelFilter::TRACE));
-    let registry = tracing_subscriber::registry().with(traces.layer().map(|layer| layer.with_filter(traced)));
+    let registry = tracing_subscriber::registry().with(traces.layer().map(|layer| layer.with_filter(kept)));
     // It fails only when something else logs already, as in tests; then that is as good.
     let _ = match settings.log_format {
         LogFormat::Text => registry.with(fmt::layer().with_writer(io::stderr).with_filter(logged)).try_init(),

@@ -37,7 +37,7 @@ impl Serving {
 
     /// Listens no more: what was asked before is still given out, what comes after is told at once that nobody listens.
     pub async fn stop(&mut self) {
-        for subscription in self.incoming.iter_mut() {
+        for subscription in &mut self.incoming {
             // Without a connection there is nothing to be given out either.
             let _ = subscription.drain().await;
         }

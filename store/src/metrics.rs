@@ -106,7 +106,9 @@ impl Looker {
             gone.remove(&key);
             self.projections.insert(key);
         }
-        gone.iter().for_each(|(projection, shard)| tell(projection, *shard, 0.0));
+        for (projection, shard) in &gone {
+            tell(projection, *shard, 0.0);
+        }
         Ok(())
     }
 
@@ -122,7 +124,9 @@ impl Looker {
             gone.remove(&consumer);
             self.consumers.insert(consumer);
         }
-        gone.iter().for_each(|consumer| tell(consumer, 0.0));
+        for consumer in &gone {
+            tell(consumer, 0.0);
+        }
         Ok(())
     }
 }

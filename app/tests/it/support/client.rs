@@ -52,9 +52,8 @@ impl Client {
 
     /// Goes on at one of these edges once its socket has ended: the first that lets it in.
     pub(crate) async fn come_back(&mut self, addresses: &[String]) {
-        let mut edges = addresses.iter().cycle();
         let deadline = Instant::now() + DEADLINE;
-        while let Some(address) = edges.next() {
+        for address in addresses.iter().cycle() {
             assert!(Instant::now() < deadline, "an edge lets the client in");
             if let Ok((socket, _)) = connect_async(format!("ws://{address}/ws")).await {
                 self.socket = socket;
