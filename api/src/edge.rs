@@ -7,7 +7,7 @@ use domain::Shard;
 use nats::ask::Asking;
 use serde::Serialize;
 use sqlx::PgPool;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use ts_rs::TS;
 
@@ -32,7 +32,7 @@ pub struct EdgeConfig {
     pub models: Vec<ModelView>,
     /// How long clients may take.
     pub limits: Limits,
-    /// Cancelled when the process stops: sockets are closed with the advice to reconnect.
+    /// Cancelled when the process stops: it is no longer ready, and sockets are closed with the advice to reconnect.
     pub stopping: CancellationToken,
 }
 
@@ -103,6 +103,8 @@ pub struct Edge {
     pub(crate) hub: Hub,
     /// The sockets open now.
     pub(crate) sockets: TaskTracker,
+    /// Ends the hub's listening, which the sockets need until the last of them is closed.
+    _listening: DropGuard,
 }
 
 impl Edge {
@@ -110,8 +112,9 @@ impl Edge {
     pub fn new(config: EdgeConfig) -> Arc<Self> {
         let EdgeConfig { pool, client, shards, verifier, allowed_origins, dev_login, models, limits, stopping } =
             config;
+        let over = CancellationToken::new();
         Arc::new(Self {
-            hub: Hub::new(pool.clone(), client.clone(), shards, stopping.clone()),
+            hub: Hub::new(pool.clone(), client.clone(), shards, over.clone()),
             asking: Asking::for_people(client.clone(), shards),
             sockets: TaskTracker::new(),
             pool,
@@ -122,6 +125,7 @@ impl Edge {
             models,
             limits,
             stopping,
+            _listening: over.drop_guard(),
         })
     }
 

@@ -7,9 +7,10 @@ mod edge;
 mod error;
 mod http;
 mod hub;
+pub mod metrics;
 mod serve;
 mod standing;
 mod ws;
 
 pub use edge::{Edge, EdgeConfig, Limits, Load, ModelView};
-pub use serve::{Backstage, serve, serve_health};
+pub use serve::{Backstage, serve, serve_health, serve_metrics};

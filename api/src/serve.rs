@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::routing::get;
 use axum::serve::ListenerExt;
 use sqlx::PgPool;
@@ -14,19 +14,22 @@ use tokio_util::sync::CancellationToken;
 use crate::edge::Edge;
 use crate::http::{self, health};
 
-/// Serves an edge until it is stopping and every request has been answered, every socket closed.
+/// Serves an edge until it is stopping and every socket has been closed, every request answered. Until then whoever asks
+/// is told that it is not ready, rather than nothing.
 ///
 /// # Errors
 /// When the listener fails.
 pub async fn serve(edge: Arc<Edge>, listener: TcpListener) -> std::io::Result<()> {
-    let stopping = edge.stopping.clone();
+    let closing = Arc::clone(&edge);
+    let closed = async move {
+        closing.stopping.cancelled().await;
+        closing.closed().await;
+    };
     // A token of a few bytes must not wait for the next one.
     let listener = listener.tap_io(|stream| {
         let _ = stream.set_nodelay(true);
     });
-    axum::serve(listener, http::router(edge.clone())).with_graceful_shutdown(stopping.cancelled_owned()).await?;
-    edge.closed().await;
-    Ok(())
+    axum::serve(listener, http::router(edge.clone())).with_graceful_shutdown(closed).await
 }
 
 /// A process that serves no clients.
@@ -36,18 +39,30 @@ pub struct Backstage {
     pub pool: PgPool,
     /// Its NATS.
     pub client: nats::Client,
-    /// Cancelled when it stops.
+    /// Cancelled when it stops: it is no longer ready.
     pub stopping: CancellationToken,
 }
 
-/// Answers `GET /livez` and `GET /readyz` until stopping.
+/// Answers `GET /livez` and `GET /readyz` for as long as the process lives.
 ///
 /// # Errors
 /// When the listener fails.
 pub async fn serve_health(process: Backstage, listener: TcpListener) -> std::io::Result<()> {
-    let stopping = process.stopping.clone();
     let router = Router::new().route("/livez", get(health::alive)).route("/readyz", get(ready)).with_state(process);
-    axum::serve(listener, router).with_graceful_shutdown(stopping.cancelled_owned()).await
+    axum::serve(listener, router).await
+}
+
+/// Answers `GET /metrics` with what `render` gives, Prometheus' text format, for as long as the process lives.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve_metrics(
+    listener: TcpListener,
+    render: impl Fn() -> String + Clone + Send + Sync + 'static,
+) -> std::io::Result<()> {
+    let format = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    let router = Router::new().route("/metrics", get(async move || (format, render())));
+    axum::serve(listener, router).await
 }
 
 async fn ready(State(Backstage { pool, client, stopping }): State<Backstage>) -> (StatusCode, &'static str) {

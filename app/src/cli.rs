@@ -63,6 +63,18 @@ enum Command {
     Config,
 }
 
+impl Command {
+    /// What its process is called in traces.
+    fn service(&self) -> &'static str {
+        match self {
+            Self::Api => "bestchat-api",
+            Self::Worker { .. } => "bestchat-worker",
+            Self::Projector => "bestchat-projector",
+            _ => "bestchat",
+        }
+    }
+}
+
 /// Does what the command line says.
 pub async fn run() -> ExitCode {
     let cli = Cli::parse();
@@ -77,9 +89,15 @@ pub async fn run() -> ExitCode {
 
 async fn carry_out(command: Command) -> Result<(), Error> {
     let settings = Settings::load().map_err(Error::other)?;
-    telemetry::init(&settings).map_err(Error::other)?;
     // reqwest and sqlx take whichever TLS implementation the process has; a second call changes nothing.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    let traces = telemetry::init(&settings, command.service()).map_err(Error::other)?;
+    let outcome = carry_out_as_set(command, settings).await;
+    traces.close().await;
+    outcome
+}
+
+async fn carry_out_as_set(command: Command, settings: Settings) -> Result<(), Error> {
     match command {
         Command::Up => up::up(settings).await,
         Command::Api => serve(&settings, &[], Process::Api).await,
@@ -122,7 +140,11 @@ async fn serve(settings: &Settings, worker_roles: &[WorkerRole], process: Proces
         tracing::info!("ready");
     }
     signals.received().await;
-    running.stop().await;
+    tokio::select! {
+        () = running.stop() => {}
+        // Whoever says it twice does not want to wait; others take over as after a crash.
+        () = signals.received() => {}
+    }
     Ok(())
 }
 

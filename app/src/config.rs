@@ -26,6 +26,12 @@ pub struct Settings {
     /// Where a worker or projector tells whether it is well (`/livez`, `/readyz`); nowhere unless set. An edge tells on
     /// `listen`.
     pub health_listen: Option<SocketAddr>,
+    /// Where Prometheus asks for figures (`/metrics`); nowhere unless set.
+    pub metrics_listen: Option<SocketAddr>,
+    /// The OpenTelemetry collector that traces go to, as OTLP over HTTP; without it there are none.
+    pub otlp_endpoint: Option<String>,
+    /// Which part of all traces is kept, from 0 to 1.
+    pub trace_sampling: f64,
     /// The folder of everything that `up` keeps.
     pub data: PathBuf,
     /// Where Postgres is; without it `up` starts a private one.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use api::auth::{Algorithm, DevLogin, IssuerConfig, IssuerKey, Verifier};
 use api::{Edge, EdgeConfig, Limits, ModelView};
 use domain::Tenant;
-use store::Role;
+use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use workers::provider::Catalog;
@@ -20,11 +20,11 @@ const DEV_TENANT: &str = "default";
 /// Makes an edge that lists these models.
 pub(crate) async fn edge(
     settings: &Settings,
+    pool: PgPool,
     models: Vec<ModelView>,
     dev_login: Option<DevLogin>,
     stopping: CancellationToken,
 ) -> Result<Arc<Edge>, Error> {
-    let pool = wire::pool(settings, Role::Edge).await?;
     let shards = wire::shards(&pool).await?;
     // Each user receives its answers under a prefix of its own.
     let (url, inbox) = match &settings.nats_edge_url {

@@ -3,12 +3,15 @@
 pub mod cli;
 pub mod config;
 mod dead_letters;
+mod drain;
 mod edge;
 pub mod local;
+mod metrics;
 mod providers;
 mod replay;
 pub mod roles;
 mod shutdown;
 pub mod telemetry;
+mod traces;
 mod up;
 pub mod wire;

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use api::auth::DevLogin;
 use api::{Backstage, ModelView};
@@ -10,7 +9,7 @@ use projections::Projector;
 use sqlx::PgPool;
 use store::Role;
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use workers::commands::Commands;
@@ -18,11 +17,10 @@ use workers::provider::Catalog;
 use workers::reply::Replies;
 
 use crate::config::{Settings, WorkerRole};
+use crate::drain::Roles;
+use crate::metrics::Metrics;
 use crate::wire::{self, Error};
 use crate::{edge, providers};
-
-/// How long a role may take to lay its work down.
-const STOP_DEADLINE: Duration = Duration::from_secs(15);
 
 /// What one process of a distributed installation does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,11 +34,14 @@ pub enum Process {
 }
 
 /// Roles at work.
+#[derive(Default)]
 pub struct Running {
-    /// Those that clients notice first stop first.
-    roles: Vec<(CancellationToken, JoinHandle<()>)>,
+    roles: Roles,
     clients: Vec<nats::Client>,
     address: Option<SocketAddr>,
+    metrics: Option<Metrics>,
+    /// Ends when this is dropped: the last thing that a process does is to tell that it is not ready.
+    health: JoinSet<()>,
 }
 
 /// Starts a process's roles.
@@ -48,7 +49,7 @@ pub struct Running {
 /// # Errors
 /// When what they need is not there.
 pub async fn start(settings: &Settings, worker_roles: &[WorkerRole], process: Process) -> Result<Running, Error> {
-    let mut running = Running { roles: Vec::new(), clients: Vec::new(), address: None };
+    let mut running = Running::new(settings).await?;
     match process {
         Process::Api => {
             edge::warn_of_too_many_rights(settings);
@@ -73,7 +74,7 @@ pub(crate) async fn start_all(
     listener: TcpListener,
     dev_login: Option<DevLogin>,
 ) -> Result<Running, Error> {
-    let mut running = Running { roles: Vec::new(), clients: Vec::new(), address: None };
+    let mut running = Running::new(settings).await?;
     // One look around, so that what the edge lists is what the workers have.
     let catalog = Arc::new(providers::catalog(settings).await?);
     running.start_api(settings, edge::models(&catalog, true), listener, dev_login).await?;
@@ -83,23 +84,23 @@ pub(crate) async fn start_all(
 }
 
 impl Running {
+    async fn new(settings: &Settings) -> Result<Self, Error> {
+        let metrics = match settings.metrics_listen {
+            Some(address) => Some(Metrics::start(address).await?),
+            None => None,
+        };
+        Ok(Self { metrics, ..Self::default() })
+    }
+
     /// Where clients connect, if they can.
     pub fn address(&self) -> Option<SocketAddr> {
         self.address
     }
 
-    /// Lays every role down, one after the other, each within a deadline: what is under way is finished or handed back.
+    /// Lays every role down, within a deadline: what is under way is finished or handed back.
     pub async fn stop(self) {
-        for (cancelled, mut task) in self.roles {
-            cancelled.cancel();
-            if tokio::time::timeout(STOP_DEADLINE, &mut task).await.is_err() {
-                tracing::warn!("a role did not stop in time");
-                task.abort();
-            }
-        }
-        for client in self.clients {
-            nats::close(&client).await;
-        }
+        self.roles.stop().await;
+        futures::future::join_all(self.clients.iter().map(nats::close)).await;
     }
 
     async fn start_api(
@@ -109,15 +110,20 @@ impl Running {
         listener: TcpListener,
         dev_login: Option<DevLogin>,
     ) -> Result<(), Error> {
-        let stopping = CancellationToken::new();
-        let edge = edge::edge(settings, models, dev_login, stopping.clone()).await?;
+        let stopping = self.roles.stopping.clone();
+        let pool = wire::pool(settings, Role::Edge).await?;
+        let edge = edge::edge(settings, pool.clone(), models, dev_login, stopping.clone()).await?;
+        if let Some(metrics) = &mut self.metrics {
+            metrics.look_at_log(pool, "edge");
+            metrics.look_at_edge(Arc::clone(&edge));
+        }
         self.address = Some(listener.local_addr().map_err(Error::other)?);
         let serving = tokio::spawn(async move {
             if let Err(error) = api::serve(edge, listener).await {
                 tracing::error!(%error, "the edge cannot serve");
             }
         });
-        self.roles.push((stopping, serving));
+        self.roles.first.push((stopping, serving));
         Ok(())
     }
 
@@ -130,19 +136,25 @@ impl Running {
         let pool = wire::pool(settings, Role::Worker).await?;
         let shards = wire::shards(&pool).await?;
         let client = wire::nats(settings.nats_url.as_ref(), "bestchat worker", nats::Inbox::Core).await?;
+        if let Some(metrics) = &mut self.metrics {
+            metrics.look_at_log(pool.clone(), "worker");
+            metrics.look_at_bus(&client, pool.clone(), shards);
+        }
         let process = Uuid::new_v4();
         for role in roles {
             let (pool, client, cancelled) = (pool.clone(), client.clone(), CancellationToken::new());
-            let task = match role {
+            match role {
                 WorkerRole::Reply => {
                     let catalog = Arc::clone(&catalog);
                     let concurrency = settings.reply_concurrency;
                     let replies = Replies { pool, client, shards, catalog, concurrency, process };
-                    tokio::spawn(replies.run(cancelled.clone()))
+                    self.roles.first.push((cancelled.clone(), tokio::spawn(replies.run(cancelled))));
                 }
-                WorkerRole::Commands => tokio::spawn(Commands { pool, client, shards, process }.run(cancelled.clone())),
-            };
-            self.roles.push((cancelled, task));
+                WorkerRole::Commands => {
+                    let commands = Commands { pool, client, shards, process };
+                    self.roles.owners.push((cancelled.clone(), tokio::spawn(commands.run(cancelled))));
+                }
+            }
         }
         self.tell_health(settings, pool, client.clone()).await?;
         self.clients.push(client);
@@ -153,22 +165,27 @@ impl Running {
         let pool = wire::pool(settings, Role::Projector).await?;
         wire::shards(&pool).await?;
         let client = wire::nats(settings.nats_url.as_ref(), "bestchat projector", nats::Inbox::Core).await?;
+        if let Some(metrics) = &mut self.metrics {
+            metrics.look_at_log(pool.clone(), "projector");
+        }
         let projector = Projector { pool: pool.clone(), client: client.clone(), process: Uuid::new_v4() };
         let cancelled = CancellationToken::new();
-        self.roles.push((cancelled.clone(), tokio::spawn(projector.run(cancelled))));
+        self.roles.first.push((cancelled.clone(), tokio::spawn(projector.run(cancelled))));
         self.tell_health(settings, pool, client.clone()).await?;
         self.clients.push(client);
         Ok(())
     }
 
     /// Lets whoever runs the process ask how it is, where the settings say so; with an edge in it, the edge tells.
-    async fn tell_health(&self, settings: &Settings, pool: PgPool, client: nats::Client) -> Result<(), Error> {
+    async fn tell_health(&mut self, settings: &Settings, pool: PgPool, client: nats::Client) -> Result<(), Error> {
         match settings.health_listen {
             Some(address) if self.address.is_none() => {
-                let stopping = self.roles.first().map(|(cancelled, _)| cancelled.clone()).unwrap_or_default();
+                let stopping = self.roles.stopping.clone();
                 let listener = edge::listen(address).await?;
+                let address = listener.local_addr().map_err(Error::other)?;
+                tracing::info!(%address, "health is told");
                 let serving = api::serve_health(Backstage { pool, client, stopping }, listener);
-                tokio::spawn(async move {
+                self.health.spawn(async move {
                     if let Err(error) = serving.await {
                         tracing::error!(%error, "health cannot be asked");
                     }

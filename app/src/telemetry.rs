@@ -1,20 +1,37 @@
-//! Logging to standard error, as the settings want it. Standard output belongs to what a command answers.
+//! Logging to standard error, and traces to wherever the settings say. Standard output belongs to what a command answers.
+//!
+//! The two are kept apart by the target of spans: what makes up traces never shows in a log, and what is logged never
+//! travels with a trace.
 
 use std::io;
 
-use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use store::TRACE_TARGET;
+use tracing::Metadata;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::{FilterExt, filter_fn};
+use tracing_subscriber::{EnvFilter, Layer, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::config::{Error, LogFormat, Settings};
+use crate::traces::Traces;
 
-/// Begins logging for the whole process. A second call changes nothing.
-pub fn init(settings: &Settings) -> Result<(), Error> {
+/// Begins logging for the whole process, and tracing, as `service`, where the settings want it. A second call changes
+/// nothing. What it gives is to be closed before the process ends.
+pub fn init(settings: &Settings, service: &'static str) -> Result<Traces, Error> {
     let filter = EnvFilter::try_new(&settings.log)
         .map_err(|e| Error::setting("log", format!("`{}` is not a log filter: {e}", settings.log)))?;
-    let registry = tracing_subscriber::registry().with(filter);
+    let traces = Traces::start(settings, service)?;
+    let is_trace = |metadata: &Metadata<'_>| metadata.target() == TRACE_TARGET;
+    let kept = filter_fn(is_trace).with_max_level_hint(LevelFilter::INFO);
+    // The hint leaves it to the other filter how much is looked at: what nobody wants must cost nothing.
+    let logged = filter.and(filter_fn(move |metadata| !is_trace(metadata)).with_max_level_hint(LevelFilter::TRACE));
+    let registry = tracing_subscriber::registry().with(traces.layer().map(|layer| layer.with_filter(kept)));
     // It fails only when something else logs already, as in tests; then that is as good.
     let _ = match settings.log_format {
-        LogFormat::Text => registry.with(fmt::layer().with_writer(io::stderr)).try_init(),
-        LogFormat::Json => registry.with(fmt::layer().json().flatten_event(true).with_writer(io::stderr)).try_init(),
+        LogFormat::Text => registry.with(fmt::layer().with_writer(io::stderr).with_filter(logged)).try_init(),
+        LogFormat::Json => {
+            let layer = fmt::layer().json().flatten_event(true).with_writer(io::stderr);
+            registry.with(layer.with_filter(logged)).try_init()
+        }
     };
-    Ok(())
+    Ok(traces)
 }

@@ -46,7 +46,10 @@ async fn run(settings: &mut Settings, private: &mut Private, signals: &mut shutd
         () = signals.received() => Ok(()),
         () = private.ended() => Err(Error::other("a private server ended by itself; its log is in the data folder")),
     };
-    running.stop().await;
+    tokio::select! {
+        () = running.stop() => {}
+        () = signals.received() => {}
+    }
     outcome
 }
 

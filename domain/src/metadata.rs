@@ -73,6 +73,9 @@ pub struct Metadata {
     pub command: CommandId,
     /// SHA-256 of the command's body, in hex: tells a repeated command from another one under the same id.
     pub digest: String,
+    /// The trace that the command belongs to, as W3C Trace Context writes it; only where it is sampled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
 }
 
 #[cfg(test)]
@@ -121,6 +124,7 @@ mod tests {
             actor: Actor::User("ann".parse().unwrap()),
             command: CommandId(Uuid::from_u128(1)),
             digest: "00ff".to_owned(),
+            traceparent: None,
         };
         let recorded = json!({
             "actor": "user:ann",
@@ -129,6 +133,12 @@ mod tests {
         });
         assert_eq!(serde_json::to_value(&metadata).unwrap(), recorded);
         assert_eq!(serde_json::from_value::<Metadata>(recorded.clone()).unwrap(), metadata);
+        assert!(serde_json::from_value::<std::collections::HashMap<String, String>>(recorded.clone()).is_ok());
+        let traced = Metadata { traceparent: Some("00-4bf9-00f0-01".to_owned()), ..metadata };
+        let mut recorded = recorded;
+        recorded["traceparent"] = "00-4bf9-00f0-01".into();
+        assert_eq!(serde_json::to_value(&traced).unwrap(), recorded);
+        assert_eq!(serde_json::from_value::<Metadata>(recorded.clone()).unwrap(), traced);
         assert!(serde_json::from_value::<std::collections::HashMap<String, String>>(recorded).is_ok());
     }
 }

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use async_nats::Client;
+use async_nats::{Client, HeaderMap, client};
 use domain::conversation::{self, Command, Error as Refused};
 use domain::{Asked, CommandId, ConversationId, Shard, shard_of};
 use serde::{Deserialize, Serialize};
 use store::writer::{Accepted, Refusal};
 use tokio::time::Instant;
 
-use crate::subject;
+use crate::{metrics, subject, trace};
 
 /// How long one attempt waits for its answer: not much longer than an owner needs, since one that was killed over it never
 /// answers, and the next may own the shard already.
@@ -40,18 +40,20 @@ pub type Outcome = Result<Accepted, Refusal<Refused>>;
 pub struct Asking {
     client: Client,
     shards: Shard,
+    /// Who asks, for the figures.
+    asker: &'static str,
     subject: fn(Shard, &str, &str) -> String,
 }
 
 impl Asking {
     /// For people.
     pub fn for_people(client: Client, shards: Shard) -> Self {
-        Self { client, shards, subject: subject::command }
+        Self { client, shards, asker: "person", subject: subject::command }
     }
 
     /// For our own workers.
     pub fn for_workers(client: Client, shards: Shard) -> Self {
-        Self { client, shards, subject: subject::internal_command }
+        Self { client, shards, asker: "worker", subject: subject::internal_command }
     }
 
     /// How many shards there are.
@@ -65,13 +67,26 @@ impl Asking {
     /// The refusal; [`Refusal::Unavailable`] when no answer came in time: the command may have been carried out all the
     /// same, and sending it again tells.
     pub async fn ask(&self, request: &Request) -> Outcome {
+        let began = Instant::now();
+        let outcome = self.ask_until_answered(request).await;
+        metrics::asked(self.asker, &outcome, began.elapsed());
+        outcome
+    }
+
+    async fn ask_until_answered(&self, request: &Request) -> Outcome {
         let id = request.conversation.to_string();
         let subject = (self.subject)(shard_of(&id, self.shards), conversation::TYPE, &id);
         let Ok(body) = serde_json::to_vec(request) else { return Err(Refusal::Unavailable) };
         let body = bytes::Bytes::from(body);
+        let headers = headers();
         let deadline = Instant::now() + DEADLINE;
         while Instant::now() < deadline {
-            let attempt = self.client.request(subject.clone(), body.clone());
+            let asking = client::Request::new().payload(body.clone());
+            let asking = match &headers {
+                Some(headers) => asking.headers(headers.clone()),
+                None => asking,
+            };
+            let attempt = self.client.send_request(subject.clone(), asking);
             // Otherwise no one owns the shard just now, or the owner went away over it.
             if let Ok(Ok(message)) = tokio::time::timeout(ATTEMPT_DEADLINE, attempt).await {
                 match serde_json::from_slice::<Outcome>(&message.payload) {
@@ -83,8 +98,17 @@ impl Asking {
                     }
                 }
             }
+            metrics::asked_again(self.asker);
             tokio::time::sleep(RETRY_PAUSE).await;
         }
         Err(Refusal::Unavailable)
     }
+}
+
+/// The trace that a command belongs to, if it does.
+fn headers() -> Option<HeaderMap> {
+    let traceparent = trace::of(&tracing::Span::current())?;
+    let mut headers = HeaderMap::new();
+    headers.insert(trace::HEADER, traceparent);
+    Some(headers)
 }

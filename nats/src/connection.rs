@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_nats::{Client, ConnectOptions, Event, ServerAddr};
 
-use crate::Error;
+use crate::{Error, metrics};
 
 /// The longest pause before the next attempt to connect.
 const MAX_RECONNECT_PAUSE: Duration = Duration::from_secs(2);
@@ -78,12 +78,19 @@ fn chance() -> f64 {
 fn log(event: &Event) {
     match event {
         Event::SlowConsumer(subscription) => {
+            metrics::slow_consumer();
             tracing::warn!(subscription, "messages were dropped: a subscription is read too slowly");
         }
         Event::ServerError(error) => tracing::error!(%error, "the NATS server complains"),
         Event::ClientError(error) => tracing::warn!(%error, "NATS client error"),
-        Event::Connected => tracing::info!("connected to NATS"),
-        Event::Disconnected => tracing::warn!("disconnected from NATS"),
+        Event::Connected => {
+            metrics::connected();
+            tracing::info!("connected to NATS");
+        }
+        Event::Disconnected => {
+            metrics::disconnected();
+            tracing::warn!("disconnected from NATS");
+        }
         Event::LameDuckMode | Event::Draining | Event::Closed => tracing::info!(%event, "NATS connection"),
     }
 }

@@ -12,14 +12,14 @@ use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use async_nats::jetstream::context::Context;
 use async_nats::jetstream::{AckKind, Message};
 use domain::Shard;
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use sqlx::PgPool;
 use store::{Recorded, dead_letter};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Error, streams, subject};
+use crate::{Error, metrics, streams, subject};
 
 /// How many signs of progress a worker gives within the time that a delivery is its own without one.
 const SIGNS: u32 = 3;
@@ -82,11 +82,17 @@ pub async fn run(
     cancelled: CancellationToken,
 ) {
     loop {
-        tokio::select! {
+        let messages = tokio::select! {
             () = cancelled.cancelled() => return,
-            Err(error) = deliver(&jetstream, &pool, wake, shard, &slots, &deliveries) => {
-                tracing::debug!(role = wake.role, shard, %error, "the consumer is made anew");
-            }
+            messages = pull(&jetstream, wake, shard) => messages,
+        };
+        let delivered = match messages {
+            Ok(messages) => deliver(messages, &pool, wake, &slots, &deliveries, &cancelled).await,
+            Err(error) => Err(error),
+        };
+        match delivered {
+            Ok(()) => return,
+            Err(error) => tracing::debug!(role = wake.role, shard, %error, "the consumer is made anew"),
         }
         tokio::select! {
             () = cancelled.cancelled() => return,
@@ -97,7 +103,7 @@ pub async fn run(
 
 fn config(wake: Wake, shard: Shard) -> pull::Config {
     pull::Config {
-        durable_name: Some(format!("{}_{shard}", wake.role)),
+        durable_name: Some(durable(wake.role, shard)),
         ack_policy: AckPolicy::Explicit,
         ack_wait: wake.ack_wait,
         deliver_policy: DeliverPolicy::All,
@@ -113,18 +119,11 @@ fn config(wake: Wake, shard: Shard) -> pull::Config {
     }
 }
 
-async fn deliver(
-    jetstream: &Context,
-    pool: &PgPool,
-    wake: Wake,
-    shard: Shard,
-    slots: &Arc<Semaphore>,
-    deliveries: &mpsc::Sender<Delivery>,
-) -> Result<(), Error> {
+async fn pull(jetstream: &Context, wake: Wake, shard: Shard) -> Result<pull::Stream, Error> {
     let stream = jetstream.get_stream_no_info(streams::events_name(shard)).await.map_err(Error::from_any)?;
     // Made, or changed: a newer version of a role may wake on more events than the one that made it.
     let consumer = stream.create_consumer(config(wake, shard)).await.map_err(Error::from_any)?;
-    let mut messages = consumer
+    consumer
         .stream()
         // One at a time, so that a busy worker holds back no more than one wake-up from an idle one.
         .max_messages_per_batch(1)
@@ -132,23 +131,64 @@ async fn deliver(
         .heartbeat(HEARTBEAT_EVERY)
         .messages()
         .await
-        .map_err(Error::from_any)?;
-    while let Some(message) = messages.next().await {
+        .map_err(Error::from_any)
+}
+
+/// Hands wake-ups over until cancelled; what nobody here will take any more goes back at once, to someone else.
+async fn deliver(
+    mut messages: pull::Stream,
+    pool: &PgPool,
+    wake: Wake,
+    slots: &Arc<Semaphore>,
+    deliveries: &mpsc::Sender<Delivery>,
+    cancelled: &CancellationToken,
+) -> Result<(), Error> {
+    loop {
+        let message = tokio::select! {
+            () = cancelled.cancelled() => break,
+            message = messages.next() => message.ok_or_else(|| Error("the pull stream ended".to_owned()))?,
+        };
         let message = message.map_err(Error::from_any)?;
-        match serde_json::from_slice(&message.payload) {
-            Ok(event) => {
-                let slot =
-                    keep_alive(&message, wake, Arc::clone(slots).acquire_owned()).await.map_err(Error::from_any)?;
-                let delivery = Delivery { event, message, wake, pool: pool.clone(), _slot: slot };
-                deliveries.send(delivery).await.map_err(Error::from_any)?;
+        let Some(event) = read(&message, wake).await? else { continue };
+        let slot = tokio::select! {
+            slot = keep_alive(&message, wake, Arc::clone(slots).acquire_owned()) => slot.map_err(Error::from_any)?,
+            () = cancelled.cancelled() => {
+                give_back(&message, wake).await;
+                break;
             }
-            Err(error) => {
-                tracing::error!(role = wake.role, shard, %error, "a message on the bus is no event");
-                message.ack_with(AckKind::Term).await.map_err(Error::from_any)?;
-            }
+        };
+        let delivery = Delivery { event, message, wake, pool: pool.clone(), _slot: slot };
+        deliveries.send(delivery).await.map_err(Error::from_any)?;
+    }
+    while let Some(Some(Ok(message))) = messages.next().now_or_never() {
+        give_back(&message, wake).await;
+    }
+    Ok(())
+}
+
+/// The event of a message; none when it is no event.
+async fn read(message: &Message, wake: Wake) -> Result<Option<Recorded>, Error> {
+    match serde_json::from_slice(&message.payload) {
+        Ok(event) => Ok(Some(event)),
+        Err(error) => {
+            tracing::error!(role = wake.role, %error, "a message on the bus is no event");
+            message.ack_with(AckKind::Term).await.map_err(Error::from_any)?;
+            Ok(None)
         }
     }
-    Err(Error("the pull stream ended".to_owned()))
+}
+
+/// Leaves a wake-up to another process at once.
+async fn give_back(message: &Message, wake: Wake) {
+    metrics::delivered(wake.role, "given_back");
+    if let Err(error) = message.ack_with(AckKind::Nak(None)).await {
+        tracing::debug!(role = wake.role, %error, "a wake-up was not given back; it comes again");
+    }
+}
+
+/// The name of a role's consumer of a shard.
+pub(crate) fn durable(role: &str, shard: Shard) -> String {
+    format!("{role}_{shard}")
 }
 
 impl Delivery {
@@ -158,17 +198,29 @@ impl Delivery {
         F: Future<Output = Result<(), Failure>>,
     {
         let done = keep_alive(&self.message, self.wake, work).await;
-        let said = match &done {
-            Ok(()) => self.message.ack().await,
-            Err(Failure::Retry(reason)) => match self.pause() {
-                Some(pause) => self.message.ack_with(AckKind::Nak(Some(pause))).await,
-                None => self.park(reason).await,
-            },
-            Err(Failure::Fatal(reason)) => self.park(reason).await,
+        let (pause, role) = (self.pause(), self.wake.role);
+        let said = match (&done, pause) {
+            (Ok(()), _) => {
+                metrics::delivered(role, "done");
+                self.message.ack().await
+            }
+            (Err(Failure::Retry(_)), Some(pause)) => {
+                metrics::delivered(role, "retried");
+                self.message.ack_with(AckKind::Nak(Some(pause))).await
+            }
+            (Err(Failure::Retry(reason) | Failure::Fatal(reason)), _) => {
+                metrics::delivered(role, "parked");
+                self.park(reason).await
+            }
         };
         if let Err(error) = said {
             tracing::debug!(role = self.wake.role, %error, "an acknowledgement was lost; the event comes again");
         }
+    }
+
+    /// Leaves it to another process at once: nothing was begun.
+    pub async fn give_back(self) {
+        give_back(&self.message, self.wake).await;
     }
 
     /// How often it was delivered, with this time.

@@ -9,6 +9,7 @@ pub mod ask;
 mod connection;
 pub mod consume;
 pub mod live;
+pub mod metrics;
 pub mod relay;
 pub mod serve;
 pub mod signal;
@@ -17,6 +18,7 @@ pub mod subject;
 pub mod tail;
 #[cfg(feature = "test-support")]
 pub mod test_server;
+pub mod trace;
 
 pub use async_nats::Client;
 pub use connection::{Inbox, close, connect, is_connected};

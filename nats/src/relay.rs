@@ -20,7 +20,7 @@ use store::{Recorded, log};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Error, streams, subject};
+use crate::{Error, metrics, streams, subject};
 
 /// The most publications whose answers are outstanding.
 const IN_FLIGHT: usize = 1_024;
@@ -57,7 +57,10 @@ pub async fn run(
             Err(error) if committed.is_closed() => {
                 return tracing::info!(shard, %error, "the rest is left to the next owner");
             }
-            Err(error) => tracing::warn!(shard, %error, "the relay starts over"),
+            Err(error) => {
+                metrics::relay_restarted(shard);
+                tracing::warn!(shard, %error, "the relay starts over");
+            }
         }
         tokio::select! {
             () = cancelled.cancelled() => return,

@@ -1,12 +1,13 @@
 //! Answering commands: the owner of a shard listens to what people and workers ask of it.
 
-use async_nats::{Client, Message, Subscriber};
+use async_nats::{Client, HeaderValue, Message, Subscriber};
 use domain::Shard;
 use futures::StreamExt;
 use futures::stream::{SelectAll, select_all};
+use tracing::Span;
 
 use crate::ask::{Outcome, Request};
-use crate::{Error, subject};
+use crate::{Error, subject, trace};
 
 /// A command to be answered.
 #[derive(Debug)]
@@ -34,7 +35,15 @@ impl Serving {
         Ok(Self { client, incoming: select_all([people, workers]) })
     }
 
-    /// The next command; none when the connection has ended.
+    /// Listens no more: what was asked before is still given out, what comes after is told at once that nobody listens.
+    pub async fn stop(&mut self) {
+        for subscription in &mut self.incoming {
+            // Without a connection there is nothing to be given out either.
+            let _ = subscription.drain().await;
+        }
+    }
+
+    /// The next command; none when the connection has ended, or after [`Self::stop`] when there is none left.
     pub async fn next(&mut self) -> Option<Incoming> {
         let message = self.incoming.next().await?;
         Some(Incoming { client: self.client.clone(), message })
@@ -49,6 +58,21 @@ impl Incoming {
         let internal = self.message.subject.as_str().starts_with("internal.");
         let named = self.message.subject.as_str().rsplit('.').next() == Some(request.conversation.to_string().as_str());
         (named && internal == request.asked.command.is_internal()).then_some(request)
+    }
+
+    /// A span for the work upon it, in the trace that it belongs to; none when it belongs to none.
+    pub fn span(&self) -> Span {
+        let traceparent = self.message.headers.as_ref().and_then(|headers| headers.get(trace::HEADER));
+        trace::following(traceparent.map(HeaderValue::as_str), || {
+            tracing::info_span!(
+                target: trace::TARGET,
+                "command.process",
+                otel.kind = "consumer",
+                messaging.system = "nats",
+                messaging.operation.type = "process",
+                messaging.destination.template = "cmd.<shard>.<aggregate>.<id>",
+            )
+        })
     }
 
     /// Answers.

@@ -72,3 +72,11 @@ pub fn connect(url: &str, role: Role, max: u32) -> Result<PgPool, Error> {
         .connect_lazy_with(options);
     Ok(pool)
 }
+
+/// Has at least this many connections stand before work needs them: each costs Postgres a process, and on a busy machine
+/// a second may pass until all of them are there. What cannot be had is left to be made when it is needed.
+pub async fn warm(pool: &PgPool, connections: u32) {
+    let connections = connections.min(pool.options().get_max_connections());
+    // Held until the last one is there, or the same one would be had again and again.
+    let _held = futures::future::join_all((0..connections).map(|_| pool.acquire())).await;
+}

@@ -8,6 +8,7 @@
 //! of them would keep the rows that it had locked, and everyone else would wait for it.
 
 use std::collections::BTreeSet;
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use domain::Shard;
@@ -16,8 +17,8 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::Error;
 use crate::own::Own;
+use crate::{Error, metrics};
 
 /// How long a lease holds without renewal.
 pub const TERM: Duration = Duration::from_secs(2);
@@ -72,6 +73,8 @@ pub struct Leases {
     connection: Mutex<Own>,
     role: &'static str,
     process: Uuid,
+    /// What it had when it last looked, for the figures alone.
+    had: std::sync::Mutex<BTreeSet<Shard>>,
 }
 
 /// What a process owns after a renewal.
@@ -88,7 +91,7 @@ pub struct Owned {
 impl Leases {
     /// The part of `process` in `role`.
     pub fn new(pool: &PgPool, role: &'static str, process: Uuid) -> Self {
-        Self { connection: Mutex::new(Own::like(pool)), role, process }
+        Self { connection: Mutex::new(Own::like(pool)), role, process, had: std::sync::Mutex::default() }
     }
 
     /// Says that the process is alive, renews what it owns and takes what is free up to its fair share.
@@ -102,6 +105,7 @@ impl Leases {
         let rows = timeout(TERM, self.ask_renewal()).await.map_err(|_| Error::Silent)??;
         let share = rows.first().map_or(0, |(share, _)| usize::try_from(*share).unwrap_or(0));
         let owned: BTreeSet<Shard> = rows.into_iter().filter_map(|(_, shard)| Shard::try_from(shard?).ok()).collect();
+        self.has(&owned);
         let give_up: BTreeSet<Shard> = owned.iter().rev().take(owned.len().saturating_sub(share)).copied().collect();
         Ok(Owned { keep: &owned - &give_up, give_up, valid_until })
     }
@@ -152,6 +156,13 @@ impl Leases {
         .execute(&mut connection)
         .await?;
         own.give_back(connection);
+        self.has(&BTreeSet::new());
         Ok(())
+    }
+
+    fn has(&self, owned: &BTreeSet<Shard>) {
+        let mut had = self.had.lock().unwrap_or_else(PoisonError::into_inner);
+        metrics::leases(self.role, &had, owned);
+        had.clone_from(owned);
     }
 }

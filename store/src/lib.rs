@@ -16,15 +16,19 @@ mod event_store;
 pub mod lease;
 mod load;
 pub mod log;
+pub mod metrics;
 mod migrate;
 mod own;
 mod snapshot;
 mod transaction;
 pub mod writer;
 
-pub use connect::{Role, connect};
+pub use connect::{Role, connect, warm};
 pub use error::Error;
 pub use event_store::PostgresEventStore;
 pub use log::{Position, Recorded};
 pub use migrate::{MIGRATOR, migrate, shard_count};
 pub use transaction::begin;
+
+/// The target of the spans that make up traces. They are none of the log's: `app` sends them where the settings say.
+pub const TRACE_TARGET: &str = "bestchat::trace";

@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::reaper;
@@ -30,6 +31,12 @@ const RELAY_QUEUE: usize = 64;
 /// How long an owner may take to finish what it has begun when it gives its shard up: less than the term of the leases
 /// that the process keeps, which are not renewed meanwhile.
 const STOP_DEADLINE: Duration = Duration::from_secs(1);
+
+/// How long the bus may take to bring what was asked before an owner stopped listening.
+const DRAIN_DEADLINE: Duration = Duration::from_millis(500);
+
+/// The connections to Postgres that stand before a process takes shards, for each shard that there is, and at most.
+const WARM_CONNECTIONS: (u32, u32) = (2, 16);
 
 /// What the role works with.
 #[derive(Clone, Debug)]
@@ -47,6 +54,9 @@ pub struct Commands {
 impl Commands {
     /// Owns and serves shards until cancelled, then gives them up.
     pub async fn run(self, cancelled: CancellationToken) {
+        let (each, most) = WARM_CONNECTIONS;
+        // A shard is taken from a process that serves it well: whoever takes it must not begin by connecting.
+        store::warm(&self.pool, most.min(each * u32::from(self.shards))).await;
         let leases = Leases::new(&self.pool, "commands", self.process);
         let mut owners: BTreeMap<Shard, Owner> = BTreeMap::new();
         let mut tick = tokio::time::interval(RENEW_EVERY);
@@ -143,6 +153,14 @@ async fn serve(
         };
         answer(&writer, incoming, &valid_until, &answers);
     }
+    let drained = async {
+        serving.stop().await;
+        while let Some(incoming) = serving.next().await {
+            answer(&writer, incoming, &valid_until, &answers);
+        }
+    };
+    // Whoever asked before this would otherwise wait for an answer until they ask again.
+    let _ = tokio::time::timeout(DRAIN_DEADLINE, drained).await;
     answers.close();
     answers.wait().await;
     Ok(())
@@ -161,22 +179,26 @@ fn answer(
     if Instant::now() >= *valid_until.borrow() {
         return;
     }
-    let outcome = writer.submit(Execute {
+    let span = incoming.span();
+    let execute = Execute {
         // So that nobody can take the id of someone else's command, or of a worker's.
         command_id: request.command_id.derive(&request.asked.asker.to_string()).into(),
         aggregate_id: request.conversation.to_string(),
         expected_sequence: request.expected_sequence,
         actor: request.asked.asker.actor.clone(),
+        traceparent: nats::trace::of(&span),
         command: request.asked,
-    });
+    };
+    let outcome = span.in_scope(|| writer.submit(execute));
     let valid_until = Arc::clone(valid_until);
-    answers.spawn(async move {
+    let answering = async move {
         let outcome = outcome.await;
         let still_owner = Instant::now() < *valid_until.borrow();
         if still_owner {
             incoming.answer(&outcome).await;
         }
-    });
+    };
+    answers.spawn(answering.instrument(span));
 }
 
 /// A shard's owner at work.

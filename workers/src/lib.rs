@@ -5,6 +5,7 @@
 //! harm, and workers hold nothing that must survive them. Workers and edges meet only on the bus.
 
 pub mod commands;
+pub mod metrics;
 mod open_replies;
 pub mod provider;
 pub mod reaper;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use domain::conversation::Event;
 use domain::{ConversationId, MessageId, Shard};
 use sqlx::{PgPool, PgTransaction, Row};
-use store::Recorded;
+use store::{Position, Recorded};
 use uuid::Uuid;
 
 /// How long a waiting reply is left to the bus's wake-up before workers look for it themselves.
@@ -159,6 +159,19 @@ pub(crate) async fn find_waiting(
     .fetch_all(pool)
     .await?;
     rows.iter().map(OpenReply::from_row).collect()
+}
+
+/// Where in the log a reply was requested, if it is open.
+pub(crate) async fn requested_at(pool: &PgPool, found: OpenReply) -> Result<Option<Position>, sqlx::Error> {
+    let row: Option<(i32, i64)> =
+        sqlx::query_as("select shard, pos from open_replies where conversation = $1 and reply = $2")
+            .bind(found.conversation.0)
+            .bind(found.reply.0)
+            .fetch_optional(pool)
+            .await?;
+    let position =
+        |(shard, pos)| Some(Position { shard: Shard::try_from(shard).ok()?, pos: store::log::unsigned(pos) });
+    Ok(row.and_then(position))
 }
 
 /// Leaves an attempt that could not be expired alone for a while.

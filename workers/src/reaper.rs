@@ -15,6 +15,7 @@ use sqlx::{PgPool, PgTransaction};
 use store::{Recorded, codec, dead_letter, log};
 use tokio_util::sync::CancellationToken;
 
+use crate::metrics;
 use crate::open_replies::{self, OpenReply};
 
 /// How often overdue attempts are looked for.
@@ -91,6 +92,7 @@ impl Reaper {
         }
         store::checkpoint::advance(&mut tx, NAME, self.shard, last.pos).await?;
         tx.commit().await?;
+        batch.iter().filter(|event| event.pos > done).for_each(metrics::heard);
         Ok(())
     }
 

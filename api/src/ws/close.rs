@@ -24,6 +24,20 @@ pub(crate) enum Close {
 }
 
 impl Close {
+    /// For the figures.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::Unauthenticated => "unauthenticated",
+            Self::TooLarge => "too_large",
+            Self::NoToken => "no_token",
+            Self::Slow => "slow",
+            Self::Silent => "silent",
+            Self::Restart => "restart",
+            Self::Gone => "gone",
+        }
+    }
+
     /// The close frame, if anyone is to be told.
     pub(crate) fn frame(self) -> Option<CloseFrame> {
         let (code, reason) = match self {

@@ -9,9 +9,11 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use nats::ask::Request;
 use nats::signal::{self, Typing};
+use nats::trace;
 use store::log;
 
 use tokio::time::{Instant, timeout};
+use tracing::{Instrument, Span};
 
 use super::close::Close;
 use super::deliver::Read;
@@ -78,8 +80,9 @@ pub(super) async fn receive(socket: &mut Socket, text: &str) -> Result<(), Close
         _ if socket.doing.len() >= MAX_DOING => {
             return refuse(socket, id, conversation, &too_much()).await;
         }
-        ClientFrame::Command { id, conversation, expected_sequence, command } => {
-            command_asked(socket, id, conversation, expected_sequence, command);
+        ClientFrame::Command { id, conversation, expected_sequence, traceparent, command } => {
+            let span = span(conversation, traceparent.as_deref());
+            command_asked(socket, id, conversation, expected_sequence, command, span);
         }
         ClientFrame::Subscribe { conversation, after, replies } => {
             return subscribe(socket, conversation, after, &replies).await;
@@ -126,6 +129,7 @@ fn command_asked(
     conversation: ConversationId,
     expected_sequence: Option<u64>,
     command: ClientCommand,
+    span: Span,
 ) {
     let Some(Identity { tenant, user, .. }) = socket.identity.clone() else { return };
     let asker = Asker { tenant: Some(tenant), actor: Actor::User(user) };
@@ -143,7 +147,21 @@ fn command_asked(
         };
         Done::Told(frame)
     };
-    socket.doing.push(asking.boxed());
+    socket.doing.push(asking.instrument(span).boxed());
+}
+
+/// From a command's frame to its answer: where a trace begins, or a client's own goes on.
+fn span(conversation: ConversationId, traceparent: Option<&str>) -> Span {
+    let span = tracing::info_span!(
+        target: trace::TARGET,
+        "edge.command",
+        otel.kind = "server",
+        gen_ai.conversation.id = %conversation,
+    );
+    if let Some(traceparent) = traceparent {
+        trace::follow_client(&span, traceparent);
+    }
+    span
 }
 
 async fn subscribe(

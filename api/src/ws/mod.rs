@@ -1,6 +1,6 @@
 //! `GET /ws`: one socket, many conversations. docs/protocol.md tells clients what happens here.
 
-mod close;
+pub(crate) mod close;
 mod deliver;
 pub(crate) mod frame;
 mod inbound;
@@ -31,6 +31,9 @@ const TOKEN_PROTOCOL: &str = "bestchat.auth.";
 
 /// Upgrades to the WebSocket protocol.
 pub(crate) async fn upgrade(State(edge): State<Arc<Edge>>, headers: HeaderMap, upgrade: WebSocketUpgrade) -> Response {
+    if edge.stopping.is_cancelled() {
+        return Problem::unavailable().into_response();
+    }
     if !origin::is_allowed(&headers, &edge.allowed_origins) {
         return Problem::forbidden_origin().into_response();
     }

@@ -3,7 +3,9 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::error::Error as _;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::ws::{Message, Utf8Bytes, WebSocket};
 use domain::ConversationId;
@@ -12,8 +14,9 @@ use futures::stream::{FuturesUnordered, SplitSink, SplitStream};
 use futures::{SinkExt, StreamExt};
 use tokio::sync::mpsc;
 use tokio::time::error::Elapsed;
-use tokio::time::{Instant, MissedTickBehavior, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, sleep, timeout, timeout_at};
 use tokio_tungstenite::tungstenite;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::close::Close;
@@ -22,7 +25,12 @@ use super::inbound::{self, Done};
 use crate::auth::Identity;
 use crate::edge::{Edge, Limits};
 use crate::hub::{Cursor, Passing, Room, Wake};
+use crate::metrics;
 
+/// Over how long sockets are closed when the process stops, so that their clients do not all come back in the same moment.
+const CLOSE_SPREAD: Duration = Duration::from_secs(1);
+/// How long what a client has asked for may still take then.
+const FINISH_DEADLINE: Duration = Duration::from_secs(1);
 /// How many frames that are none a client may send.
 const MAX_MALFORMED: u32 = 20;
 
@@ -55,6 +63,7 @@ pub(super) struct Subscription {
 impl Socket {
     /// Serves a socket until it ends.
     pub(super) async fn run(edge: Arc<Edge>, socket: WebSocket, token: Option<String>) {
+        let _open = metrics::Open::new();
         let limits = edge.limits;
         let (sink, incoming) = socket.split();
         let (wake, passing) = Wake::new();
@@ -75,6 +84,7 @@ impl Socket {
         let mut incoming = incoming;
         let Err(close) = socket.serve(&mut incoming, passing, token).await else { return };
         tracing::debug!(session = %socket.session, ?close, "socket ends");
+        metrics::closed(close);
         socket.leave();
         if let Some(frame) = close.frame() {
             let _ = timeout(limits.close, socket.sink.send(Message::Close(Some(frame)))).await;
@@ -115,7 +125,8 @@ impl Socket {
         let mut ping = tokio::time::interval(ping_every);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ping.reset();
-        let (stopping, wake) = (self.edge.stopping.clone(), Arc::clone(&self.wake));
+        let mut closing = pin!(closing(self.edge.stopping.clone(), self.session));
+        let wake = Arc::clone(&self.wake);
         loop {
             tokio::select! {
                 message = incoming.next() => {
@@ -135,13 +146,22 @@ impl Socket {
                 () = tokio::time::sleep_until(ends_at) => {
                     return Err(if self.identity.is_some() { Close::Unauthenticated } else { Close::NoToken });
                 }
-                () = stopping.cancelled() => return Err(Close::Restart),
+                () = &mut closing => return self.finish_all().await,
             }
         }
     }
 
+    /// Answers what the client has asked for, but nothing more, and ends: its next command is another process's.
+    async fn finish_all(&mut self) -> Result<(), Close> {
+        let deadline = Instant::now() + FINISH_DEADLINE;
+        while let Ok(Some(done)) = timeout_at(deadline, self.doing.next()).await {
+            self.finish(done).await?;
+        }
+        Err(Close::Restart)
+    }
+
     async fn greet(&mut self) -> Result<(), Close> {
-        let millis = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         self.tell(&ServerFrame::Hello {
             protocol: PROTOCOL,
             session: self.session,
@@ -154,7 +174,10 @@ impl Socket {
 
     async fn receive(&mut self, message: Option<Result<Message, axum::Error>>) -> Result<(), Close> {
         match message {
-            Some(Ok(Message::Text(text))) => inbound::receive(self, &text).await,
+            Some(Ok(Message::Text(text))) => {
+                metrics::received();
+                inbound::receive(self, &text).await
+            }
             Some(Ok(Message::Binary(_))) => self.refuse_malformed("frames are JSON text").await,
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(()),
             Some(Ok(Message::Close(_))) | None => Err(Close::Gone),
@@ -199,6 +222,7 @@ impl Socket {
     /// Sends frames. The deadline is one frame's: a client that reads slowly, but reads, is not a stuck one.
     pub(super) async fn send(&mut self, frames: Vec<Utf8Bytes>) -> Result<(), Close> {
         let unread = self.edge.limits.unread;
+        metrics::sent(frames.len());
         for frame in frames {
             finish_sending(timeout(unread, self.sink.feed(Message::Text(frame))).await)?;
         }
@@ -208,6 +232,13 @@ impl Socket {
     async fn send_message(&mut self, message: Message) -> Result<(), Close> {
         finish_sending(timeout(self.edge.limits.unread, self.sink.send(message)).await)
     }
+}
+
+/// Returns when the process stops and it is this socket's turn to be closed.
+async fn closing(stopping: CancellationToken, session: Uuid) {
+    stopping.cancelled().await;
+    let [.., high, low] = session.into_bytes();
+    sleep(CLOSE_SPREAD.mul_f64(f64::from(u16::from_be_bytes([high, low])) / f64::from(u16::MAX))).await;
 }
 
 fn finish_sending(sent: Result<Result<(), axum::Error>, Elapsed>) -> Result<(), Close> {

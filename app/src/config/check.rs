@@ -23,6 +23,13 @@ pub(super) fn complete(settings: &mut Settings) -> Result<(), Error> {
     if settings.reply_concurrency == 0 {
         return Err(Error("setting `reply_concurrency` must be at least 1".into()));
     }
+    if !(0.0..=1.0).contains(&settings.trace_sampling) {
+        return Err(Error("setting `trace_sampling` must be from 0 to 1".into()));
+    }
+    let is_address = |url: &String| url.starts_with("http://") || url.starts_with("https://");
+    if settings.otlp_endpoint.as_ref().is_some_and(|endpoint| !is_address(endpoint)) {
+        return Err(Error("setting `otlp_endpoint` must begin with http:// or https://".into()));
+    }
     let Deadlines { connect, first_token, between_tokens } = settings.deadlines;
     if [connect, first_token, between_tokens].contains(&0) {
         return Err(Error("every one of `deadlines` must be at least 1 second".into()));

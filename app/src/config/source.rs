@@ -19,8 +19,14 @@ const SHARED: [(&str, &str); 3] =
 /// Settings that an outer layer may replace by a file, or the other way round.
 const SECRETS: [&str; 3] = ["database_url", "nats_url", "nats_edge_url"];
 /// A variable is a text unless its setting is one of these: a key such as `0123` must not become a number.
-const COUNTS: [&str; 5] =
-    ["shards", "reply_concurrency", "deadlines.connect", "deadlines.first_token", "deadlines.between_tokens"];
+const COUNTS: [&str; 6] = [
+    "shards",
+    "reply_concurrency",
+    "trace_sampling",
+    "deadlines.connect",
+    "deadlines.first_token",
+    "deadlines.between_tokens",
+];
 /// In a variable these may also be written `a,b`.
 const LISTS: [&str; 2] = ["allowed_origins", "worker_roles"];
 
@@ -67,6 +73,7 @@ fn defaults() -> Result<Layer, Error> {
         "allowed_origins": [],
         "worker_roles": ["commands", "reply"],
         "reply_concurrency": 64,
+        "trace_sampling": 1.0,
         "deadlines": { "connect": 10, "first_token": 60, "between_tokens": 30 },
         "log": "info,async_nats=warn,sqlx=warn",
         "log_format": "text",

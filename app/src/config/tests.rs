@@ -88,6 +88,7 @@ fn variables_are_texts_numbers_and_lists() {
         "",
         &[
             ("BESTCHAT_SHARDS", "8"),
+            ("BESTCHAT_TRACE_SAMPLING", "0.25"),
             ("BESTCHAT_NATS_URL", "0123"),
             ("BESTCHAT_WORKER_ROLES", "reply"),
             ("BESTCHAT_ALLOWED_ORIGINS", "https://a.example, https://b.example"),
@@ -96,6 +97,7 @@ fn variables_are_texts_numbers_and_lists() {
     )
     .unwrap();
     assert_eq!(settings.shards, Some(8));
+    assert!((settings.trace_sampling - 0.25).abs() < f64::EPSILON);
     assert_eq!(settings.nats_url.unwrap().expose(), "0123");
     assert_eq!(settings.worker_roles, [WorkerRole::Reply]);
     assert_eq!(settings.allowed_origins, ["https://a.example", "https://b.example"]);
@@ -142,6 +144,8 @@ fn mistakes_are_named_with_their_place() {
         ("", &[("BESTCHAT_LISTEN", "somewhere")], &["`listen`", "BESTCHAT_LISTEN"]),
         ("reply_concurrency = 'many'", &[], &["`reply_concurrency`", "bestchat.toml"]),
         ("listen = ", &[], &["bestchat.toml"]),
+        ("trace_sampling = 1.5", &[], &["`trace_sampling`", "from 0 to 1"]),
+        ("otlp_endpoint = '127.0.0.1:4318'", &[], &["`otlp_endpoint`", "http://"]),
         ("default_model = 'm1'", &[], &["`default_model`", "provider/model"]),
         ("[[auth.issuers]]\nissuer='a'", &[], &["auth.issuers[0]", "jwks_url"]),
         ("[[auth.issuers]]\nsecret=''", &[], &["`auth.issuers[0].secret`", "32 bytes"]),

@@ -63,6 +63,7 @@ pub(crate) fn execute(request: &Request) -> Execute<Conversation> {
     Execute {
         command_id: request.command_id,
         aggregate_id: request.conversation.to_string(),
+        traceparent: None,
         expected_sequence: request.expected_sequence,
         actor: request.asked.asker.actor.clone(),
         command: request.asked.clone(),

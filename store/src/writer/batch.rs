@@ -1,6 +1,7 @@
 //! One batch of commands: decided, appended, answered.
 
 use std::collections::HashSet;
+use std::time::Instant;
 
 use cqrs_es::DomainEvent;
 use domain::{CommandId, Decide, Metadata, Shard, shard_of};
@@ -17,7 +18,7 @@ use super::{Accepted, BATCH_DEADLINE, MAX_BATCH, MAX_TRIES, Pending, RETRY_PAUSE
 use crate::append::{AppendError, NewEvent, append};
 use crate::load::load;
 use crate::own::Own;
-use crate::{Error, Position, Recorded, codec, log, snapshot};
+use crate::{Error, Position, Recorded, codec, log, metrics, snapshot};
 
 /// How many cold aggregates are loaded at once.
 const LOADS_AT_ONCE: usize = 8;
@@ -77,19 +78,26 @@ where
             let tried = timeout(BATCH_DEADLINE, self.try_batch(&batch)).await;
             match tried.unwrap_or(Err(Again::Silent(Error::Silent))) {
                 Ok(decided) => {
+                    let size = batch.len();
                     for (pending, decided) in batch.into_iter().zip(decided) {
+                        pending.span.record("db.operation.batch.size", size);
                         // Whoever asked may have gone; the result stands all the same.
                         let _ = pending.answer.send(decided.into_outcome());
                     }
                     return;
                 }
-                Err(Again::Moved) => self.forget(&batch),
+                Err(Again::Moved) => {
+                    metrics::decided_anew("moved");
+                    self.forget(&batch);
+                }
                 Err(Again::Silent(error)) => {
+                    metrics::decided_anew("silent");
                     tracing::warn!(shard = self.shard, attempt, %error, "the log does not answer");
                     self.forget(&batch);
                     tokio::time::sleep(RETRY_PAUSE * attempt).await;
                 }
                 Err(Again::Unacceptable(error)) => {
+                    metrics::decided_anew("unacceptable");
                     tracing::error!(shard = self.shard, commands = batch.len(), %error, "the log refuses an append");
                     self.forget(&batch);
                     return self.one_by_one(batch).await;
@@ -256,7 +264,9 @@ where
             return Ok(Vec::new());
         }
         let mut connection = self.connection.take().await.map_err(|error| Again::Silent(error.into()))?;
+        let (count, began) = (events.len(), Instant::now());
         let appended = append(&mut connection, self.shard, head, events).await;
+        metrics::appended(count, began.elapsed());
         if !matches!(appended, Err(AppendError::Unknown(_))) {
             self.connection.give_back(connection);
         }
@@ -314,8 +324,12 @@ fn refuse_all<A: Decide>(batch: Vec<Pending<A>>) {
 /// A command's events as rows, the tenant still to be filled in.
 fn rows<A: Decide>(pending: &Pending<A>, sequence: u64, news: &[A::Event]) -> Result<Vec<NewEvent>, Error> {
     let execute = &pending.execute;
-    let metadata =
-        Metadata { actor: execute.actor.clone(), command: execute.command_id, digest: pending.digest.clone() };
+    let metadata = Metadata {
+        actor: execute.actor.clone(),
+        command: execute.command_id,
+        digest: pending.digest.clone(),
+        traceparent: execute.traceparent.clone(),
+    };
     let metadata = serde_json::value::to_raw_value(&metadata).map_err(|e| Error::Unencodable(e.to_string()))?;
     let row = |(event, nth): (&A::Event, u64)| {
         Ok(NewEvent {

@@ -23,8 +23,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use sqlx::PgPool;
 use tokio::sync::{mpsc, oneshot};
+use tracing::Span;
 
-use crate::{Position, Recorded};
+use crate::{Position, Recorded, TRACE_TARGET};
 use batch::Writer;
 
 /// The most commands decided and appended together.
@@ -49,6 +50,8 @@ pub struct Execute<A: Decide> {
     pub expected_sequence: Option<u64>,
     /// Who asked, for the events' metadata.
     pub actor: domain::Actor,
+    /// The trace that it belongs to, for the events' metadata, if there is one and it is sampled.
+    pub traceparent: Option<String>,
     /// What is asked.
     pub command: A::Command,
 }
@@ -96,6 +99,8 @@ struct Pending<A: Decide> {
     execute: Execute<A>,
     digest: String,
     answer: oneshot::Sender<Outcome<A>>,
+    /// Ends with the answer.
+    span: Span,
 }
 
 /// A shard's writer, to be asked.
@@ -142,9 +147,18 @@ where
     pub fn submit(&self, execute: Execute<A>) -> impl Future<Output = Outcome<A>> + use<A> {
         let digest = digest(&execute);
         let (answer, outcome) = oneshot::channel();
-        let queued = self.waiting.try_send(Pending { execute, digest, answer }).is_ok();
+        let queued = self.waiting.try_send(Pending { execute, digest, answer, span: span() }).is_ok();
         async move { if queued { outcome.await.unwrap_or(Err(Refusal::Unavailable)) } else { Err(Refusal::Unavailable) } }
     }
+}
+
+/// From the queue to the answer, if what is being done belongs to a trace.
+fn span() -> Span {
+    if Span::current().is_disabled() {
+        return Span::none();
+    }
+    let batch = tracing::field::Empty;
+    tracing::info_span!(target: TRACE_TARGET, "command.append", db.system.name = "postgresql", db.operation.batch.size = batch)
 }
 
 /// What tells a repeated command from another one under the same id: 128 bits of SHA-256 over what is asked of whom.

@@ -37,6 +37,7 @@ async fn long_conversation(database: &Database) -> ConversationId {
         let execute = Execute {
             command_id: CommandId(Uuid::new_v4()),
             aggregate_id: conversation.to_string(),
+            traceparent: None,
             expected_sequence: None,
             actor: actor.clone(),
             command: Asked { asker: asker.clone(), command },

@@ -107,6 +107,7 @@ pub(crate) fn ask(id: &str, command: Command) -> Execute<Tally> {
     Execute {
         command_id: CommandId(Uuid::new_v4()),
         aggregate_id: id.to_owned(),
+        traceparent: None,
         expected_sequence: None,
         actor: Actor::Worker("test".to_owned()),
         command,

@@ -27,6 +27,8 @@ export interface ConnectionOptions {
 const PROTOCOL = 1;
 const BACKOFF_BASE_MS = 400;
 const BACKOFF_CAP_MS = 15_000;
+/** The longest pause after a restart; the server has spread the closings already. */
+const RESTART_PAUSE_MS = 500;
 /** How long a token may take, and then the log-in with it. */
 const LOGIN_MS = 10_000;
 /** A socket that lasted this long was a good one: the next cut is retried quickly again. */
@@ -158,8 +160,8 @@ export class Connection {
     this.#rejected = code === 4401;
     if (this.#authStrikes >= STRIKES) return this.close('unauthenticated');
     if (this.#protocolStrikes >= STRIKES) return this.close('protocol');
-    // A restart sends everyone away at once: come back soon, but not all in the same moment.
-    this.#retry(code === 1012 ? Math.random() * 2_000 : undefined);
+    // A restart sends everyone away within a second: come back soon, but not all in the same moment.
+    this.#retry(code === 1012 ? Math.random() * RESTART_PAUSE_MS : undefined);
   }
 
   #retry(wait = backoff(this.#tries, BACKOFF_BASE_MS, BACKOFF_CAP_MS)): void {

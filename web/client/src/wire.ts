@@ -72,6 +72,8 @@ export type ClientFrame = { "type": "auth",
     conversation: string,
     /** Refuse unless the conversation's last event has this sequence. */
     expected_sequence?: number,
+    /** The client's trace, as W3C Trace Context writes it, if it keeps one. */
+    traceparent?: string,
     /** What is asked. */
     command: ClientCommand }
   | { "type": "subscribe",

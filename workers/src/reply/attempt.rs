@@ -4,18 +4,21 @@ use std::pin::pin;
 use std::time::Duration;
 
 use domain::conversation::{Command, Error as Refused, Part, ReplyError};
-use domain::{Actor, Asked, Asker, CommandId, ConversationId, MessageId, shard_of};
+use domain::{Actor, Asked, Asker, CommandId, ConversationId, MessageId, ModelRef, shard_of};
 use futures::StreamExt;
+use futures::stream::BoxStream;
 use nats::ask::Request;
 use nats::consume::Failure;
 use nats::live::ReplyKey;
 use store::writer::Refusal;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::live_text::{LiveText, MAX_BYTES};
 use super::prompt::{self, Found, Prompt};
-use super::{ATTEMPT_LEASE, Worker};
+use super::{ATTEMPT_LEASE, Worker, spans};
+use crate::metrics::Call;
 use crate::open_replies::{self, OpenReply, Standing};
 use crate::provider::{self, Chunk};
 
@@ -47,6 +50,19 @@ enum Ended {
     HandedBack,
     /// Another attempt has begun; this one no longer counts.
     Superseded,
+}
+
+impl Ended {
+    /// For the figures.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Finished(_) => "finished",
+            Self::Failed(_) => "failed",
+            Self::Stopped => "stopped",
+            Self::HandedBack => "handed_back",
+            Self::Superseded => "superseded",
+        }
+    }
 }
 
 impl Attempt<'_> {
@@ -107,7 +123,30 @@ impl Attempt<'_> {
             Err(error) => return Ended::Failed(error),
         };
         let request = provider::Request { model: model.model().to_owned(), messages: prompt.messages, user: None };
-        let mut chunks = provider.stream(request);
+        let (mut call, span) =
+            (Call::begin(&self.worker.replies.catalog, &model), spans::chat(&model, self.conversation));
+        let passing = self.pass_on(provider.stream(request), model, live, &mut call);
+        let ended = passing.instrument(span.clone()).await;
+        call.ended(ended.name());
+        match &ended {
+            Ended::Finished(Command::CompleteReply { finish, usage, .. }) => spans::answered(&span, *finish, usage),
+            Ended::Failed(error) => {
+                call.failed(error);
+                spans::failed(&span, error.code());
+            }
+            _ => {}
+        }
+        ended
+    }
+
+    /// Passes the answer on to whoever listens, until it ends in one way or another.
+    async fn pass_on(
+        &self,
+        mut chunks: BoxStream<'_, Result<Chunk, provider::Error>>,
+        model: ModelRef,
+        live: &mut LiveText,
+        call: &mut Call,
+    ) -> Ended {
         // Beside the stream, so that a slow Postgres does not hold the text back.
         let mut renewing = pin!(self.keep_lease());
         let end = Instant::now() + MAX_STREAMING;
@@ -116,17 +155,19 @@ impl Attempt<'_> {
             tokio::select! {
                 biased;
                 () = self.stopped.cancelled() => return Ended::Stopped,
-                () = self.worker.cancelled.cancelled() => return Ended::HandedBack,
+                () = self.worker.hand_back.cancelled() => return Ended::HandedBack,
                 ended = &mut renewing => return ended,
                 () = tokio::time::sleep_until(end) => return Ended::Failed(too_slow()),
                 () = sleep_until(due) => live.publish().await,
                 chunk = chunks.next() => match chunk {
                     Some(Ok(Chunk::Text(text))) => {
+                        call.spoke();
                         if !live.push(&text).await {
                             return Ended::Failed(too_long());
                         }
                     }
                     Some(Ok(Chunk::Finished { finish, usage })) => {
+                        call.finished(&usage);
                         let parts = parts(live.text().to_owned());
                         let (reply, attempt) = (self.reply, self.number);
                         return Ended::Finished(Command::CompleteReply { reply, attempt, parts, finish, model, usage });

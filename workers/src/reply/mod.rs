@@ -9,6 +9,7 @@ mod live_text;
 mod pending;
 mod prompt;
 mod running;
+mod spans;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,7 @@ use store::{Recorded, codec};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::provider::Catalog;
@@ -30,8 +32,10 @@ use running::Running;
 
 /// How long an attempt counts as alive without a renewal: a reply goes on elsewhere this long after its worker's end.
 pub const ATTEMPT_LEASE: Duration = Duration::from_secs(10);
-/// How long replies that are under way may take to be handed back when the process stops.
-const STOP_DEADLINE: Duration = Duration::from_secs(5);
+/// How long replies that are under way may go on when the process stops: most are whole by then, and none is asked twice.
+const FINISH_GRACE: Duration = Duration::from_secs(5);
+/// How long those that are not may take to be handed back.
+const HAND_BACK_DEADLINE: Duration = Duration::from_secs(5);
 
 const WAKE: Wake = Wake {
     role: "reply",
@@ -58,36 +62,30 @@ pub struct Replies {
 }
 
 impl Replies {
-    /// Answers until cancelled, then hands back what is under way.
+    /// Answers until cancelled; then takes nothing more, and finishes what is under way or hands it back.
     pub async fn run(self, cancelled: CancellationToken) {
         let worker = Arc::new(Worker {
             asking: Asking::for_workers(self.client.clone(), self.shards),
             slots: Arc::new(Semaphore::new(self.concurrency)),
             running: Running::default(),
             tasks: TaskTracker::new(),
-            cancelled: cancelled.clone(),
+            cancelled,
+            hand_back: CancellationToken::new(),
             replies: self,
         });
-        let listening = TaskTracker::new();
-        let (deliveries, delivered) = mpsc::channel(1);
-        for shard in 0..worker.replies.shards {
-            let Replies { client, pool, .. } = &worker.replies;
-            let jetstream = nats::relay::jetstream(client);
-            let cancelled = worker.cancelled.clone();
-            let slots = Arc::clone(&worker.slots);
-            listening.spawn(consume::run(jetstream, pool.clone(), WAKE, shard, slots, deliveries.clone(), cancelled));
-        }
-        drop(deliveries);
-        listening.spawn(Arc::clone(&worker).take(delivered));
-        listening.spawn(pending::find(Arc::clone(&worker)));
-        listening.spawn(running::listen_for_stops(Arc::clone(&worker)));
-        listening.spawn(nats::live::serve_resumes(worker.replies.client.clone(), cancelled));
-        listening.close();
-        listening.wait().await;
+        // Until the last reply is over, for it can still be stopped, and joined by who comes late.
+        let over = CancellationToken::new();
+        tokio::spawn(running::listen_for_stops(Arc::clone(&worker), over.clone()));
+        tokio::spawn(nats::live::serve_resumes(worker.replies.client.clone(), over.clone()));
+        worker.take_wake_ups().await;
         worker.tasks.close();
-        if tokio::time::timeout(STOP_DEADLINE, worker.tasks.wait()).await.is_err() {
-            tracing::warn!("some replies were not handed back in time; the reaper does it");
+        if tokio::time::timeout(FINISH_GRACE, worker.tasks.wait()).await.is_err() {
+            worker.hand_back.cancel();
+            if tokio::time::timeout(HAND_BACK_DEADLINE, worker.tasks.wait()).await.is_err() {
+                tracing::warn!("some replies were not handed back in time; the reaper does it");
+            }
         }
+        over.cancel();
     }
 }
 
@@ -98,13 +96,37 @@ struct Worker {
     slots: Arc<Semaphore>,
     running: Running,
     tasks: TaskTracker,
+    /// Nothing more is taken.
     cancelled: CancellationToken,
+    /// What is under way shall go on elsewhere.
+    hand_back: CancellationToken,
 }
 
 impl Worker {
+    /// Takes wake-ups of every shard, and what no wake-up brings, until cancelled.
+    async fn take_wake_ups(self: &Arc<Self>) {
+        let taking = TaskTracker::new();
+        let (deliveries, delivered) = mpsc::channel(1);
+        for shard in 0..self.replies.shards {
+            let Replies { client, pool, .. } = &self.replies;
+            let jetstream = nats::relay::jetstream(client);
+            let (slots, cancelled) = (Arc::clone(&self.slots), self.cancelled.clone());
+            taking.spawn(consume::run(jetstream, pool.clone(), WAKE, shard, slots, deliveries.clone(), cancelled));
+        }
+        drop(deliveries);
+        taking.spawn(Arc::clone(self).take(delivered));
+        taking.spawn(pending::find(Arc::clone(self)));
+        taking.close();
+        taking.wait().await;
+    }
+
     /// Takes wake-ups, for each of which there is room.
     async fn take(self: Arc<Self>, mut delivered: mpsc::Receiver<Delivery>) {
         while let Some(delivery) = delivered.recv().await {
+            if self.cancelled.is_cancelled() {
+                delivery.give_back().await;
+                continue;
+            }
             let worker = Arc::clone(&self);
             self.tasks.spawn(async move {
                 let event = delivery.event.clone();
@@ -118,7 +140,8 @@ impl Worker {
         let conversation: ConversationId =
             recorded.aggregate_id.parse().map_err(|_| Failure::Fatal("the aggregate's id is no uuid".to_owned()))?;
         let Event::ReplyRequested { reply, .. } = event else { return Ok(()) };
-        self.answer(conversation, reply, 1).await
+        let span = spans::first_attempt(&recorded, conversation);
+        self.answer(conversation, reply, 1).instrument(span).await
     }
 
     /// Claims an attempt and carries it through; nothing to do when it is not to be had.

@@ -7,8 +7,9 @@ use std::time::Duration;
 use nats::consume::Failure;
 use store::{Position, dead_letter, log};
 use tokio::sync::OwnedSemaphorePermit;
+use tracing::Instrument;
 
-use super::{WAKE, Worker};
+use super::{WAKE, Worker, spans};
 use crate::open_replies::{self, OpenReply};
 
 /// How often they are looked for.
@@ -39,17 +40,32 @@ async fn find_once(worker: &Arc<Worker>) -> Result<(), sqlx::Error> {
         return Ok(());
     }
     let found = open_replies::find_waiting(&worker.replies.pool, slots.len(), FOUND_FOR).await?;
-    for OpenReply { conversation, reply, attempt } in found {
+    for found in found {
         let slot = slots.pop();
         let this = Arc::clone(worker);
         worker.tasks.spawn(async move {
-            if let Err(failure) = this.answer(conversation, reply, attempt + 1).await {
+            let OpenReply { conversation, reply, attempt } = found;
+            let span = spans::attempt(this.traceparent(found).await.as_deref(), conversation, attempt + 1);
+            if let Err(failure) = this.answer(conversation, reply, attempt + 1).instrument(span).await {
                 tracing::warn!(%reply, %failure, "a waiting reply could not be answered; it is found again");
             }
             drop(slot);
         });
     }
     Ok(())
+}
+
+impl Worker {
+    /// The trace of the command that asked for a reply, which its further attempts belong to as well.
+    async fn traceparent(&self, found: OpenReply) -> Option<String> {
+        if !nats::trace::is_on() {
+            return None;
+        }
+        let pool = &self.replies.pool;
+        let Position { shard, pos } = open_replies::requested_at(pool, found).await.ok()??;
+        let requested = log::read(pool, shard, pos.checked_sub(1)?, 1).await.ok()?.into_iter().next()?;
+        requested.metadata()?.traceparent
+    }
 }
 
 fn free_slots(worker: &Worker) -> Vec<OwnedSemaphorePermit> {

@@ -66,10 +66,10 @@ impl Running {
 }
 
 /// Hears of stops as they are committed. May miss one: an attempt also learns of it when it renews its lease.
-pub(super) async fn listen_for_stops(worker: Arc<Worker>) {
+pub(super) async fn listen_for_stops(worker: Arc<Worker>, over: CancellationToken) {
     loop {
         tokio::select! {
-            () = worker.cancelled.cancelled() => return,
+            () = over.cancelled() => return,
             () = listen(&worker) => {}
         }
         tokio::time::sleep(RETRY_PAUSE).await;

@@ -26,6 +26,10 @@ pub(crate) enum ClientFrame {
         #[serde(default)]
         #[ts(optional, type = "number")]
         expected_sequence: Option<u64>,
+        /// The client's trace, as W3C Trace Context writes it, if it keeps one.
+        #[serde(default)]
+        #[ts(optional)]
+        traceparent: Option<String>,
         /// What is asked.
         command: ClientCommand,
     },

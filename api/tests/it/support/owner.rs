@@ -119,6 +119,7 @@ fn execute(request: Request) -> Execute<Conversation> {
     Execute {
         command_id: request.command_id.derive(&request.asked.asker.to_string()).into(),
         aggregate_id: request.conversation.to_string(),
+        traceparent: None,
         expected_sequence: request.expected_sequence,
         actor: request.asked.asker.actor.clone(),
         command: request.asked,

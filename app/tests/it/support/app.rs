@@ -17,7 +17,11 @@ use super::{Client, Process, Provider, run, until};
 pub(crate) const SHARDS: u16 = 4;
 /// The tenant of everyone here.
 pub(crate) const TENANT: &str = "acme";
+/// What tokens are signed with.
 pub(crate) const SECRET: &str = "a secret that the tests sign their tokens with";
+
+/// What the provider wants to see.
+pub(crate) const API_KEY: &str = "a-key-that-nobody-may-see";
 
 /// A token for `user`, as an application's own login would give it.
 pub(crate) fn token(user: &str) -> String {
@@ -89,13 +93,23 @@ impl App {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// An edge at an address, which another may have had before.
+    pub(crate) async fn api_at(&self, address: &str) -> Api {
+        let listen = ("BESTCHAT_LISTEN".to_owned(), address.to_owned());
+        self.api_with(&self.postgres.url(), vec![listen]).await
+    }
+
     pub(crate) async fn api(&self) -> Api {
         self.api_as(&self.postgres.url()).await
     }
 
     /// An edge that logs in to Postgres as this URL says.
     pub(crate) async fn api_as(&self, url: &str) -> Api {
-        let mut process = self.start(url, &["api"]);
+        self.api_with(url, Vec::new()).await
+    }
+
+    async fn api_with(&self, url: &str, settings: Vec<(String, String)>) -> Api {
+        let mut process = self.start(url, &["api"], settings);
         Api { address: address(&mut process).await, process }
     }
 
@@ -110,7 +124,7 @@ impl App {
 
     /// A process that logs in to Postgres as this URL says.
     pub(crate) async fn process_as(&self, url: &str, arguments: &[&str]) -> Process {
-        let mut process = self.start(url, arguments);
+        let mut process = self.start(url, arguments, Vec::new());
         process.says(r#""message":"ready""#).await;
         process
     }
@@ -159,8 +173,10 @@ impl App {
         self.folder.path()
     }
 
-    fn start(&self, url: &str, arguments: &[&str]) -> Process {
-        self.start_with(arguments, self.folder(), &[("DATABASE_URL", url)])
+    fn start(&self, url: &str, arguments: &[&str], settings: Vec<(String, String)>) -> Process {
+        let settings: Vec<(&str, &str)> =
+            settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        self.start_with(arguments, self.folder(), &[&[("DATABASE_URL", url)], settings.as_slice()].concat())
     }
 
     /// Where the log ends of a conversation.
@@ -222,7 +238,7 @@ fn settings(base_url: &str) -> String {
 id = "fake"
 protocol = "openai-chat"
 base_url = "{base_url}"
-api_key = "a key that nobody may see"
+api_key = "{API_KEY}"
 models = [{{ id = "model" }}]
 
 [[auth.issuers]]

@@ -50,16 +50,36 @@ impl Client {
         self.find(|frame| frame["type"] == "authenticated").await.map(|_| ())
     }
 
+    /// Goes on at one of these edges once its socket has ended: the first that lets it in.
+    pub(crate) async fn come_back(&mut self, addresses: &[String]) {
+        let deadline = Instant::now() + DEADLINE;
+        for address in addresses.iter().cycle() {
+            assert!(Instant::now() < deadline, "an edge lets the client in");
+            if let Ok((socket, _)) = connect_async(format!("ws://{address}/ws")).await {
+                self.socket = socket;
+                if self.log_in().await.is_ok() && self.subscribe_again().await.is_ok() {
+                    return;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn subscribe_again(&mut self) -> Result<(), Ended> {
+        let subscribing: Vec<Value> =
+            self.transcripts.iter().map(|(id, transcript)| transcript.subscribe(id)).collect();
+        for frame in subscribing {
+            self.send(&frame).await?;
+        }
+        Ok(())
+    }
+
     /// Drops the socket without a word and comes back, at the edge at `address`, with what the client has.
     pub(crate) async fn cut_and_return(&mut self, address: &str) {
         let (socket, _) = connect_async(format!("ws://{address}/ws")).await.unwrap();
         self.socket = socket;
         self.log_in().await.unwrap();
-        let subscribing: Vec<Value> =
-            self.transcripts.iter().map(|(id, transcript)| transcript.subscribe(id)).collect();
-        for frame in subscribing {
-            self.send(&frame).await.unwrap();
-        }
+        self.subscribe_again().await.unwrap();
     }
 
     pub(crate) async fn send(&mut self, frame: &Value) -> Result<(), Ended> {
@@ -78,6 +98,26 @@ impl Client {
         let reply = id();
         self.ask(conversation, json!({ "type": "SubmitMessage", "text": text, "reply": reply })).await.unwrap();
         reply
+    }
+
+    /// Says something at the root, beside what is being answered; gives the reply's id.
+    pub(crate) async fn submit_beside(&mut self, conversation: &str, text: &str) -> String {
+        let reply = id();
+        let command = json!({ "type": "SubmitMessage", "text": text, "parent": null, "reply": reply });
+        self.ask(conversation, command).await.unwrap();
+        reply
+    }
+
+    /// Reads until the server closes the socket: by which code, and when.
+    pub(crate) async fn closed(&mut self) -> (u16, Instant) {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            match timeout_at(deadline, self.socket.next()).await.expect("the socket is closed in time") {
+                Some(Ok(Message::Close(frame))) => return (frame.map_or(0, |frame| frame.code.into()), Instant::now()),
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return (0, Instant::now()),
+            }
+        }
     }
 
     /// Stops a reply.

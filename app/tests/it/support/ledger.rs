@@ -1,6 +1,6 @@
 //! Many clients that say something again and again, and a ledger of every message that was acknowledged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -35,15 +35,22 @@ impl Load {
         let (ledger, stopping) = (Arc::<Mutex<Ledger>>::default(), CancellationToken::new());
         let mut set = JoinSet::new();
         for nth in 0..clients {
-            let address = addresses[nth % addresses.len()].to_owned();
+            // Whoever loses one edge goes to the next.
+            let addresses = addresses.iter().cycle().skip(nth % addresses.len()).take(addresses.len());
+            let mut edges = Edges(addresses.map(ToString::to_string).collect());
             let (ledger, stopping) = (Arc::clone(&ledger), stopping.clone());
-            set.spawn(async move { talk(nth, &address, &ledger, &stopping).await });
+            set.spawn(async move { talk(nth, &mut edges, &ledger, &stopping).await });
         }
         Self { ledger, clients: set, stopping }
     }
 
     pub(crate) fn acked(&self) -> usize {
         self.ledger.lock().unwrap().acked.len()
+    }
+
+    /// The longest that one of the clients has waited for an answer since this was last asked.
+    pub(crate) fn longest_wait(&self) -> Duration {
+        std::mem::take(&mut self.ledger.lock().unwrap().longest_wait)
     }
 
     /// Returns once so many further messages have been acknowledged.
@@ -86,6 +93,9 @@ impl Load {
     }
 }
 
+/// The edges that a client knows, the one that it uses first.
+struct Edges(VecDeque<String>);
+
 /// Positions are gap-free in each shard, sequences in each conversation, and each head is the last position.
 pub(crate) async fn assert_gap_free(pool: &PgPool) {
     let faults: Vec<String> = sqlx::query_scalar(
@@ -100,17 +110,17 @@ pub(crate) async fn assert_gap_free(pool: &PgPool) {
     assert!(faults.is_empty(), "gaps in {faults:?}");
 }
 
-async fn talk(nth: usize, address: &str, ledger: &Mutex<Ledger>, stopping: &CancellationToken) {
+async fn talk(nth: usize, edges: &mut Edges, ledger: &Mutex<Ledger>, stopping: &CancellationToken) {
     let (conversation, user) = (id(), format!("load {nth}"));
     let mut client = None;
     let start = json!({ "type": "StartConversation" });
-    carry_out(&mut client, address, &user, &conversation, &start).await;
+    carry_out(&mut client, edges, &user, &conversation, &start).await;
     while !stopping.is_cancelled() {
         let message = id();
         let command =
             json!({ "type": "SubmitMessage", "text": format!("load {nth}"), "message": message, "answer": false });
         let began = Instant::now();
-        let sequence = carry_out(&mut client, address, &user, &conversation, &command).await;
+        let sequence = carry_out(&mut client, edges, &user, &conversation, &command).await;
         let mut ledger = ledger.lock().unwrap();
         ledger.acked.push((message, sequence));
         ledger.last_ack.insert(nth, Instant::now());
@@ -121,7 +131,7 @@ async fn talk(nth: usize, address: &str, ledger: &Mutex<Ledger>, stopping: &Canc
 /// Sends a command, over new sockets if need be, until it is acknowledged.
 async fn carry_out(
     client: &mut Option<Client>,
-    address: &str,
+    edges: &mut Edges,
     user: &str,
     conversation: &str,
     command: &serde_json::Value,
@@ -130,7 +140,10 @@ async fn carry_out(
     let frame = json!({ "type": "command", "id": id, "conversation": conversation, "command": command });
     loop {
         if client.is_none() {
-            *client = Client::connect(address, &token(user)).await.ok();
+            *client = Client::connect(&edges.0[0], &token(user)).await.ok();
+            if client.is_none() {
+                edges.0.rotate_left(1);
+            }
         }
         if let Some(connected) = client {
             match connected.answer_to(&id, &frame).await {

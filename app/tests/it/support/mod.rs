@@ -2,14 +2,16 @@
 
 mod app;
 mod client;
+mod collector;
 mod ledger;
 mod process;
 mod provider;
 mod transcript;
 mod wait;
 
-pub(crate) use app::{Api, App, SECRET, SHARDS, TENANT, address, token};
+pub(crate) use app::{API_KEY, Api, App, SECRET, SHARDS, TENANT, address, token};
 pub(crate) use client::Client;
+pub(crate) use collector::{Collector, Span};
 pub(crate) use ledger::Load;
 pub(crate) use process::{Process, run};
 pub(crate) use provider::{Provider, answer};

@@ -61,6 +61,12 @@ impl Process {
         find(self.log()).unwrap()
     }
 
+    /// The address that it says in the line that holds `words`.
+    pub(crate) async fn address(&mut self, words: &str) -> String {
+        let line: serde_json::Value = serde_json::from_str(&self.says(words).await).unwrap();
+        line["address"].as_str().unwrap().to_owned()
+    }
+
     /// How it ended, if it has.
     pub(crate) fn exit(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().unwrap()
@@ -80,7 +86,7 @@ impl Process {
 
     /// Asks it to stop and waits for that.
     pub(crate) async fn stop(&mut self) -> ExitStatus {
-        self.signal("INT");
+        self.signal("TERM");
         until(&format!("{} stops", self.name), async || self.exit().is_some()).await;
         self.exit().unwrap()
     }

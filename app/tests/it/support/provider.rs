@@ -34,6 +34,8 @@ pub(crate) struct Provider {
 
 struct State {
     asked: Mutex<HashMap<String, Asked>>,
+    /// The heads of all requests.
+    heads: Mutex<Vec<String>>,
     held: watch::Sender<bool>,
 }
 
@@ -47,7 +49,8 @@ impl Provider {
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base_url = format!("http://{}/v1", listener.local_addr().unwrap());
-        let state = Arc::new(State { asked: Mutex::default(), held: watch::Sender::new(true) });
+        let state =
+            Arc::new(State { asked: Mutex::default(), heads: Mutex::default(), held: watch::Sender::new(true) });
         let serving = Arc::clone(&state);
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
@@ -72,6 +75,11 @@ impl Provider {
         until(&format!("the asker of {question:?} hangs up"), async || self.asked(question).hung_up > 0).await;
     }
 
+    /// The heads of all requests, as they came.
+    pub(crate) fn heads(&self) -> Vec<String> {
+        self.state.heads.lock().unwrap().clone()
+    }
+
     /// Lets held answers go on.
     pub(crate) fn release(&self) {
         self.state.held.send_replace(false);
@@ -91,7 +99,7 @@ async fn serve(socket: TcpStream, state: Arc<State>) {
         let _ = head(&mut writer, "200 OK", "application/json", &tags).await;
         return;
     }
-    let Some(question) = read_question(&mut reader).await else { return };
+    let Some(question) = read_question(&mut reader, &state).await else { return };
     let call = {
         let mut asked = state.asked.lock().unwrap();
         let asked = asked.entry(question.clone()).or_default();
@@ -111,8 +119,8 @@ async fn asks_for_models(reader: &mut BufReader<OwnedReadHalf>) -> bool {
 }
 
 /// The last message of a request.
-async fn read_question(reader: &mut BufReader<OwnedReadHalf>) -> Option<String> {
-    let mut length = 0;
+async fn read_question(reader: &mut BufReader<OwnedReadHalf>, state: &State) -> Option<String> {
+    let (mut length, mut head) = (0, String::new());
     loop {
         let mut line = String::new();
         if reader.read_line(&mut line).await.ok()? == 0 {
@@ -121,10 +129,12 @@ async fn read_question(reader: &mut BufReader<OwnedReadHalf>) -> Option<String> 
         if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
             length = value.trim().parse().ok()?;
         }
+        head.push_str(&line);
         if line == "\r\n" {
             break;
         }
     }
+    state.heads.lock().unwrap().push(head);
     let mut body = vec![0; length];
     reader.read_exact(&mut body).await.ok()?;
     let body: Value = serde_json::from_slice(&body).ok()?;

@@ -9,6 +9,8 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 
 use super::answer::Answer;
 use super::refusal::Refusal;
@@ -65,11 +67,13 @@ impl Reply {
             .header(CONTENT_TYPE, "application/json")
             .header(ACCEPT, "text/event-stream")
             .body(body);
-        let response = match timeout_at(deadline, call.send()).await {
+        let span = span(&endpoint);
+        let response = match timeout_at(deadline, call.send()).instrument(span.clone()).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return Err(unreachable(&endpoint, &error)),
             Err(_) => return Err(late(&endpoint, Deadline::FirstToken)),
         };
+        span.record("http.response.status_code", response.status().as_u16());
         if !response.status().is_success() {
             return Err(refused(&endpoint, response).await);
         }
@@ -244,6 +248,21 @@ impl Reply {
         }
         self.endpoint.error(ErrorKind::Interrupted, "the answer broke off before it was complete")
     }
+}
+
+/// From the request to the head of its answer, if it belongs to a trace. The provider is not told of the trace.
+fn span(endpoint: &Endpoint) -> Span {
+    if !nats::trace::is_traced() {
+        return Span::none();
+    }
+    tracing::info_span!(
+        target: nats::trace::TARGET,
+        "POST",
+        otel.kind = "client",
+        http.request.method = "POST",
+        server.address = endpoint.url.host_str(),
+        http.response.status_code = Empty,
+    )
 }
 
 fn content_type(response: &Response) -> &str {

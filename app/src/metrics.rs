@@ -1,0 +1,117 @@
+//! Figures for Prometheus, where the settings say so: `GET /metrics` on a port of its own. Every crate records its own
+//! through the `metrics` facade; without a recorder installed here, recording does nothing.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::gauge;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use sqlx::PgPool;
+use store::metrics::Looker;
+use tokio::task::JoinSet;
+
+use crate::edge;
+use crate::wire::Error;
+
+/// How often what nothing tells of by itself is looked at: pools, lags, what is parked.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How long one look may take.
+const LOOK_DEADLINE: Duration = Duration::from_secs(5);
+/// The buckets of durations, in seconds: an append takes less than a millisecond, a reply minutes.
+const SECONDS: [f64; 18] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
+/// The buckets of batches of events.
+const EVENTS: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
+/// The wake-ups whose consumers are looked at.
+const ROLE: &str = "reply";
+
+/// Figures being told; no longer once this is dropped.
+pub(crate) struct Metrics {
+    tasks: JoinSet<()>,
+}
+
+impl Metrics {
+    /// Begins to record and to tell.
+    ///
+    /// # Errors
+    /// When the address is taken, or something else records already.
+    pub(crate) async fn start(address: SocketAddr) -> Result<Self, Error> {
+        let listener = edge::listen(address).await?;
+        let address = listener.local_addr().map_err(Error::other)?;
+        let handle = record()?;
+        tracing::info!(%address, "metrics are told");
+        let mut tasks = JoinSet::new();
+        tasks.spawn(keep_up(handle.clone()));
+        tasks.spawn(async move {
+            if let Err(error) = api::serve_metrics(listener, move || handle.render()).await {
+                tracing::error!(%error, "metrics cannot be asked for");
+            }
+        });
+        Ok(Self { tasks })
+    }
+
+    /// Looks at a pool, and through it at the log.
+    pub(crate) fn look_at_log(&mut self, pool: PgPool, role: &'static str) {
+        self.tasks.spawn(async move {
+            let mut looker = Looker::new(pool, role);
+            loop {
+                let done = tokio::time::timeout(LOOK_DEADLINE, looker.look()).await;
+                note("the log", done.map_err(Error::other).and_then(|done| done.map_err(Error::other)));
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        });
+    }
+
+    /// Looks at the streams and consumers.
+    pub(crate) fn look_at_bus(&mut self, client: &nats::Client, pool: PgPool, shards: u16) {
+        let jetstream = nats::relay::jetstream(client);
+        self.tasks.spawn(async move {
+            loop {
+                let looking = nats::metrics::look(&jetstream, &pool, shards, ROLE);
+                let done = tokio::time::timeout(LOOK_DEADLINE, looking).await;
+                note("the bus", done.map_err(Error::other).and_then(|done| done.map_err(Error::other)));
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        });
+    }
+
+    /// Looks at what an edge holds.
+    pub(crate) fn look_at_edge(&mut self, edge: Arc<api::Edge>) {
+        self.tasks.spawn(async move {
+            loop {
+                api::metrics::look(&edge);
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        });
+    }
+}
+
+fn note(what: &str, looked: Result<(), Error>) {
+    if let Err(error) = looked {
+        tracing::debug!(what, %error, "some figures are old");
+    }
+}
+
+fn record() -> Result<PrometheusHandle, Error> {
+    let builder = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
+        .and_then(|builder| builder.set_buckets_for_metric(Matcher::Suffix("_events".to_owned()), &EVENTS));
+    let handle = builder.map_err(Error::other)?.install_recorder().map_err(Error::other)?;
+    for describe in
+        [store::metrics::describe, nats::metrics::describe, workers::metrics::describe, api::metrics::describe]
+    {
+        describe();
+    }
+    metrics::describe_gauge!("bestchat_info", "What runs here: 1.");
+    gauge!("bestchat_info", "version" => env!("CARGO_PKG_VERSION")).set(1);
+    Ok(handle)
+}
+
+/// What histograms gather is taken in now and then, also while nobody asks.
+async fn keep_up(handle: PrometheusHandle) {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        handle.run_upkeep();
+    }
+}

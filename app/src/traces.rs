@@ -1,0 +1,91 @@
+//! Where traces go: to an OpenTelemetry collector, as OTLP over HTTP, if the settings name one. Without, there is nothing
+//! here, and the spans of other crates are never made.
+
+use std::time::Duration;
+
+use opentelemetry::trace::{Link, SpanKind, TraceContextExt, TraceId, TracerProvider};
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::{Sampler, SamplingResult, SdkTracer, SdkTracerProvider, ShouldSample};
+use tracing_opentelemetry::OpenTelemetryLayer;
+use tracing_subscriber::Registry;
+
+use crate::config::{Error, Settings};
+
+/// How long the collector may take to take a batch.
+const EXPORT_DEADLINE: Duration = Duration::from_secs(5);
+/// How long it may take to take what is left when the process ends.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
+
+/// The traces of this process, if it keeps any.
+pub struct Traces(Option<SdkTracerProvider>);
+
+impl Traces {
+    pub(crate) fn start(settings: &Settings, service: &'static str) -> Result<Self, Error> {
+        let Some(endpoint) = &settings.otlp_endpoint else { return Ok(Self(None)) };
+        let exporter = SpanExporter::builder()
+            .with_http()
+            .with_protocol(Protocol::HttpBinary)
+            .with_endpoint(format!("{}/v1/traces", endpoint.trim_end_matches('/')))
+            .with_timeout(EXPORT_DEADLINE)
+            .build()
+            .map_err(|error| Error::setting("otlp_endpoint", error))?;
+        let instance = KeyValue::new("service.instance.id", uuid::Uuid::new_v4().to_string());
+        let version = KeyValue::new("service.version", env!("CARGO_PKG_VERSION"));
+        let resource = Resource::builder().with_service_name(service).with_attributes([instance, version]).build();
+        let provider = SdkTracerProvider::builder()
+            .with_batch_exporter(exporter)
+            .with_sampler(Sampling(Sampler::TraceIdRatioBased(settings.trace_sampling)))
+            .with_resource(resource)
+            .build();
+        Ok(Self(Some(provider)))
+    }
+
+    /// What takes the spans.
+    pub(crate) fn layer(&self) -> Option<OpenTelemetryLayer<Registry, SdkTracer>> {
+        let tracer = self.0.as_ref()?.tracer("bestchat");
+        let layer = tracing_opentelemetry::layer().with_tracer(tracer);
+        // Where in our code a span was made, and on which thread, is no one's concern.
+        Some(
+            layer
+                .with_location(false)
+                .with_threads(false)
+                .with_level(false)
+                .with_target(false)
+                .with_tracked_inactivity(false),
+        )
+    }
+
+    /// Sends what is left, within a deadline.
+    pub async fn close(self) {
+        if let Some(provider) = self.0 {
+            // It waits for the collector on the thread that asks.
+            let closing = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(CLOSE_DEADLINE));
+            if let Ok(Ok(Err(error))) = tokio::time::timeout(2 * CLOSE_DEADLINE, closing).await {
+                tracing::warn!(%error, "the last traces were not sent");
+            }
+        }
+    }
+}
+
+/// Which traces are kept: what another of our processes keeps, and otherwise the part of all that the settings want, by
+/// the trace's id. So processes agree, and a client, whose word on it counts for nothing (`nats::trace`), cannot choose.
+#[derive(Clone, Debug)]
+struct Sampling(Sampler);
+
+impl ShouldSample for Sampling {
+    fn should_sample(
+        &self,
+        parent: Option<&Context>,
+        trace: TraceId,
+        name: &str,
+        kind: &SpanKind,
+        attributes: &[KeyValue],
+        links: &[Link],
+    ) -> SamplingResult {
+        let kept = parent.is_some_and(|parent| parent.span().span_context().is_sampled());
+        let sampler = if kept { &Sampler::AlwaysOn } else { &self.0 };
+        sampler.should_sample(parent, trace, name, kind, attributes, links)
+    }
+}

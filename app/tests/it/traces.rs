@@ -1,0 +1,100 @@
+//! One trace from a client's frame to the last word of the answer, through every process that has a part in it.
+
+use serde_json::json;
+
+use crate::support::{API_KEY, App, Client, Collector, SECRET, Span, id, token, until};
+
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const PARENT: &str = "00f067aa0ba902b7";
+const SAID: &str = "xyzzy-was-said";
+
+/// Asks in a conversation of its own, as a part of the client's trace; gives the reply's end.
+async fn ask(ann: &mut Client, question: &str) -> serde_json::Value {
+    let conversation = ann.start().await;
+    ann.follow(&conversation).await;
+    let (command, reply) = (id(), id());
+    let frame = json!({
+        // Not sampled, says the client: that is not for it to say.
+        "type": "command", "id": command, "conversation": conversation, "traceparent": format!("00-{TRACE}-{PARENT}-00"),
+        "command": { "type": "SubmitMessage", "text": question, "reply": reply },
+    });
+    ann.answer_to(&command, &frame).await.unwrap().unwrap();
+    ann.end_of(&conversation, &reply).await
+}
+
+fn find<'a>(spans: &'a [Span], service: &str, name: &str) -> Vec<&'a Span> {
+    spans.iter().filter(|span| span.trace == TRACE && span.service == service && span.name == name).collect()
+}
+
+#[tokio::test]
+async fn one_trace_leads_from_the_frame_to_the_last_word_and_holds_nothing_of_what_was_said() {
+    let collector = Collector::start().await;
+    let app = App::with(&format!("otlp_endpoint = \"{}\"", collector.endpoint)).await;
+    let (mut owner, mut replier, mut api) = (app.worker("commands").await, app.worker("reply").await, app.api().await);
+    app.until_owned("commands", 1).await;
+    let mut ann = app.client(&api, "ann").await;
+    assert_eq!(ask(&mut ann, &format!("recover 20 {SAID}")).await["attempt"], 2);
+
+    // What they have not sent yet, they send before they end.
+    let (owner, replier, api) = tokio::join!(owner.stop(), replier.stop(), api.process.stop());
+    assert!(owner.success() && replier.success() && api.success());
+    let wanted = [
+        ("bestchat-api", "edge.command", 1),
+        // The question, and for each attempt its claim and its end.
+        ("bestchat-worker", "command.process", 5),
+        ("bestchat-worker", "command.append", 5),
+        ("bestchat-worker", "reply.attempt", 2),
+        ("bestchat-worker", "chat model", 2),
+        ("bestchat-worker", "POST", 2),
+    ];
+    let spans = collector.spans();
+    for (service, name, count) in wanted {
+        assert_eq!(find(&spans, service, name).len(), count, "{service} {name} of {spans:#?}");
+    }
+    let parent = |span: &Span| spans.iter().find(|of| of.id == span.parent).unwrap();
+    let post = find(&spans, "bestchat-worker", "POST")[0];
+    let mut way = vec![post];
+    while way[way.len() - 1].parent != PARENT {
+        way.push(parent(way[way.len() - 1]));
+    }
+    let way: Vec<&str> = way.iter().map(|span| span.name.as_str()).collect();
+    assert_eq!(way, ["POST", "chat model", "reply.attempt", "command.process", "edge.command"]);
+
+    let bytes = String::from_utf8_lossy(&collector.bytes()).into_owned();
+    let token = token("ann");
+    for hidden in [SAID, "naïve", API_KEY, SECRET, token.rsplit('.').next().unwrap(), "eyJ", "Bearer"] {
+        assert!(!bytes.contains(hidden), "{hidden} was sent");
+    }
+    // The provider is a stranger: nothing of the trace is its business.
+    assert!(!app.provider.heads().is_empty());
+    assert!(app.provider.heads().iter().all(|head| !head.to_ascii_lowercase().contains("traceparent")));
+}
+
+#[tokio::test]
+async fn what_is_not_sampled_is_neither_sent_nor_written_down() {
+    let collector = Collector::start().await;
+    let app = App::with(&format!("otlp_endpoint = \"{}\"\ntrace_sampling = 0.0", collector.endpoint)).await;
+    let (mut worker, mut api) = (app.worker("commands,reply").await, app.api().await);
+    app.until_owned("commands", 1).await;
+    let mut ann = app.client(&api, "ann").await;
+    assert_eq!(ask(&mut ann, "say 3 words").await["type"], "ReplyCompleted");
+    let (worker, api) = tokio::join!(worker.stop(), api.process.stop());
+    assert!(worker.success() && api.success());
+    assert!(collector.spans().is_empty(), "{:?}", collector.spans());
+    let traced: i64 = sqlx::query_scalar("select count(*) from events where metadata ? 'traceparent'")
+        .fetch_one(&app.pool)
+        .await
+        .unwrap();
+    assert_eq!(traced, 0);
+}
+
+#[tokio::test]
+async fn a_collector_that_is_away_is_noticed_by_nobody_but_the_log() {
+    let app = App::with("otlp_endpoint = \"http://127.0.0.1:9\"").await;
+    let (mut worker, api) = (app.worker("commands,reply").await, app.api().await);
+    app.until_owned("commands", 1).await;
+    let mut ann = app.client(&api, "ann").await;
+    assert_eq!(ask(&mut ann, "say 3 words").await["type"], "ReplyCompleted");
+    until("it is said", async || worker.log().contains("opentelemetry")).await;
+    assert!(worker.stop().await.success());
+}

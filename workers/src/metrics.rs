@@ -1,0 +1,110 @@
+//! What workers tell of themselves in figures. docs/operations.md lists them; no label holds content or anyone's id, and a
+//! model that is not in the configuration is called `other`: people may ask an open provider for whatever name they like.
+
+use std::time::Instant;
+
+use ::metrics::{Label, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use domain::ModelRef;
+use domain::conversation::Usage;
+use store::Recorded;
+
+use crate::provider::{Catalog, Error};
+
+const FIRST_TOKEN: &str = "bestchat_first_token_seconds";
+const CALL_DURATION: &str = "bestchat_reply_duration_seconds";
+const TOKENS: &str = "bestchat_tokens_total";
+const ATTEMPTS: &str = "bestchat_reply_attempts_total";
+const RUNNING: &str = "bestchat_replies_running";
+const REPLY_ENDS: &str = "bestchat_reply_ends_total";
+const PROVIDER_ERRORS: &str = "bestchat_provider_errors_total";
+
+/// Says what each figure means, once a process has someone to tell.
+pub fn describe() {
+    describe_histogram!(FIRST_TOKEN, "From asking a provider to the first piece of text.");
+    describe_histogram!(CALL_DURATION, "From asking a provider to the end of a whole answer.");
+    describe_counter!(TOKENS, "Tokens as providers counted them, by kind.");
+    describe_counter!(ATTEMPTS, "Attempts at replies that ended in this process, by how.");
+    describe_gauge!(RUNNING, "Attempts at replies under way in this process.");
+    describe_counter!(
+        REPLY_ENDS,
+        "Replies that ended, and attempts that expired, by the event; counted by shard owners."
+    );
+    describe_counter!(PROVIDER_ERRORS, "Calls to providers that gave no whole answer, by kind of error.");
+}
+
+/// A call to a provider.
+pub(crate) struct Call {
+    labels: Vec<Label>,
+    began: Instant,
+    spoke: bool,
+}
+
+impl Call {
+    pub(crate) fn begin(catalog: &Catalog, model: &ModelRef) -> Self {
+        let known = catalog.models().iter().any(|known| known.model == *model);
+        let name = if known { model.model() } else { "other" };
+        gauge!(RUNNING).increment(1);
+        Self {
+            labels: vec![
+                // Found in the catalog, so it is one of the configured ones.
+                Label::new("provider", model.provider().to_owned()),
+                Label::new("model", name.to_owned()),
+            ],
+            began: Instant::now(),
+            spoke: false,
+        }
+    }
+
+    /// Text came.
+    pub(crate) fn spoke(&mut self) {
+        if !self.spoke {
+            self.spoke = true;
+            histogram!(FIRST_TOKEN, self.labels.iter()).record(self.began.elapsed());
+        }
+    }
+
+    pub(crate) fn finished(&self, usage: &Usage) {
+        histogram!(CALL_DURATION, self.labels.iter()).record(self.began.elapsed());
+        let kinds = [
+            ("input", usage.input),
+            ("cached_input", usage.cached_input),
+            ("output", usage.output),
+            ("reasoning", usage.reasoning),
+        ];
+        for (kind, tokens) in kinds {
+            if let Some(tokens) = tokens {
+                counter!(TOKENS, self.with("kind", kind).iter()).increment(tokens);
+            }
+        }
+    }
+
+    pub(crate) fn failed(&self, error: &Error) {
+        counter!(PROVIDER_ERRORS, self.with("kind", error.code()).iter()).increment(1);
+    }
+
+    pub(crate) fn ended(&self, how: &'static str) {
+        counter!(ATTEMPTS, self.with("end", how).iter()).increment(1);
+    }
+
+    fn with(&self, key: &'static str, value: &'static str) -> Vec<Label> {
+        self.labels.iter().cloned().chain([Label::from_static_parts(key, value)]).collect()
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        gauge!(RUNNING).decrement(1);
+    }
+}
+
+/// Counts what an event of a shard says about a reply's end.
+pub(crate) fn heard(event: &Recorded) {
+    let end = match event.event_type.as_str() {
+        "ReplyCompleted" => "completed",
+        "ReplyStopped" => "stopped",
+        "ReplyFailed" => "failed",
+        "ReplyAttemptExpired" => "attempt_expired",
+        _ => return,
+    };
+    counter!(REPLY_ENDS, "end" => end).increment(1);
+}
