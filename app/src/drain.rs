@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-/// How long edges, replies and projections may take: sockets are closed within three seconds, replies finished or handed
+/// How long edges, replies and projections may take: sockets are closed within five seconds, replies finished or handed
 /// back within ten.
 const FIRST_DEADLINE: Duration = Duration::from_secs(12);
 /// How long the owners of shards may take to answer what was asked and to publish what was committed.

@@ -108,3 +108,30 @@ pub(crate) fn heard(event: &Recorded) {
     };
     counter!(REPLY_ENDS, "end" => end).increment(1);
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+    use super::*;
+    use crate::provider::{Deadlines, ModelConfig, Protocol, ProviderConfig};
+
+    #[test]
+    fn a_model_that_people_name_is_no_label() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let provider = |id: &str, models: &[&str]| ProviderConfig {
+            id: id.to_owned(),
+            protocol: Protocol::OpenaiChat,
+            base_url: Some("http://127.0.0.1:9/v1".to_owned()),
+            api_key: None,
+            models: models.iter().map(|id| ModelConfig { id: (*id).to_owned(), context_window: None }).collect(),
+        };
+        let providers = vec![provider("listed", &["known"]), provider("open", &[])];
+        let catalog = Catalog::new(providers, None, Deadlines::default()).unwrap();
+        for (model, label) in [("listed/known", "known"), ("open/whatever-someone-types", "other")] {
+            let call = Call::begin(&catalog, &ModelRef::try_from(model.to_owned()).unwrap());
+            let labels: Vec<&str> = call.labels.iter().map(Label::value).collect();
+            assert_eq!(labels, [model.split('/').next().unwrap(), label]);
+        }
+    }
+}

@@ -30,7 +30,7 @@ use crate::metrics;
 /// Over how long sockets are closed when the process stops, so that their clients do not all come back in the same moment.
 const CLOSE_SPREAD: Duration = Duration::from_secs(1);
 /// How long what a client has asked for may still take then.
-const FINISH_DEADLINE: Duration = Duration::from_secs(1);
+const FINISH_DEADLINE: Duration = Duration::from_secs(2);
 /// How many frames that are none a client may send.
 const MAX_MALFORMED: u32 = 20;
 

@@ -13,6 +13,9 @@ use crate::support::{Api, App, Client, Load, Process, answer, id, until, within}
 /// What app/src/drain.rs allows, and what it takes to end.
 const EXIT: Duration = Duration::from_secs(25);
 
+/// How long commands are held up while an edge closes its sockets: less than it waits for them.
+const HELD: Duration = Duration::from_millis(700);
+
 /// Stops a process, which must end well within its deadline; says how long that took.
 async fn stop(what: &str, process: &mut Process) {
     let began = Instant::now();
@@ -148,13 +151,29 @@ async fn an_edge_that_stops_refuses_newcomers_and_answers_what_it_was_asked() {
         let id = client.start().await;
         people.push((client, id));
     }
+    // Commands that are under way while most of the sockets have their turn.
+    let mut held = app.pool.begin().await.unwrap();
+    sqlx::query("select * from shards for update").execute(&mut *held).await.unwrap();
+    for (client, conversation) in &mut people {
+        let command = json!({ "type": "RenameConversation", "title": "under way" });
+        let frame = json!({ "type": "command", "id": id(), "conversation": conversation, "command": command });
+        client.send(&frame).await.unwrap();
+    }
     process.signal("TERM");
     until("it is not ready", async || status(&address, "/readyz").await == 503).await;
+    let releasing = tokio::spawn(async move {
+        tokio::time::sleep(HELD).await;
+        held.rollback().await.unwrap();
+    });
     assert!(Client::connect(&address, &crate::support::token("late")).await.is_err(), "newcomers go elsewhere");
     let mut closed = Vec::new();
-    for (client, _) in &mut people {
-        closed.push(client.closed().await);
+    for (client, conversation) in &mut people {
+        let last = client.closed().await;
+        let acked = client.frames.iter().filter(|frame| frame["type"] == "ack").count();
+        assert_eq!(acked, 2, "the start of {conversation} and its new title");
+        closed.push(last);
     }
+    releasing.await.unwrap();
     assert!(closed.iter().all(|(code, _)| *code == 1012), "{closed:?}");
     let (first, last) =
         (closed.iter().map(|(_, at)| *at).min().unwrap(), closed.iter().map(|(_, at)| *at).max().unwrap());

@@ -114,6 +114,7 @@ impl Client {
         loop {
             match timeout_at(deadline, self.socket.next()).await.expect("the socket is closed in time") {
                 Some(Ok(Message::Close(frame))) => return (frame.map_or(0, |frame| frame.code.into()), Instant::now()),
+                Some(Ok(Message::Text(text))) => self.take(serde_json::from_str(&text).unwrap()),
                 Some(Ok(_)) => {}
                 Some(Err(_)) | None => return (0, Instant::now()),
             }
