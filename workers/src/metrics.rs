@@ -111,7 +111,6 @@ pub(crate) fn heard(event: &Recorded) {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
     use super::*;
     use crate::provider::{Deadlines, ModelConfig, Protocol, ProviderConfig};

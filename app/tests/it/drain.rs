@@ -152,7 +152,7 @@ async fn an_edge_that_stops_refuses_newcomers_and_answers_what_it_was_asked() {
         people.push((client, id));
     }
     // Commands that are under way while most of the sockets have their turn.
-    let mut held = app.pool.begin().await.unwrap();
+    let mut held = store::begin(&app.pool).await.unwrap();
     sqlx::query("select * from shards for update").execute(&mut *held).await.unwrap();
     for (client, conversation) in &mut people {
         let command = json!({ "type": "RenameConversation", "title": "under way" });

@@ -109,7 +109,7 @@ impl App {
     }
 
     async fn api_with(&self, url: &str, settings: Vec<(String, String)>) -> Api {
-        let mut process = self.start(url, &["api"], settings);
+        let mut process = self.start(url, &["api"], &settings);
         Api { address: address(&mut process).await, process }
     }
 
@@ -124,7 +124,7 @@ impl App {
 
     /// A process that logs in to Postgres as this URL says.
     pub(crate) async fn process_as(&self, url: &str, arguments: &[&str]) -> Process {
-        let mut process = self.start(url, arguments, Vec::new());
+        let mut process = self.start(url, arguments, &[]);
         process.says(r#""message":"ready""#).await;
         process
     }
@@ -173,7 +173,7 @@ impl App {
         self.folder.path()
     }
 
-    fn start(&self, url: &str, arguments: &[&str], settings: Vec<(String, String)>) -> Process {
+    fn start(&self, url: &str, arguments: &[&str], settings: &[(String, String)]) -> Process {
         let settings: Vec<(&str, &str)> =
             settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         self.start_with(arguments, self.folder(), &[&[("DATABASE_URL", url)], settings.as_slice()].concat())
