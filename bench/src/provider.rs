@@ -19,8 +19,13 @@ use crate::Error;
 pub const MARK: u8 = b'~';
 /// A token: four bytes, as tokens are on average.
 pub const TOKEN: &str = "~to ";
+/// How far before a request's end its options are looked for.
+const OPTIONS_BYTES: usize = 512;
 /// The longest request that is read.
 const MAX_REQUEST: usize = 16 * 1024 * 1024;
+
+/// What it says when asked for its models.
+const MODELS: &str = r#"{"object":"list","data":[{"id":"m1","object":"model","owned_by":"bench"}]}"#;
 
 const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-cache\r\n\
                     transfer-encoding: chunked\r\n\r\n";
@@ -62,9 +67,18 @@ pub struct Asked {
 struct Rendered {
     first: Vec<u8>,
     token: Vec<u8>,
-    last: Vec<u8>,
-    whole: Vec<u8>,
+    /// Without the tokens used, and with them for whoever asked for them.
+    last: [Vec<u8>; 2],
+    whole: [Vec<u8>; 2],
     script: Script,
+}
+
+/// What a request is about.
+#[derive(Clone, Copy)]
+struct Request {
+    bytes: usize,
+    completes: bool,
+    wants_usage: bool,
 }
 
 impl Provider {
@@ -113,18 +127,24 @@ async fn serve(listener: TcpListener, rendered: Arc<Rendered>, asked: Arc<Mutex<
 async fn answer_all(mut stream: TcpStream, rendered: &Rendered, asked: &Mutex<Option<Asked>>) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let mut received = BytesMut::new();
-    while let Some(bytes) = request(&mut stream, &mut received).await? {
+    while let Some(Request { bytes, completes, wants_usage }) = request(&mut stream, &mut received).await? {
+        if !completes {
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length:";
+            stream.write_all(format!("{head} {}\r\n\r\n{MODELS}", MODELS.len()).as_bytes()).await?;
+            continue;
+        }
+        let usage = usize::from(wants_usage);
         *asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(Asked { at: SystemTime::now(), bytes });
         if rendered.script.pace.is_zero() {
-            stream.write_all(&rendered.whole).await?;
+            stream.write_all(&rendered.whole[usage]).await?;
         } else {
-            answer_at_pace(&mut stream, rendered).await?;
+            answer_at_pace(&mut stream, rendered, usage).await?;
         }
     }
     Ok(())
 }
 
-async fn answer_at_pace(stream: &mut TcpStream, rendered: &Rendered) -> std::io::Result<()> {
+async fn answer_at_pace(stream: &mut TcpStream, rendered: &Rendered, usage: usize) -> std::io::Result<()> {
     let Script { tokens, pace } = rendered.script;
     stream.write_all(&rendered.first).await?;
     let mut due = interval_at(Instant::now() + pace, pace);
@@ -133,11 +153,11 @@ async fn answer_at_pace(stream: &mut TcpStream, rendered: &Rendered) -> std::io:
         due.tick().await;
         stream.write_all(&rendered.token).await?;
     }
-    stream.write_all(&rendered.last).await
+    stream.write_all(&rendered.last[usage]).await
 }
 
-/// Reads a request; gives the bytes of its body, or none when the client has hung up.
-async fn request(stream: &mut TcpStream, received: &mut BytesMut) -> std::io::Result<Option<usize>> {
+/// Reads a request; none when the client has hung up.
+async fn request(stream: &mut TcpStream, received: &mut BytesMut) -> std::io::Result<Option<Request>> {
     let mut whole = None;
     loop {
         if whole.is_none()
@@ -148,8 +168,12 @@ async fn request(stream: &mut TcpStream, received: &mut BytesMut) -> std::io::Re
         if let Some((head, body)) = whole
             && received.len() >= head + body
         {
+            let completes = received.starts_with(b"POST");
+            // The option comes last; the prompt before it may be long.
+            let end = &received[head + body - body.min(OPTIONS_BYTES)..head + body];
+            let wants_usage = memchr::memmem::find(end, b"include_usage").is_some();
             received.advance(head + body);
-            return Ok(Some(body));
+            return Ok(Some(Request { bytes: body, completes, wants_usage }));
         }
         if received.len() > MAX_REQUEST || stream.read_buf(received).await? == 0 {
             return Ok(None);
@@ -168,10 +192,18 @@ fn render(script: Script) -> Rendered {
     let said = json!({ "content": TOKEN });
     let first = format!("{HEAD}{}", chunk(&event(&json!({ "role": "assistant", "content": TOKEN }), None)));
     let token = chunk(&event(&said, None));
-    let last = format!("{}{}0\r\n\r\n", chunk(&event(&json!({}), Some("stop"))), chunk("data: [DONE]\n\n"));
-    let whole = format!("{first}{}{last}", token.repeat(script.tokens.saturating_sub(1)));
-    let [first, token, last, whole] = [first, token, last, whole].map(String::into_bytes);
-    Rendered { first, token, last, whole, script }
+    let stop = chunk(&event(&json!({}), Some("stop")));
+    let done = format!("{}0\r\n\r\n", chunk("data: [DONE]\n\n"));
+    let usage = json!({ "prompt_tokens": 1, "completion_tokens": script.tokens, "total_tokens": script.tokens + 1 });
+    let usage = json!({
+        "id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1_700_000_000, "model": "m1", "choices": [],
+        "usage": usage,
+    });
+    let last = [format!("{stop}{done}"), format!("{stop}{}{done}", chunk(&format!("data: {usage}\n\n")))];
+    let tokens = token.repeat(script.tokens.saturating_sub(1));
+    let whole = last.each_ref().map(|last| format!("{first}{tokens}{last}").into_bytes());
+    let [first, token] = [first, token].map(String::into_bytes);
+    Rendered { first, token, last: last.map(String::into_bytes), whole, script }
 }
 
 fn event(delta: &Value, finish: Option<&str>) -> String {

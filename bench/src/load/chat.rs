@@ -11,6 +11,9 @@ use uuid::Uuid;
 use super::socket::{PATIENCE, Socket};
 use crate::{Error, login};
 
+/// How a frame about a list begins.
+const LIST_CHANGED: &[u8] = br#"{"type":"conversation_changed""#;
+
 /// A socket that has logged in.
 #[derive(Debug)]
 pub struct Chat {
@@ -87,11 +90,15 @@ impl Chat {
         self.socket.say(&frame.to_string()).await
     }
 
-    /// The next frame, however long it takes. May be dropped at any time.
+    /// The next frame but those about lists, however long it takes. May be dropped at any time.
     ///
     /// # Errors
     /// When the socket has ended, or the frame cannot be read.
     pub async fn next(&mut self) -> Result<Frame<'_>, Error> {
+        // They carry a whole row where other frames name a conversation.
+        while self.socket.peek().await?.starts_with(LIST_CHANGED) {
+            self.socket.hear().await?;
+        }
         let text = self.socket.hear().await?;
         serde_json::from_str(text).map_err(|error| Error(format!("{error} in {text}")))
     }
@@ -149,17 +156,17 @@ impl Chat {
         Ok(id)
     }
 
-    /// Asks and waits for the answer; gives the sequence. Other frames are passed over.
+    /// Asks and waits for the answer; gives the position. Other frames are passed over.
     ///
     /// # Errors
     /// When it is refused, or not answered in time.
-    pub async fn command(&mut self, conversation: Uuid, command: &Value) -> Result<u64, Error> {
+    pub async fn command(&mut self, conversation: Uuid, command: &Value) -> Result<String, Error> {
         let id = self.ask(conversation, command).await?;
         let waiting = async {
             loop {
                 let frame = self.next().await?;
                 match (frame.kind, frame.id == Some(id)) {
-                    ("ack", true) => return Ok(frame.sequence.unwrap_or_default()),
+                    ("ack", true) => return Ok(frame.position.unwrap_or_default().to_owned()),
                     ("refused", true) => return Err(refused(&frame)),
                     _ => {}
                 }
@@ -174,8 +181,16 @@ impl Chat {
     /// When it is refused.
     pub async fn start(&mut self) -> Result<Uuid, Error> {
         let conversation = Uuid::new_v4();
-        self.command(conversation, &json!({ "type": "StartConversation", "title": "Bench" })).await?;
+        self.start_at(conversation).await?;
         Ok(conversation)
+    }
+
+    /// Begins a conversation of this id; gives the position.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn start_at(&mut self, conversation: Uuid) -> Result<String, Error> {
+        self.command(conversation, &json!({ "type": "StartConversation", "title": "Bench" })).await
     }
 
     /// Follows a conversation, and waits until all is told that there is.

@@ -15,6 +15,21 @@ use crate::process::Process;
 
 /// What it is told as the key of its clients.
 pub const KEY: &str = "sk-bench";
+/// As `bench/peers/litellm/README.md` has them and says why.
+const SETTINGS: [(&str, &str); 10] = [
+    ("LITELLM_LOG", "ERROR"),
+    ("LITELLM_MODE", "PRODUCTION"),
+    ("LITELLM_LOCAL_MODEL_COST_MAP", "True"),
+    ("LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS", "True"),
+    ("LITELLM_LOCAL_BLOG_POSTS", "True"),
+    ("LITELLM_LOCAL_POLICY_TEMPLATES", "True"),
+    ("LITELLM_LOCAL_AUTOROUTER_PRESETS", "True"),
+    ("LITELLM_DONT_SHOW_FEEDBACK_BOX", "true"),
+    ("DISABLE_ADMIN_UI", "True"),
+    ("PYTHONUNBUFFERED", "1"),
+];
+/// What each of its workers says once.
+const READY: &str = "Proxy initialized with Config";
 /// Importing it alone takes seconds.
 const START_DEADLINE: Duration = Duration::from_mins(2);
 /// The pause between two looks whether it answers.
@@ -41,18 +56,16 @@ impl LiteLlm {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let mut command = StdCommand::new(program);
-        command.arg("--config").arg(config).args(["--host", "127.0.0.1", "--port", &port.to_string()]).envs([
-            ("PROVIDER_URL", provider),
-            ("LITELLM_MASTER_KEY", KEY),
-            ("LITELLM_LOG", "ERROR"),
-            ("LITELLM_MODE", "PRODUCTION"),
-            ("LITELLM_LOCAL_MODEL_COST_MAP", "True"),
-            ("NO_PROXY", "127.0.0.1"),
-        ]);
+        let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        command.arg("--config").arg(config).args(["--host", "127.0.0.1", "--port", &port.to_string()]);
+        command.args(["--num_workers", &workers.to_string(), "--keepalive_timeout", "75"]);
+        command.args(["--timeout_worker_healthcheck", "120"]);
+        command.envs(SETTINGS).envs([("PROVIDER_URL", provider), ("LITELLM_MASTER_KEY", KEY)]);
         let mut process = Process::start("litellm", command, folder)?;
         let deadline = Instant::now() + START_DEADLINE;
         loop {
-            if let Ok(mut client) = Completions::open(address, KEY).await
+            if process.log().matches(READY).count() >= workers
+                && let Ok(mut client) = Completions::open(address, KEY).await
                 && client.ask().await.is_ok()
             {
                 return Ok(Self { process, address });

@@ -20,9 +20,9 @@ create table if not exists pgbench_events (
     event_type text not null, event_version text not null, payload jsonb not null, metadata jsonb not null,
     primary key (aggregate_type, aggregate_id, sequence))";
 
-/// As the bare insert of an event: one row, one transaction. No colon before a letter: pgbench would see a variable.
+/// As the bare insert of an event: one row, one transaction. No colon before a letter: pgbench takes that for a variable.
 const SCRIPT: &str = r#"\set n :n + 1
-insert into pgbench_events values ('conversation', '0190163d-8694-739b-aea5-' || :run::text || '-' || :client_id::text, :n::bigint, 'MessageSubmitted', '1.0', '{"type":"MessageSubmitted","message":"0190163d-8694-739b-aea5-966c26f8ad91","parent":"0190163d-8694-739b-aea5-966c26f8ad92","author":"ann","parts":[{"type":"text","text":"How do the tides follow the moon, and why are there two of them a day?"}],"edit_of":null}', '{"actor":"user ann","command":"0190163d-8694-739b-aea5-966c26f8ad93","digest":"00112233445566778899aabbccddeeff"}');
+insert into pgbench_events values ('conversation', '0190163d-8694-739b-aea5-' || :run::text || '-' || :client_id::text, :n::bigint, 'MessageSubmitted', '1.0', '{"type":"MessageSubmitted","message":"0190163d-8694-739b-aea5-966c26f8ad91","parent":"0190163d-8694-739b-aea5-966c26f8ad92","author":"ann","parts":[{"type":"text","text":"How do the tides follow the moon, and why are there two of them a day?"}],"edit_of": null}', '{"actor":"user ann","command":"0190163d-8694-739b-aea5-966c26f8ad93","digest":"00112233445566778899aabbccddeeff"}');
 "#;
 /// How long it runs before it counts.
 const WARM_UP: Duration = Duration::from_secs(1);
@@ -71,11 +71,14 @@ impl Pgbench {
     /// # Errors
     /// When it fails.
     pub async fn run(&mut self, clients: usize, time: Duration) -> Result<Run, Error> {
+        // So short a run may end before its first transaction on a busy machine, and then has no rate.
         self.once(clients, WARM_UP).await?;
-        self.once(clients, time).await
+        let (rate, latencies) = self.once(clients, time).await?;
+        let rate = rate.ok_or_else(|| Error("pgbench finished no transaction".to_owned()))?;
+        Ok(Run { rate, latencies })
     }
 
-    async fn once(&mut self, clients: usize, time: Duration) -> Result<Run, Error> {
+    async fn once(&mut self, clients: usize, time: Duration) -> Result<(Option<f64>, Latencies), Error> {
         self.runs += 1;
         let name = format!("run-{}", self.runs);
         let mut command = Command::new(&self.program);
@@ -96,9 +99,11 @@ impl Pgbench {
         let output = timeout(time + GRACE, command.output()).await.map_err(|_| Error("pgbench does not end".to_owned()))?;
         let output = output?;
         let said = String::from_utf8_lossy(&output.stdout);
-        let failed = || Error(format!("pgbench failed: {}", String::from_utf8_lossy(&output.stderr)));
+        if !output.status.success() {
+            return Err(Error(format!("pgbench failed: {}", String::from_utf8_lossy(&output.stderr))));
+        }
         let rate = said.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
-        Ok(Run { rate: rate.filter(|_| output.status.success()).ok_or_else(failed)?, latencies: self.latencies(&name)? })
+        Ok((rate, self.latencies(&name)?))
     }
 
     /// pgbench's log: client, transaction, microseconds, and when.

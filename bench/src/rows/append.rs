@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sqlx::{Connection, PgConnection};
 
-use super::stack::{NO_PROVIDER, servers};
+use super::stack::{NO_PROVIDER, database, servers};
 use super::{Found, Plan, say};
 use crate::Error;
 use crate::fleet::Fleet;
@@ -107,8 +107,7 @@ fn rows(found: &mut Found, writers: usize, we: &Side, bench: &Side, they: &Side)
 /// A transaction that has written something and stays open stalls readers that page by transaction id; ours go by
 /// position.
 async fn beside_a_held_transaction(fleet: &Fleet, ours: &Ours, plan: Plan) -> Result<Row, Error> {
-    let url = fleet.postgres.url().replace("/bestchat", "/postgres");
-    let mut held = PgConnection::connect(&url).await?;
+    let mut held = PgConnection::connect(&database(fleet, "postgres")).await?;
     let (mut free, mut stalled) = (Vec::new(), Vec::new());
     for _ in 0..plan.rounds() {
         free.push(ours.run(16, WARM_UP, plan.run()).await?.rate);

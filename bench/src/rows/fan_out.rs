@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sqlx::Executor;
 
-use super::stack::{SHARDS, Stack, servers};
+use super::stack::{SHARDS, Stack, database, servers};
 use super::{Found, Plan, say};
 use crate::Error;
 use crate::fleet::Fleet;
@@ -43,7 +43,7 @@ pub(super) async fn measure(plan: Plan) -> Result<Found, Error> {
     let fleet = servers(SHARDS, &provider.base_url(), "").await?;
     let stack = Stack::start(&fleet).await?;
     fleet.pool.execute("create database peer").await?;
-    let database = fleet.postgres.url().replace("/bestchat", "/peer");
+    let database = database(&fleet, "peer");
     let peer = SocketIoServer::start(&database, &provider.base_url(), fleet.folder()).await;
     let mut found = Found::default();
     for followers in FOLLOWERS {

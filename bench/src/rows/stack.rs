@@ -25,6 +25,13 @@ pub(super) async fn servers(shards: u16, provider: &str, settings: &str) -> Resu
     Fleet::start(Options { shards, provider, durable: true, settings }).await
 }
 
+/// Where another database of the same server is.
+pub(super) fn database(fleet: &Fleet, name: &str) -> String {
+    let url = fleet.postgres.url();
+    let server = url.rsplit_once('/').map_or(url.as_str(), |(server, _)| server);
+    format!("{server}/{name}")
+}
+
 /// One process of each role.
 #[derive(Debug)]
 pub(super) struct Stack {

@@ -10,6 +10,7 @@ use store::{Role, log};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
+use super::super::stack::database;
 use super::CONVERSATION;
 use crate::Error;
 use crate::fleet::Fleet;
@@ -32,7 +33,7 @@ pub(super) struct Ours {
 impl Ours {
     /// The database `name`, made and migrated if need be.
     pub(super) async fn over(fleet: &Fleet, name: &str, shards: Shard) -> Result<Self, Error> {
-        let url = fleet.postgres.url().replace("/bestchat", &format!("/{name}"));
+        let url = database(fleet, name);
         let exists = sqlx::query("select 1 from pg_database where datname = $1").bind(name);
         if exists.fetch_optional(&fleet.pool).await?.is_none() {
             sqlx::query(&format!("create database {name}")).execute(&fleet.pool).await?;

@@ -12,6 +12,7 @@ use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 use uuid::Uuid;
 
+use super::super::stack::database;
 use super::CONVERSATION;
 use super::ours::command;
 use crate::Error;
@@ -38,10 +39,9 @@ pub(super) struct Theirs {
 impl Theirs {
     pub(super) async fn over(fleet: &Fleet) -> Result<Self, Error> {
         sqlx::query("create database peer").execute(&fleet.pool).await?;
-        let url = fleet.postgres.url().replace("/bestchat", "/peer");
-        // As ours: a ping before each use would cost it a round trip more.
+                // As ours: a ping before each use would cost it a round trip more.
         let options = PgPoolOptions::new().max_connections(CONNECTIONS).test_before_acquire(false);
-        let pool: PgPool = options.connect(&url).await?;
+        let pool: PgPool = options.connect(&database(fleet, "peer")).await?;
         sqlx::query(TABLE).execute(&pool).await?;
         let store = PersistedEventStore::new_event_store(PostgresEventRepository::new(pool));
         Ok(Self { framework: Arc::new(CqrsFramework::new(store, Vec::new(), ())) })
