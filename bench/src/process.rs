@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 use crate::Error;
 
 /// How long a process may take to start, or to stop.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 /// The pause between two looks.
 const POLL: Duration = Duration::from_millis(10);
 

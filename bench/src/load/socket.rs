@@ -20,6 +20,10 @@ const CLOSE: u8 = 0x8;
 const PING: u8 = 0x9;
 const PONG: u8 = 0xA;
 const FINAL: u8 = 0x80;
+const MASKED: u8 = 0x80;
+/// Lengths that say how many bytes the length itself takes.
+const TWO_BYTES: u8 = 0x7e;
+const EIGHT_BYTES: u8 = 0x7f;
 
 /// An open socket.
 #[derive(Debug)]
@@ -80,13 +84,13 @@ impl Socket {
         let mut frame = Vec::with_capacity(payload.len() + 14);
         frame.push(FINAL | opcode);
         match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
-            (Ok(length @ ..126), _) => frame.push(0x80 | length),
+            (Ok(length @ ..TWO_BYTES), _) => frame.push(MASKED | length),
             (_, Ok(length)) => {
-                frame.push(0x80 | 126);
+                frame.push(MASKED | TWO_BYTES);
                 frame.extend_from_slice(&length.to_be_bytes());
             }
             _ => {
-                frame.push(0x80 | 127);
+                frame.push(MASKED | EIGHT_BYTES);
                 frame.extend_from_slice(&(payload.len() as u64).to_be_bytes());
             }
         }
@@ -143,15 +147,16 @@ impl Socket {
     fn frame(&self) -> Result<Option<(u8, usize, usize)>, Error> {
         let received = &self.received[..];
         let [first, second, ..] = received else { return Ok(None) };
-        if first & FINAL == 0 || second & 0x80 != 0 {
+        if first & FINAL == 0 || second & MASKED != 0 {
             return Err(Error("the server fragments or masks its frames".to_owned()));
         }
-        let (start, length) = match (second & 0x7f, received) {
-            (126, [_, _, a, b, ..]) => (4, u64::from(u16::from_be_bytes([*a, *b]))),
-            (127, [_, _, a, b, c, d, e, f, g, h, ..]) => (10, u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h])),
-            (126 | 127, _) => return Ok(None),
-            (length, _) => (2, u64::from(length)),
+        let after = &received[2..];
+        let (start, length) = match second & 0x7f {
+            TWO_BYTES => (4, after.first_chunk().map(|length| u64::from(u16::from_be_bytes(*length)))),
+            EIGHT_BYTES => (10, after.first_chunk().map(|length| u64::from_be_bytes(*length))),
+            length => (2, Some(u64::from(length))),
         };
+        let Some(length) = length else { return Ok(None) };
         let length = usize::try_from(length).map_err(Error::other)?;
         Ok((received.len() >= start + length).then_some((first & 0x0f, start, length)))
     }

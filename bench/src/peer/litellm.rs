@@ -1,4 +1,4 @@
-//! The LiteLLM proxy: what many teams put between their backend and the models. `bench/peers/litellm` has its settings.
+//! The `LiteLLM` proxy: what many teams put between their backend and the models. `bench/peers/litellm` has its settings.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;

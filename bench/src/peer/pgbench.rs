@@ -27,7 +27,7 @@ insert into pgbench_events values ('conversation', '0190163d-8694-739b-aea5-' ||
 /// How long it runs before it counts.
 const WARM_UP: Duration = Duration::from_secs(1);
 /// How long it may take beyond its time.
-const GRACE: Duration = Duration::from_secs(60);
+const GRACE: Duration = Duration::from_mins(1);
 
 /// pgbench over a server, with a table of its own there.
 #[derive(Debug)]
@@ -58,7 +58,10 @@ impl Pgbench {
         let folders = server.parent().map(Path::to_owned).into_iter().chain(std::env::split_paths(&path));
         let program = folders.map(|folder| folder.join("pgbench")).find(|program| program.is_file());
         let program = program.ok_or_else(|| {
-            Error("pgbench is neither beside the server's programs nor in the PATH; Debian has it in `postgresql`".to_owned())
+            Error(
+                "pgbench is neither beside the server's programs nor in the PATH; Debian has it in `postgresql`"
+                    .to_owned(),
+            )
         })?;
         sqlx::query(TABLE).execute(pool).await?;
         let folder = tempfile::tempdir()?;
@@ -96,7 +99,8 @@ impl Pgbench {
             .current_dir(self.folder.path())
             .stdin(Stdio::null())
             .kill_on_drop(true);
-        let output = timeout(time + GRACE, command.output()).await.map_err(|_| Error("pgbench does not end".to_owned()))?;
+        let output =
+            timeout(time + GRACE, command.output()).await.map_err(|_| Error("pgbench does not end".to_owned()))?;
         let output = output?;
         let said = String::from_utf8_lossy(&output.stdout);
         if !output.status.success() {

@@ -14,7 +14,8 @@ use crate::Error;
 #[serde(deny_unknown_fields)]
 struct Floor {
     /// The figure: the ratio of a row that has a divisor, else the value.
-    floor: f64,
+    #[serde(rename = "floor")]
+    figure: f64,
     /// The share of it by which runs of the same code differ.
     noise: f64,
     /// Whether more is better; a row's target says so where it has one.
@@ -70,7 +71,7 @@ impl Floors {
                 (None, Some(Target::AtMost(_))) => false,
                 (None, _) => true,
             };
-            let bound = floor.floor * if more_is_better { 1.0 - floor.noise } else { 1.0 + floor.noise };
+            let bound = floor.figure * if more_is_better { 1.0 - floor.noise } else { 1.0 + floor.noise };
             let worse = if more_is_better { figure < bound } else { figure > bound };
             worse.then(|| Worse { name: row.name.clone(), figure, bound })
         };
@@ -98,7 +99,8 @@ mod tests {
     #[test]
     fn a_target_says_which_way_is_better() {
         let text = "[size]\nfloor = 10.0\nnoise = 0.0\n";
-        let found = Floors::parse(text).map(|floors| floors.worse(&[Row::new("size", 11.0, "").target(Target::AtMost(20.0))]));
+        let found =
+            Floors::parse(text).map(|floors| floors.worse(&[Row::new("size", 11.0, "").target(Target::AtMost(20.0))]));
         assert_eq!(found.map(|worse| worse.len()).ok(), Some(1));
     }
 

@@ -7,8 +7,13 @@ use plotters::prelude::*;
 use crate::Error;
 
 const SIZE: (u32, u32) = (720, 380);
-const COLOURS: [RGBColor; 5] =
-    [RGBColor(38, 70, 166), RGBColor(201, 76, 44), RGBColor(62, 132, 84), RGBColor(128, 82, 150), RGBColor(120, 120, 120)];
+const COLOURS: [RGBColor; 5] = [
+    RGBColor(38, 70, 166),
+    RGBColor(201, 76, 44),
+    RGBColor(62, 132, 84),
+    RGBColor(128, 82, 150),
+    RGBColor(120, 120, 120),
+];
 
 /// A line with its points.
 #[derive(Clone, Debug)]
@@ -57,7 +62,13 @@ impl Plot {
             .y_label_area_size(64)
             .build_cartesian_2d((least * 0.9..most * 1.1).log_scale(), 0.0..highest * 1.15)
             .map_err(Error::other)?;
-        chart.configure_mesh().x_desc(self.across).y_desc(self.up).light_line_style(WHITE).draw().map_err(Error::other)?;
+        chart
+            .configure_mesh()
+            .x_desc(self.across)
+            .y_desc(self.up)
+            .light_line_style(WHITE)
+            .draw()
+            .map_err(Error::other)?;
         for (line, colour) in self.lines.iter().zip(COLOURS.iter().cycle()) {
             chart
                 .draw_series(LineSeries::new(line.points.iter().copied(), colour.stroke_width(2)).point_size(3))
@@ -65,7 +76,12 @@ impl Plot {
                 .label(&line.name)
                 .legend(|(x, y)| PathElement::new(vec![(x, y), (x + 18, y)], colour.stroke_width(2)));
         }
-        chart.configure_series_labels().background_style(WHITE.mix(0.8)).border_style(BLACK.mix(0.3)).draw().map_err(Error::other)?;
+        chart
+            .configure_series_labels()
+            .background_style(WHITE.mix(0.8))
+            .border_style(BLACK.mix(0.3))
+            .draw()
+            .map_err(Error::other)?;
         area.present().map_err(Error::other)
     }
 }

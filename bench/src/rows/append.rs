@@ -13,7 +13,7 @@ use super::{Found, Plan, say};
 use crate::Error;
 use crate::fleet::Fleet;
 use crate::load::Done;
-use crate::measure::median;
+use crate::measure::{median, number};
 use crate::peer::pgbench::{Pgbench, Run};
 use crate::report::{Line, Plot, Row, Target};
 use ours::Ours;
@@ -22,6 +22,8 @@ use theirs::Theirs;
 /// How many events a conversation gets before the next begins: on both sides, since postgres-es reads them all for each
 /// command.
 const CONVERSATION: usize = 20;
+/// The same where loading shall not count.
+const LONG_CONVERSATION: usize = 1_000;
 /// How long a load runs before it counts.
 const WARM_UP: Duration = Duration::from_millis(500);
 /// How many write at once.
@@ -38,44 +40,56 @@ pub(super) async fn measure(plan: Plan) -> Result<Found, Error> {
     let fleet = servers(1, NO_PROVIDER, "").await?;
     let mut pgbench = Pgbench::find(&fleet.postgres, &fleet.pool).await?;
     let ours = Ours::over(&fleet, "bestchat", 1).await?;
-    let spread = Ours::over(&fleet, "spread", 4).await?;
     let theirs = Theirs::over(&fleet).await?;
     let mut found = Found::default();
     let mut lines = [const { Vec::new() }; 3];
+    let mut inserts = f64::NAN;
     for writers in WRITERS {
         say(&format!("  append with {writers} writers"));
         let [mut we, mut bench, mut they] = [(); 3].map(|()| Side::new());
         for _ in 0..plan.rounds() {
-            we.add(&ours.run(writers, WARM_UP, plan.run()).await?);
+            we.add(&ours.run(writers, CONVERSATION, WARM_UP, plan.run()).await?);
             bench.add_run(&pgbench.run(writers, plan.run()).await?);
             they.add(&theirs.run(writers, WARM_UP, plan.run()).await?);
         }
+        inserts = bench.rate();
         rows(&mut found, writers, &we, &bench, &they);
         for (line, side) in lines.iter_mut().zip([&we, &bench, &they]) {
-            line.push((writers as f64, side.rate()));
+            line.push((number(writers as u64), side.rate()));
         }
     }
-    let mut four = Vec::new();
+    found.rows.extend(variants(&fleet, &ours, inserts, plan).await?);
+    found.rows.push(beside_a_held_transaction(&fleet, &ours, plan).await?);
+    found.plots.push(plot(lines));
+    Ok(found)
+}
+
+/// What the main rows hold besides the append: loading, and batches that are smaller because there are more shards.
+async fn variants(fleet: &Fleet, ours: &Ours, inserts: f64, plan: Plan) -> Result<[Row; 2], Error> {
+    let spread = Ours::over(fleet, "spread", 4).await?;
+    let (mut warm, mut four) = (Vec::new(), Vec::new());
     for _ in 0..plan.rounds() {
-        four.push(spread.run(64, WARM_UP, plan.run()).await?.rate);
+        warm.push(ours.run(64, LONG_CONVERSATION, WARM_UP, plan.run()).await?.rate);
+        four.push(spread.run(64, CONVERSATION, WARM_UP, plan.run()).await?.rate);
     }
     let whose = "pgbench, 64 clients";
-    found.rows.push(
-        Row::new("Append, 64 writers over 4 shards", median(four), "events/s")
-            .over(lines[1].last().map_or(f64::NAN, |(_, rate)| *rate), whose)
-            .note("one process owns all four; smaller batches than with one shard"),
-    );
-    found.rows.push(beside_a_held_transaction(&fleet, &ours, plan).await?);
-    let [ours, bench, theirs] = lines;
+    let warm = Row::new("Append, 64 writers, long conversations", median(warm), "events/s").over(inserts, whose);
+    let four = Row::new("Append, 64 writers over 4 shards", median(four), "events/s").over(inserts, whose);
+    Ok([
+        warm.note(format!("conversations of {LONG_CONVERSATION} events: next to nothing is loaded")),
+        four.note("one process owns all four; smaller batches than with one shard"),
+    ])
+}
+
+fn plot([ours, bench, theirs]: [Vec<(f64, f64)>; 3]) -> Plot {
     let line = |name: &str, points| Line { name: name.to_owned(), points };
-    found.plots.push(Plot {
+    Plot {
         file: "append",
         title: "Durable events a second",
         across: "writers",
         up: "events/s",
         lines: vec![line("BestChat", ours), line("pgbench insert", bench), line("postgres-es", theirs)],
-    });
-    Ok(found)
+    }
 }
 
 fn rows(found: &mut Found, writers: usize, we: &Side, bench: &Side, they: &Side) {
@@ -110,10 +124,10 @@ async fn beside_a_held_transaction(fleet: &Fleet, ours: &Ours, plan: Plan) -> Re
     let mut held = PgConnection::connect(&database(fleet, "postgres")).await?;
     let (mut free, mut stalled) = (Vec::new(), Vec::new());
     for _ in 0..plan.rounds() {
-        free.push(ours.run(16, WARM_UP, plan.run()).await?.rate);
+        free.push(ours.run(16, CONVERSATION, WARM_UP, plan.run()).await?.rate);
         let mut transaction = held.begin().await?;
         sqlx::query("select pg_current_xact_id()::text").execute(&mut *transaction).await?;
-        stalled.push(ours.run(16, WARM_UP, plan.run()).await?.rate);
+        stalled.push(ours.run(16, CONVERSATION, WARM_UP, plan.run()).await?.rate);
         ours.is_readable_to_the_end().await?;
         transaction.rollback().await?;
     }

@@ -89,10 +89,10 @@ impl Echo {
     async fn start(url: &str) -> Result<Self, Error> {
         let answerer = nats::connect(url, "bench answers", Inbox::Core).await.map_err(Error::other)?;
         let asker = nats::connect(url, "bench asks", Inbox::Core).await.map_err(Error::other)?;
-        let mut asked = answerer.subscribe(ECHO).await.map_err(Error::other)?;
+        let mut requests = answerer.subscribe(ECHO).await.map_err(Error::other)?;
         answerer.flush().await.map_err(Error::other)?;
         tokio::spawn(async move {
-            while let Some(message) = asked.next().await {
+            while let Some(message) = requests.next().await {
                 if let Some(reply) = message.reply {
                     let _ = answerer.publish(reply, message.payload).await;
                 }

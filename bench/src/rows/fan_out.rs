@@ -90,8 +90,12 @@ fn rows(fleet: &Fleet, sockets: usize, ours: &Side, theirs: &Side) -> Vec<Row> {
             .over(per_second(&theirs.cpu), "Express + Socket.IO")
             .target(Target::AtLeast(3.0))
             .note("ours counts edge, worker, projector, Postgres and NATS; theirs the Node process and Postgres"),
-        Row::new(format!("CPU per delivered token, {sockets} sockets, edge alone"), median(ours.edge_cpu.clone()), "µs")
-            .over(median(theirs.edge_cpu.clone()), "Node process"),
+        Row::new(
+            format!("CPU per delivered token, {sockets} sockets, edge alone"),
+            median(ours.edge_cpu.clone()),
+            "µs",
+        )
+        .over(median(theirs.edge_cpu.clone()), "Node process"),
     ]
 }
 

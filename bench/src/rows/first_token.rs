@@ -33,34 +33,25 @@ struct Way {
     cpu_ms: Vec<f64>,
 }
 
+/// Everything that answers.
+struct Stage {
+    provider: Provider,
+    fleet: Fleet,
+    stack: Stack,
+    proxy: Result<LiteLlm, Error>,
+}
+
 pub(super) async fn measure(plan: Plan) -> Result<Found, Error> {
     let provider = Provider::start(Script { tokens: TOKENS, pace: Duration::ZERO }).await?;
     let fleet = servers(SHARDS, &provider.base_url(), "reply_concurrency = 256").await?;
     let stack = Stack::start(&fleet).await?;
     let proxy = LiteLlm::start(&provider.base_url(), fleet.folder()).await;
+    let stage = Stage { provider, fleet, stack, proxy };
     let mut found = Found::default();
     let mut lines = [const { Vec::new() }; 3];
     for askers in ASKERS {
         say(&format!("  first token with {askers} askers"));
-        let [mut straight, mut ours, mut theirs] = [(); 3].map(|()| Way::default());
-        let mut direct = open_straight(provider.address(), "none", askers).await?;
-        let mut through = Vec::new();
-        for nth in 0..askers {
-            through.push(Asking::login(stack.api.address, nth).await?);
-        }
-        let mut proxied = match &proxy {
-            Ok(proxy) => open_straight(proxy.address, litellm::KEY, askers).await?,
-            Err(_) => Vec::new(),
-        };
-        let rounds = if askers == 1 { plan.rounds() } else { plan.pick(1, 3) };
-        for _ in 0..rounds {
-            direct = straight.run(direct, plan.run(), || Ok(Duration::ZERO)).await?;
-            through = ours.run(through, plan.run(), || stack.cpu(&fleet)).await?;
-            if let Ok(proxy) = &proxy {
-                let time = if askers == 1 { plan.run() } else { plan.run() * PROXY_FACTOR };
-                proxied = theirs.run(proxied, time, || cpu(proxy.process.pid())).await?;
-            }
-        }
+        let [straight, ours, theirs] = stage.run(askers, plan).await?;
         for (line, way) in lines.iter_mut().zip([&straight, &ours, &theirs]) {
             line.push((number(askers as u64), way.rate()));
         }
@@ -69,21 +60,48 @@ pub(super) async fn measure(plan: Plan) -> Result<Found, Error> {
         }
         throughput(&mut found, askers, &straight, &ours, &theirs);
     }
-    if let Err(error) = &proxy {
+    if let Err(error) = &stage.proxy {
         found.rows.push(Row::skipped("LiteLLM", error));
     }
-    let [straight, ours, theirs] = lines;
+    found.plots.push(plot(lines));
+    stack_stays(&stage.fleet, stage.stack).await?;
+    Ok(found)
+}
+
+impl Stage {
+    /// Straight, through us and through the proxy, in turn.
+    async fn run(&self, askers: usize, plan: Plan) -> Result<[Way; 3], Error> {
+        let [mut straight, mut ours, mut theirs] = [(); 3].map(|()| Way::default());
+        let mut direct = open_straight(self.provider.address(), "none", askers).await?;
+        let mut through = Vec::new();
+        for nth in 0..askers {
+            through.push(Asking::login(self.stack.api.address, nth).await?);
+        }
+        let mut proxied = match &self.proxy {
+            Ok(proxy) => open_straight(proxy.address, litellm::KEY, askers).await?,
+            Err(_) => Vec::new(),
+        };
+        for _ in 0..if askers == 1 { plan.rounds() } else { plan.pick(1, 3) } {
+            direct = straight.run(direct, plan.run(), || Ok(Duration::ZERO)).await?;
+            through = ours.run(through, plan.run(), || self.stack.cpu(&self.fleet)).await?;
+            if let Ok(proxy) = &self.proxy {
+                let time = if askers == 1 { plan.run() } else { plan.run() * PROXY_FACTOR };
+                proxied = theirs.run(proxied, time, || cpu(proxy.process.pid())).await?;
+            }
+        }
+        Ok([straight, ours, theirs])
+    }
+}
+
+fn plot([straight, ours, theirs]: [Vec<(f64, f64)>; 3]) -> Plot {
     let line = |name: &str, points| Line { name: name.to_owned(), points };
-    let lines = vec![line("straight to the provider", straight), line("BestChat", ours), line("LiteLLM", theirs)];
-    found.plots.push(Plot {
+    Plot {
         file: "replies",
         title: "Replies a second, through a model that takes no time",
         across: "people asking at once",
         up: "replies/s",
-        lines,
-    });
-    stack_stays(&fleet, stack).await?;
-    Ok(found)
+        lines: vec![line("straight to the provider", straight), line("BestChat", ours), line("LiteLLM", theirs)],
+    }
 }
 
 /// The processes must have lived through it.
@@ -107,15 +125,13 @@ async fn open_straight(address: std::net::SocketAddr, key: &str, count: usize) -
 
 fn first_token(found: &mut Found, straight: &Way, ours: &Way, theirs: &Way) {
     let note = format!(
-        "the answer of {TOKENS} tokens is written at once; straight p50 {:.3} ms, p99 {:.3} ms; ours holds two durable \
+        "from the question's frame to the first text on the asker's socket; the answer of {TOKENS} tokens is written at once; straight p50 {:.3} ms, p99 {:.3} ms; ours holds two durable \
          commits (the question, the claim of the attempt) that the others do not make",
         straight.p50(),
         straight.p99()
     );
     let added = ours.p50() - straight.p50();
-    found.rows.push(
-        Row::new("First token, added p50, one asker", added, "ms").target(Target::AtMost(1.0)).note(note),
-    );
+    found.rows.push(Row::new("First token, added p50, one asker", added, "ms").target(Target::AtMost(1.0)).note(note));
     let p99 = ours.p99() - straight.p99();
     found.rows.push(Row::new("First token, added p99, one asker", p99, "ms").target(Target::AtMost(3.0)));
     found.rows.push(
@@ -137,10 +153,13 @@ fn throughput(found: &mut Found, askers: usize, straight: &Way, ours: &Way, thei
         straight.rate()
     );
     found.rows.push(
-        Row::new(format!("Replies, {askers} askers"), ours.rate(), "replies/s").over(theirs.rate(), "LiteLLM").note(note),
+        Row::new(format!("Replies, {askers} askers"), ours.rate(), "replies/s")
+            .over(theirs.rate(), "LiteLLM")
+            .note(note),
     );
     let cpu = Row::new(format!("CPU per reply, {askers} askers"), ours.cpu_ms(), "ms").over(theirs.cpu_ms(), "LiteLLM");
-    let all = "ours counts edge, worker, projector, Postgres and NATS; the proxy's is the proxy alone, which stores nothing";
+    let all =
+        "ours counts edge, worker, projector, Postgres and NATS; the proxy's is the proxy alone, which stores nothing";
     found.rows.push(cpu.note(if askers == 1 { all } else { "" }));
 }
 

@@ -77,7 +77,8 @@ fn lengths(steps: &[Steps]) -> Found {
     }
     let [command, open, prompt] = lines;
     let line = |name: &str, points| Line { name: name.to_owned(), points };
-    let lines = vec![line("command, frame → ack", command), line("opening it", open), line("log → request body", prompt)];
+    let lines =
+        vec![line("command, frame → ack", command), line("opening it", open), line("log → request body", prompt)];
     let (across, up) = ("events in the conversation", "ms, median");
     found.plots.push(Plot { file: "growth", title: "What grows with a conversation", across, up, lines });
     found
@@ -90,7 +91,8 @@ fn of_long(long: &Steps) -> Vec<Row> {
         Row::new("Prompt of 200,000 tokens, log → request body, p50", long.prompt.p50_ms(), "ms")
             .target(Target::AtMost(20.0))
             .note(note),
-        Row::new("Opening a conversation of 200,000 tokens, p50", long.open.p50_ms(), "ms").target(Target::AtMost(100.0)),
+        Row::new("Opening a conversation of 200,000 tokens, p50", long.open.p50_ms(), "ms")
+            .target(Target::AtMost(100.0)),
     ]
 }
 
@@ -109,7 +111,10 @@ async fn lists(address: std::net::SocketAddr) -> Result<Row, Error> {
             }
         }
     }
-    let note = format!("50 of {MANY} conversations beside all {FEW}: a page five times as long; p99 {:.2} ms", of_many.p99_ms());
+    let note = format!(
+        "50 of {MANY} conversations beside all {FEW}: a page five times as long; p99 {:.2} ms",
+        of_many.p99_ms()
+    );
     Ok(Row::new("List of 10,000 conversations, first page, p50", of_many.p50_ms(), "ms")
         .over(of_few.p50_ms(), "list of 10")
         .note(note))

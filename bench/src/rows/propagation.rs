@@ -12,9 +12,9 @@ use uuid::Uuid;
 use super::stack::{NO_PROVIDER, SHARDS, Stack, servers};
 use super::{Found, Plan};
 use crate::Error;
+use crate::load::Chat;
 use crate::load::chat::message;
 use crate::load::seed::since;
-use crate::load::Chat;
 use crate::measure::{Latencies, median};
 use crate::report::{Row, Target};
 

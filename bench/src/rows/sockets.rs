@@ -55,10 +55,12 @@ async fn idle() -> Result<Found, Error> {
     let mut open = open(&stack, 0, usize::try_from(sockets).map_err(Error::other)?).await?;
     sleep(SETTLE).await;
     let used = resident(edge)?.saturating_sub(before);
-    for chat in open.iter_mut().step_by((IDLE as usize / ASKED).max(1)) {
+    let every = (open.len() / ASKED).max(1);
+    for chat in open.iter_mut().step_by(every) {
         chat.start().await?;
     }
-    let note = format!("{sockets} sockets of as many people, logged in, following no conversation; the edge's resident set");
+    let note =
+        format!("{sockets} sockets of as many people, logged in, following no conversation; the edge's resident set");
     let row = Row::new("Memory per idle socket", number(used) / number(sockets) / 1024.0, "KB");
     let count = Row::new("Idle sockets on one edge", number(sockets), "sockets");
     let rows = vec![row.target(Target::AtMost(12.0)).note(note), count.target(Target::AtLeast(10_000.0))];
@@ -113,13 +115,13 @@ fn rows(all: &Seen, time: Duration, cores: f64) -> Vec<Row> {
     };
     let [ack50, ack99] = both("ack", acks);
     let [first50, first99] = both("first token", firsts);
-    let none = Target::AtMost(0.0);
+    let zero = Target::AtMost(0.0);
     vec![
         ack50.note(note),
         ack99.target(Target::AtMost(200.0)),
         first50,
         first99,
-        Row::new(format!("{PEOPLE} people chatting: lost"), number(all.lost), "").target(none),
-        Row::new(format!("{PEOPLE} people chatting: doubled"), number(all.doubled), "").target(none),
+        Row::new(format!("{PEOPLE} people chatting: lost"), number(all.lost), "").target(zero),
+        Row::new(format!("{PEOPLE} people chatting: doubled"), number(all.doubled), "").target(zero),
     ]
 }

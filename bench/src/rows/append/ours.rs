@@ -11,7 +11,6 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::super::stack::database;
-use super::CONVERSATION;
 use crate::Error;
 use crate::fleet::Fleet;
 use crate::load::seed::TENANT;
@@ -51,11 +50,18 @@ impl Ours {
         Ok(Self { pool, handles })
     }
 
-    /// So many clients, each with conversations of its own.
-    pub(super) async fn run(&self, clients: usize, warm_up: Duration, time: Duration) -> Result<Done, Error> {
+    /// So many clients, each with conversations of its own that get `length` events each.
+    pub(super) async fn run(
+        &self,
+        clients: usize,
+        length: usize,
+        warm_up: Duration,
+        time: Duration,
+    ) -> Result<Done, Error> {
         let user = "ann".parse().map_err(Error::other)?;
         let asker = Asker { tenant: Some(TENANT.parse().map_err(Error::other)?), actor: Actor::User(user) };
-        let client = || One { handles: self.handles.clone(), asker: asker.clone(), conversation: Uuid::nil(), told: 0 };
+        let (handles, conversation, told) = (&self.handles, Uuid::nil(), 0);
+        let client = || One { handles: handles.clone(), asker: asker.clone(), conversation, told, length };
         let (_, done) = closed_loop((0..clients).map(|_| client()).collect(), warm_up, time).await?;
         Ok(done)
     }
@@ -78,6 +84,7 @@ struct One {
     asker: Asker,
     conversation: Uuid,
     told: usize,
+    length: usize,
 }
 
 impl Client for One {
@@ -93,10 +100,10 @@ impl Client for One {
 
 impl One {
     fn next(&mut self) -> Execute<Conversation> {
-        if self.told.is_multiple_of(CONVERSATION) {
+        if self.told.is_multiple_of(self.length) {
             self.conversation = Uuid::new_v4();
         }
-        let command = command(self.told);
+        let command = command(self.told, self.length);
         self.told += 1;
         Execute {
             command_id: CommandId(Uuid::now_v7()),
@@ -109,8 +116,8 @@ impl One {
 }
 
 /// The `nth` command of a writer: begins a conversation, or says something in it.
-pub(super) fn command(nth: usize) -> Command {
-    if nth.is_multiple_of(CONVERSATION) {
+pub(super) fn command(nth: usize, length: usize) -> Command {
+    if nth.is_multiple_of(length) {
         return Command::StartConversation { title: None, model: None, system_prompt: None };
     }
     let parts = vec![Part::Text { text: TEXT.to_owned() }];

@@ -39,7 +39,7 @@ pub(super) struct Theirs {
 impl Theirs {
     pub(super) async fn over(fleet: &Fleet) -> Result<Self, Error> {
         sqlx::query("create database peer").execute(&fleet.pool).await?;
-                // As ours: a ping before each use would cost it a round trip more.
+        // As ours: a ping before each use would cost it a round trip more.
         let options = PgPoolOptions::new().max_connections(CONNECTIONS).test_before_acquire(false);
         let pool: PgPool = options.connect(&database(fleet, "peer")).await?;
         sqlx::query(TABLE).execute(&pool).await?;
@@ -70,7 +70,7 @@ impl Client for One {
         if self.told.is_multiple_of(CONVERSATION) {
             self.conversation = Uuid::new_v4().to_string();
         }
-        let asked = Asked { asker: self.asker.clone(), command: command(self.told) };
+        let asked = Asked { asker: self.asker.clone(), command: command(self.told, CONVERSATION) };
         self.told += 1;
         let begun = Instant::now();
         self.framework.execute(&self.conversation, asked).await.map_err(Error::other)?;

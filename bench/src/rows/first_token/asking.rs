@@ -53,7 +53,8 @@ impl Asking {
         if text != TOKENS * TOKEN.len() {
             return Err(Error(format!("an answer has {text} bytes")));
         }
-        first.ok_or_else(|| Error("an answer came without a token before".to_owned()))
+        // An edge that is behind leaves the pieces out that the whole answer makes needless; then that is what one sees first.
+        Ok(first.unwrap_or_else(|| asked.elapsed()))
     }
 }
 

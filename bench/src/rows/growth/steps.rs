@@ -68,7 +68,8 @@ pub(super) async fn walk(
 
 impl Found {
     fn new() -> Result<Self, Error> {
-        let [cold, command, open, prompt] = [Latencies::new()?, Latencies::new()?, Latencies::new()?, Latencies::new()?];
+        let [cold, command, open, prompt] =
+            [Latencies::new()?, Latencies::new()?, Latencies::new()?, Latencies::new()?];
         Ok(Self { cold, command, open, prompt })
     }
 }

@@ -24,7 +24,7 @@ const IN_FLIGHT: usize = 1_024;
 /// The pause between two looks at the stream.
 const POLL: Duration = Duration::from_millis(5);
 /// How long the relay may take.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 /// Events of a conversation.
 const CONVERSATION: usize = 21;
 

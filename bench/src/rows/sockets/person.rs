@@ -134,6 +134,9 @@ impl Seen {
                 self.lost += here - *sequence - 1;
                 *sequence = here;
                 if event.kind == "ReplyCompleted" {
+                    if let Some(due) = waiting.first.take() {
+                        self.firsts.record(due.elapsed());
+                    }
                     let whole: usize = event.parts.iter().map(|part| part.text.len()).sum();
                     self.lost += u64::from(whole != SCRIPT.text().len());
                     self.answered += 1;
