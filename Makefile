@@ -7,10 +7,10 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH)
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test web up build-tests test chaos check build fmt types
+.PHONY: help setup setup-test web up build-tests test chaos bench bench-quick check build fmt types
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what is missing on this machine
 	@scripts/setup
@@ -56,3 +56,12 @@ fmt: ## Format the code
 
 types: setup ## Generate the wire types of web/client from Rust
 	BESTCHAT_WRITE_TYPES=1 cargo test --package api --lib wire_types
+
+# One call builds both, so that the program that is measured has the features that it ships with.
+bench: web ## Measure it beside its peers and the machine's own limit: bench/results/latest.md
+	cargo build --release --package app --package bench --bin bestchat --bin bench
+	$(TARGET)/release/bench
+
+bench-quick: web ## The same with shorter runs: ten minutes on two cores
+	cargo build --release --package app --package bench --bin bestchat --bin bench
+	$(TARGET)/release/bench --quick

@@ -4,7 +4,13 @@
 pub mod chaos;
 pub mod error;
 pub mod fleet;
+pub mod load;
 pub mod login;
+pub mod measure;
+pub mod peer;
 pub mod process;
+pub mod provider;
+pub mod report;
+pub mod rows;
 
 pub use error::Error;

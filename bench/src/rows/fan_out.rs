@@ -1,0 +1,119 @@
+//! Many sockets at conversations whose replies are just being written, beside the Express + Socket.IO server doing the
+//! same. A token is counted where a socket has received it.
+
+mod crowd;
+
+use std::time::Duration;
+
+use sqlx::Executor;
+
+use super::stack::{SHARDS, Stack, database, servers};
+use super::{Found, Plan, say};
+use crate::Error;
+use crate::fleet::Fleet;
+use crate::measure::{cpu, cpu_of, median, number};
+use crate::peer::socketio::SocketIoServer;
+use crate::provider::{Provider, Script};
+use crate::report::{Row, Target};
+use crowd::{Crowd, Delivered};
+
+/// The time from one token to the next: as a fast model writes, and as long as BestChat gathers text, so that most of its
+/// frames carry one token and gathering alone does not win.
+const PACE: Duration = Duration::from_millis(20);
+/// How many conversations are written in at once.
+const CONVERSATIONS: usize = 5;
+/// How many sockets follow each of them: what either side can serve, and more than it can.
+const FOLLOWERS: [usize; 2] = [60, 400];
+
+/// What one side did.
+#[derive(Default)]
+struct Side {
+    /// Tokens delivered a second, all sockets together.
+    rate: Vec<f64>,
+    /// Processor time of everything for a delivered token, in microseconds.
+    cpu: Vec<f64>,
+    /// The same of the process that holds the sockets.
+    edge_cpu: Vec<f64>,
+    /// Tokens in a frame.
+    gathered: Vec<f64>,
+}
+
+pub(super) async fn measure(plan: Plan) -> Result<Found, Error> {
+    let provider = Provider::start(Script { tokens: plan.pick(150, 500), pace: PACE }).await?;
+    let fleet = servers(SHARDS, &provider.base_url(), "").await?;
+    let stack = Stack::start(&fleet).await?;
+    fleet.pool.execute("create database peer").await?;
+    let database = database(&fleet, "peer");
+    let peer = SocketIoServer::start(&database, &provider.base_url(), fleet.folder()).await;
+    let mut found = Found::default();
+    for followers in FOLLOWERS {
+        let sockets = followers * CONVERSATIONS;
+        say(&format!("  fan-out to {sockets} sockets"));
+        let (mut ours, mut theirs) = (Side::default(), Side::default());
+        let mut here = Crowd::ours(stack.api.address, CONVERSATIONS, followers).await?;
+        let mut there = match &peer {
+            Ok(peer) => Some(Crowd::theirs(peer.address, CONVERSATIONS, followers).await?),
+            Err(_) => None,
+        };
+        for _ in 0..plan.pick(2, 5) {
+            let (all, edge) = (|| stack.cpu(&fleet), || cpu(stack.api.process.pid()));
+            here = ours.run(here, all, edge).await?;
+            if let (Some(crowd), Ok(peer)) = (there.take(), &peer) {
+                let all = || cpu_of(&[peer.process.pid(), fleet.postgres.pid()]);
+                there = Some(theirs.run(crowd, all, || cpu(peer.process.pid())).await?);
+            }
+        }
+        found.rows.extend(rows(&fleet, sockets, &ours, &theirs));
+    }
+    if let Err(error) = &peer {
+        found.rows.push(Row::skipped("Express + Socket.IO", error));
+    }
+    Ok(found)
+}
+
+fn rows(fleet: &Fleet, sockets: usize, ours: &Side, theirs: &Side) -> Vec<Row> {
+    let asked = number(sockets as u64) / PACE.as_secs_f64();
+    let note = format!(
+        "{CONVERSATIONS} conversations, a token every {} ms, {} shards: {asked:.0} tokens/s are there to be delivered; \
+         tokens in a frame: ours {:.2}, theirs {:.2}; the load generator shares the processors",
+        PACE.as_millis(),
+        fleet.options().shards,
+        median(ours.gathered.clone()),
+        median(theirs.gathered.clone()),
+    );
+    let per_second = |cpu: &[f64]| 1e6 / median(cpu.to_vec());
+    vec![
+        Row::new(format!("Fan-out to {sockets} sockets, delivered"), median(ours.rate.clone()), "tokens/s")
+            .over(median(theirs.rate.clone()), "Express + Socket.IO")
+            .note(note),
+        Row::new(format!("Fan-out to {sockets} sockets, by processor time"), per_second(&ours.cpu), "tokens/CPU-s")
+            .over(per_second(&theirs.cpu), "Express + Socket.IO")
+            .target(Target::AtLeast(3.0))
+            .note("ours counts edge, worker, projector, Postgres and NATS; theirs the Node process and Postgres"),
+        Row::new(
+            format!("CPU per delivered token, {sockets} sockets, edge alone"),
+            median(ours.edge_cpu.clone()),
+            "µs",
+        )
+        .over(median(theirs.edge_cpu.clone()), "Node process"),
+    ]
+}
+
+impl Side {
+    async fn run(
+        &mut self,
+        crowd: Crowd,
+        all: impl Fn() -> Result<Duration, Error>,
+        edge: impl Fn() -> Result<Duration, Error>,
+    ) -> Result<Crowd, Error> {
+        let before = (all()?, edge()?);
+        let (crowd, Delivered { tokens, frames, took }) = crowd.hear_out().await?;
+        let used = (all()?.saturating_sub(before.0), edge()?.saturating_sub(before.1));
+        let each = |used: Duration| used.as_secs_f64() * 1e6 / number(tokens);
+        self.rate.push(number(tokens) / took.as_secs_f64());
+        self.cpu.push(each(used.0));
+        self.edge_cpu.push(each(used.1));
+        self.gathered.push(number(tokens) / number(frames.max(1)));
+        Ok(crowd)
+    }
+}
