@@ -100,7 +100,7 @@ impl Freed {
         };
         if !heard {
             self.0 = None;
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }
