@@ -1,7 +1,9 @@
-//! What an edge hears besides events: live text, signals, changed lists. All of it may be lost without harm.
+//! What is heard besides events: live text, signals, changed lists, shards that are free. All of it may be lost without
+//! harm.
 
 use async_nats::{Client, Subscriber};
 use domain::{ConversationId, MessageId, Shard, Tenant, UserId};
+use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 
 use crate::live::Delta;
@@ -70,5 +72,35 @@ pub fn heard(message: &async_nats::Message) -> Option<Heard> {
         }
         "sig" => Some(Heard::Typing(conversation, serde_json::from_slice(&message.payload).ok()?)),
         _ => None,
+    }
+}
+
+/// Says that shards of a role were given up, so that others need not wait until they look. Whoever misses it looks anyway.
+pub async fn freed(client: &Client, role: &str) {
+    if let Err(error) = client.publish(subject::freed(role), bytes::Bytes::new()).await {
+        tracing::debug!(%error, "nobody was told of free shards; they are looked for");
+    }
+}
+
+/// Hears of shards that were given up.
+#[derive(Debug)]
+pub struct Freed(Option<Subscriber>);
+
+impl Freed {
+    /// Listens for a role's.
+    pub async fn listen(client: &Client, role: &str) -> Self {
+        Self(client.subscribe(subject::freed(role)).await.ok())
+    }
+
+    /// Returns when some were given up; never when nothing can be heard.
+    pub async fn heard(&mut self) {
+        let heard = match &mut self.0 {
+            Some(subscriber) => subscriber.next().await.is_some(),
+            None => false,
+        };
+        if !heard {
+            self.0 = None;
+            std::future::pending::<()>().await;
+        }
     }
 }

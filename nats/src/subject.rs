@@ -86,6 +86,11 @@ pub fn signals(shard: Shard) -> String {
     format!("sig.{shard}.>")
 }
 
+/// Shards of a role that were given up, for those who may take them.
+pub fn freed(role: &str) -> String {
+    format!("freed.{role}")
+}
+
 /// Changes in a person's list of conversations. The person is hashed: a name may hold anything, and subjects are logged.
 pub fn list(tenant: &Tenant, user: &UserId) -> String {
     format!("list.{}", list_key(tenant, user))

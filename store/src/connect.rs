@@ -57,8 +57,9 @@ pub fn connect(url: &str, role: Role, max: u32) -> Result<PgPool, Error> {
     let pool = PgPoolOptions::new()
         .max_connections(max)
         .acquire_timeout(ACQUIRE_TIMEOUT)
-        // A dead connection shows as an error on use, which every caller handles; a ping on each use would double the cost.
-        .test_before_acquire(false)
+        // A dead connection shows as an error on use, which those who work handle; a ping on each use would double their
+        // cost. People who read would be told to try again.
+        .test_before_acquire(role == Role::Edge)
         .after_connect(move |connection, _| {
             Box::pin(async move {
                 // An acknowledged command survives: whatever the server's default is.

@@ -13,6 +13,7 @@ use domain::Shard;
 use domain::conversation::Conversation;
 use nats::ask::Asking;
 use nats::serve::{Incoming, Serving};
+use nats::signal::Freed;
 use sqlx::PgPool;
 use store::lease::{Leases, Owned, RENEW_EVERY};
 use store::writer::{self, Execute, Handle};
@@ -26,6 +27,8 @@ use uuid::Uuid;
 
 use crate::reaper;
 
+/// The role's name among leases.
+const ROLE: &str = "commands";
 /// The batches that may wait for the relay; more are read from the log again.
 const RELAY_QUEUE: usize = 64;
 /// How long an owner may take to finish what it has begun when it gives its shard up: less than the term of the leases
@@ -57,14 +60,16 @@ impl Commands {
         let (each, most) = WARM_CONNECTIONS;
         // A shard is taken from a process that serves it well: whoever takes it must not begin by connecting.
         store::warm(&self.pool, most.min(each * u32::from(self.shards))).await;
-        let leases = Leases::new(&self.pool, "commands", self.process);
+        let leases = Leases::new(&self.pool, ROLE, self.process);
         let mut owners: BTreeMap<Shard, Owner> = BTreeMap::new();
+        let mut freed = Freed::listen(&self.client, ROLE).await;
         let mut tick = tokio::time::interval(RENEW_EVERY);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = cancelled.cancelled() => break,
                 _ = tick.tick() => {}
+                () = freed.heard() => {}
             }
             // Who cannot be asked must not keep others from answering.
             if !nats::is_connected(&self.client) {
@@ -79,6 +84,7 @@ impl Commands {
         if let Err(error) = leases.leave().await {
             tracing::warn!(%error, "the leases end by themselves");
         }
+        nats::signal::freed(&self.client, ROLE).await;
     }
 
     async fn adjust(&self, leases: &Leases, owners: &mut BTreeMap<Shard, Owner>, owned: &Owned) {
@@ -91,9 +97,10 @@ impl Commands {
         if !stopping.is_empty() {
             tracing::info!(shards = ?lost, "shards given up");
             stop(stopping).await;
+        }
+        if !owned.give_up.is_empty() {
             release(leases, &owned.give_up).await;
-        } else if !owned.give_up.is_empty() {
-            release(leases, &owned.give_up).await;
+            nats::signal::freed(&self.client, ROLE).await;
         }
         for shard in &owned.keep {
             // An owner that ended by itself lost its connection to the bus for good; a new one takes over.

@@ -92,6 +92,36 @@ async fn an_event_wakes_one_worker_of_its_role(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "store::MIGRATOR")]
+async fn what_a_worker_that_stops_has_not_begun_goes_to_another_at_once(pool: PgPool) {
+    let (server, pool) = (Server::start().await, migrated(&pool).await);
+    let client = server.core().await;
+    let owner = Owner::new(&client, &pool);
+    let conversation = owner.start().await;
+    for nth in 0..3 {
+        owner.rename(conversation, &format!("title {nth}")).await;
+    }
+    let (mut stopping, guard) = worker(&client, &pool, WAKE);
+    // One waits in the channel, another for room in it: the third may be on its way.
+    until("wake-ups are pulled", async || consumer_has(&client, 2).await).await;
+    drop(guard);
+    // Before a delivery would be taken for lost, which takes half a minute.
+    let (mut other, _other) = worker(&client, &pool, WAKE);
+    next(&mut stopping).await.give_back().await;
+    for _ in 0..3 {
+        next(&mut other).await.work_on(async { Ok(()) }).await;
+    }
+    settled(&client).await;
+    assert!(stopping.recv().await.is_none(), "it is given nothing more");
+}
+
+/// Whether so many wake-ups are under way.
+async fn consumer_has(client: &Client, under_way: usize) -> bool {
+    let Ok(stream) = relay::jetstream(client).get_stream("EVT_0").await else { return false };
+    let Ok(mut consumer): Result<PullConsumer, _> = stream.get_consumer("test_0").await else { return false };
+    consumer.info().await.is_ok_and(|info| info.num_ack_pending >= under_way)
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
 async fn a_failure_that_may_pass_comes_back_after_a_pause(pool: PgPool) {
     let (server, pool) = (Server::start().await, migrated(&pool).await);
     let client = server.core().await;
