@@ -158,7 +158,14 @@ async fn deliver(
             }
         };
         let delivery = Delivery { event, message, wake, pool: pool.clone(), _slot: slot };
-        deliveries.send(delivery).await.map_err(Error::from_any)?;
+        tokio::select! {
+            biased;
+            () = cancelled.cancelled() => {
+                delivery.give_back().await;
+                break;
+            }
+            room = deliveries.reserve() => room.map_err(Error::from_any)?.send(delivery),
+        }
     }
     while let Some(Some(Ok(message))) = messages.next().now_or_never() {
         give_back(&message, wake).await;

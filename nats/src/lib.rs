@@ -20,7 +20,7 @@ pub mod tail;
 pub mod test_server;
 pub mod trace;
 
-pub use async_nats::Client;
+pub use async_nats::{Client, Subscriber};
 pub use connection::{Inbox, close, connect, is_connected};
 
 /// A failure of the bus, already in words.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::Shard;
 use futures::StreamExt;
-use futures::stream::select;
+use futures::stream::{Select, select};
 use nats::signal::{self, ListChange};
 use nats::subject;
 use nats::tail::Tail;
@@ -19,6 +19,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The pause after a failure.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
+type Live = Select<nats::Subscriber, nats::Subscriber>;
+
 impl Hub {
     /// Listens to a shard from now on, unless that has begun already.
     pub(super) async fn listen_to(&self, shard: Shard) -> Result<(), Problem> {
@@ -31,8 +33,10 @@ impl Hub {
         let tail = Tail::start(self.0.client.clone(), self.0.pool.clone(), shard, head)
             .await
             .map_err(|_| Problem::unavailable())?;
+        // Listened to from here on, and not only when the task has its turn: the first piece of a reply may come any moment.
+        let live = self.live_of(shard).await.map_err(|_| Problem::unavailable())?;
         tokio::spawn(self.clone().until_stopping(self.clone().listen_to_events(tail)));
-        tokio::spawn(self.clone().until_stopping(self.clone().listen_to_live_text(shard)));
+        tokio::spawn(self.clone().until_stopping(self.clone().listen_to_live(shard, live)));
         listening.insert(shard);
         Ok(())
     }
@@ -56,19 +60,26 @@ impl Hub {
         }
     }
 
-    async fn listen_to_live_text(self, shard: Shard) {
+    /// A shard's live text and signals.
+    async fn live_of(&self, shard: Shard) -> Result<Live, nats::Error> {
+        let lives = signal::listen(&self.0.client, subject::lives(shard)).await?;
+        let signals = signal::listen(&self.0.client, subject::signals(shard)).await?;
+        Ok(select(lives, signals))
+    }
+
+    async fn listen_to_live(self, shard: Shard, mut live: Live) {
         loop {
-            let lives = signal::listen(&self.0.client, subject::lives(shard)).await;
-            let signals = signal::listen(&self.0.client, subject::signals(shard)).await;
-            if let (Ok(lives), Ok(signals)) = (lives, signals) {
-                let mut messages = select(lives, signals);
-                while let Some(message) = messages.next().await {
-                    if let Some(heard) = signal::heard(&message) {
-                        self.heard(heard);
-                    }
+            while let Some(message) = live.next().await {
+                if let Some(heard) = signal::heard(&message) {
+                    self.heard(heard);
                 }
             }
-            tokio::time::sleep(RETRY_PAUSE).await;
+            live = loop {
+                tokio::time::sleep(RETRY_PAUSE).await;
+                if let Ok(live) = self.live_of(shard).await {
+                    break live;
+                }
+            };
         }
     }
 }
