@@ -1,10 +1,12 @@
 //! A process of the real binary, which does not outlive its handle.
 
 use std::fs::File;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep};
 
 use crate::Error;
@@ -44,7 +46,8 @@ impl Process {
                 command.env(name, value);
             }
         }
-        command.current_dir(folder).stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
+        // A group of its own, so that the processes that it starts do not outlive it either.
+        command.process_group(0).current_dir(folder).stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
         let child = command.spawn().map_err(|error| Error(format!("{name} cannot be started: {error}")))?;
         Ok(Self { name: name.to_owned(), child, log })
     }
@@ -142,7 +145,18 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        let group = format!("-{}", self.pid());
+        let _ = Command::new("/bin/sh").args(["-c", r#"kill -s KILL -- "$0""#, &group]).stderr(Stdio::null()).status();
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Returns on Ctrl-C and on SIGTERM; what was started is then dropped, and so ended.
+pub async fn told_to_stop() {
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
     }
 }

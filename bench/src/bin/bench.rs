@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use bench::process::told_to_stop;
 use bench::rows::{Bench, Which};
 use bench::{Error, peer};
 use clap::Parser;
@@ -33,7 +34,10 @@ async fn run(cli: Cli) -> Result<ExitCode, Error> {
     let folder = peer::root().join("bench");
     let name = if cli.only.is_empty() { "latest" } else { "only" };
     let mut bench = Bench::new(cli.quick)?;
-    bench.measure(&cli.only).await;
+    tokio::select! {
+        () = bench.measure(&cli.only) => {}
+        () = told_to_stop() => return Err(Error("interrupted".to_owned())),
+    }
     let (report, worse) = bench.finish(&folder.join("floors.toml"))?;
     report.write(&folder.join("results"), name)?;
     let mut out = std::io::stdout();

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bench::Error;
 use bench::chaos::{Options, Report, run};
+use bench::process::told_to_stop;
 use clap::Parser;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// Runs the whole system under load, breaks it by a schedule that follows from a seed, and checks that it kept what it promises
 #[derive(Debug, Parser)]
@@ -66,15 +66,6 @@ async fn one(arguments: &Arguments, seed: u64) -> Result<Report, Error> {
     };
     let length = Duration::from_secs(arguments.seconds);
     run(&Options { seed, length, keep: keep.join(format!("seed-{seed}")) }).await
-}
-
-/// Returns on Ctrl-C and on SIGTERM; what was started is then dropped, and so ended.
-async fn told_to_stop() {
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
-    }
 }
 
 fn say(text: &str) {
