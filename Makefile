@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH)
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test web up build-tests test chaos bench bench-quick check build fmt types
+.PHONY: help setup setup-test web up build-tests test chaos build-bench bench bench-quick check build fmt types
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,8 +37,7 @@ test: build-tests ## Run every test, against a Postgres and a NATS started for i
 	cd web && npm run e2e --if-present
 
 # The dev profile, as in `make test`: what is broken here is not speed.
-chaos: setup-test ## Break everything on purpose and check that nothing was lost; CHAOS_ARGS="--seed 7 --seconds 60"
-	cargo build --workspace --all-targets
+chaos: build-tests ## Break everything on purpose and check that nothing was lost; CHAOS_ARGS="--seed 7 --seconds 60"
 	$(TARGET)/debug/chaos $(CHAOS_ARGS)
 
 check: web ## Everything that is checked without running it: format, lints, layers, types
@@ -58,10 +57,11 @@ types: setup ## Generate the wire types of web/client from Rust
 	BESTCHAT_WRITE_TYPES=1 cargo test --package api --lib wire_types
 
 # One call builds both, so that the program that is measured has the features that it ships with.
-bench: web ## Measure it beside its peers and the machine's own limit: bench/results/latest.md
+build-bench: web
 	cargo build --release --package app --package bench --bin bestchat --bin bench
+
+bench: build-bench ## Measure it beside its peers and the machine's own limit: bench/results/latest.md
 	$(TARGET)/release/bench
 
-bench-quick: web ## The same with shorter runs: ten minutes on two cores
-	cargo build --release --package app --package bench --bin bestchat --bin bench
+bench-quick: build-bench ## The same with shorter runs: ten minutes on two cores
 	$(TARGET)/release/bench --quick

@@ -19,6 +19,13 @@ impl Own {
         Self { fresh: options.connect_lazy_with(pool.connect_options().as_ref().clone()), connection: None }
     }
 
+    /// Has it stand before it is needed.
+    pub(crate) async fn stand(&mut self) {
+        if let Ok(connection) = self.take().await {
+            self.give_back(connection);
+        }
+    }
+
     /// Takes the connection, to be given back once it has answered: one that has not, or was dropped over it, is closed.
     pub(crate) async fn take(&mut self) -> Result<PgConnection, sqlx::Error> {
         match self.connection.take() {

@@ -18,31 +18,13 @@ async fn a_parked_wake_up_is_answered_when_it_is_repaired_and_retried() {
     let submit = json!({ "type": "SubmitMessage", "text": question, "message": message, "answer": false });
     ann.ask(&conversation, submit).await.unwrap();
 
-    let position: String = sqlx::query_scalar(
-        "insert into events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata)
-         values ($1, $2, 3, 'ReplyRequested', '1.0', '{\"type\": \"ReplyRequested\", \"reply\": 5}', '{}')
-         returning shard || ':' || pos",
-    )
-    .bind(domain::conversation::TYPE)
-    .bind(&conversation)
-    .fetch_one(&app.pool)
-    .await
-    .unwrap();
+    let position = app.write_event(&conversation, 3, json!({ "type": "ReplyRequested", "reply": 5 })).await;
     let consumers = ["reply", "open_replies", "transcript", "conversation_list"];
-    until("everyone who cannot read it has parked it", async || {
-        let list = app.prints(&["dead-letters"]);
-        consumers.iter().all(|consumer| list.contains(&format!("{consumer} {position}")))
-    })
-    .await;
+    app.until_parked(&consumers, &position).await;
     assert_eq!(app.provider.calls(question), 0);
 
     let repaired = json!({ "type": "ReplyRequested", "reply": reply, "parent": message, "model": null });
-    sqlx::query("update events set payload = $1::jsonb where aggregate_id = $2 and sequence = 3")
-        .bind(repaired.to_string())
-        .bind(&conversation)
-        .execute(&app.pool)
-        .await
-        .unwrap();
+    app.repair_event(&conversation, 3, repaired).await;
     for consumer in consumers {
         app.prints(&["dead-letters", "--retry", consumer, &position]);
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::happy::assert_same_as_stored;
@@ -94,6 +94,30 @@ async fn nats_loses_everything_and_nothing_acknowledged_is_lost() {
         assert_eq!(app.provider.calls(&question), 1, "{question:?} is not asked again");
     }
     all.assert_running();
+}
+
+/// What a crash of Postgres does to a commit that was not flushed.
+#[tokio::test]
+async fn open_replies_that_postgres_lost_are_read_from_the_log_again() {
+    let app = App::new().await;
+    let _owner = app.worker("commands").await;
+    let api = app.api().await;
+    let mut ann = app.client(&api, "ann").await;
+    let id = ann.start().await;
+    ann.submit(&id, "say 5 once there is a worker").await;
+    let open = async || {
+        let count: i64 = sqlx::query_scalar("select count(*) from open_replies").fetch_one(&app.pool).await.unwrap();
+        count == 1
+    };
+    until("the reply is open", open).await;
+    let mut lost = store::begin(&app.pool).await.unwrap();
+    for sql in ["delete from open_replies", "update checkpoints set pos = 0 where projection = 'open_replies'"] {
+        sqlx::query(sql).execute(&mut *lost).await.unwrap();
+    }
+    lost.commit().await.unwrap();
+    // The next event comes behind a gap.
+    ann.ask(&id, json!({ "type": "RenameConversation", "title": "after" })).await.unwrap();
+    until("the reply is open again", open).await;
 }
 
 /// Questions that were answered, and one whose answer was stopped.

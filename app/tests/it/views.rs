@@ -125,22 +125,8 @@ async fn a_poison_event_halts_its_conversation_alone_until_it_is_repaired() {
     let (poisoned, well) = (ann.start().await, ann.start().await);
     ann.ask(&poisoned, json!({ "type": "SubmitMessage", "text": "before", "answer": false })).await.unwrap();
 
-    // As another program would write it: the trigger gives it its place.
-    let position: String = sqlx::query_scalar(
-        "insert into events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata)
-         values ($1, $2, 3, 'MessageSubmitted', '1.0', '{\"type\": \"MessageSubmitted\", \"message\": 5}', '{}')
-         returning shard || ':' || pos",
-    )
-    .bind(domain::conversation::TYPE)
-    .bind(&poisoned)
-    .fetch_one(&app.pool)
-    .await
-    .unwrap();
-    until("both views park it", async || {
-        let list = app.prints(&["dead-letters"]);
-        ["transcript", "conversation_list"].iter().all(|view| list.contains(&format!("{view} {position}")))
-    })
-    .await;
+    let position = app.write_event(&poisoned, 3, json!({ "type": "MessageSubmitted", "message": 5 })).await;
+    app.until_parked(&["transcript", "conversation_list"], &position).await;
     assert!(app.prints(&["dead-letters"]).contains(&poisoned));
     assert!(api.read("ann", "/api/status").await["dead_letters"].as_i64().unwrap() >= 2);
 
@@ -166,16 +152,9 @@ async fn a_poison_event_halts_its_conversation_alone_until_it_is_repaired() {
     assert!(app.prints(&["dead-letters"]).contains(&format!("transcript {position}")));
 
     let message = id();
-    sqlx::query("update events set payload = $1::jsonb where aggregate_id = $2 and sequence = 3")
-        .bind(
-            json!({ "type": "MessageSubmitted", "message": message, "parent": null, "author": "ann",
-                      "parts": [{ "type": "text", "text": "repaired" }] })
-            .to_string(),
-        )
-        .bind(&poisoned)
-        .execute(&app.pool)
-        .await
-        .unwrap();
+    let repaired = json!({ "type": "MessageSubmitted", "message": message, "parent": null, "author": "ann",
+                           "parts": [{ "type": "text", "text": "repaired" }] });
+    app.repair_event(&poisoned, 3, repaired).await;
     let parked: Vec<String> =
         sqlx::query_scalar("select consumer from dead_letters").fetch_all(&app.pool).await.unwrap();
     for consumer in parked {

@@ -66,6 +66,8 @@ where
     }
 
     pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Pending<A>>) {
+        // Not only when the first who asks waits for it.
+        self.connection.stand().await;
         let mut batch = Vec::with_capacity(MAX_BATCH);
         while queue.recv_many(&mut batch, MAX_BATCH).await > 0 {
             self.carry_out(std::mem::take(&mut batch)).await;

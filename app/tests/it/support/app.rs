@@ -179,6 +179,41 @@ impl App {
         self.start_with(arguments, self.folder(), &[&[("DATABASE_URL", url)], settings.as_slice()].concat())
     }
 
+    /// Writes an event as another program would: the trigger gives it its place, which is returned.
+    pub(crate) async fn write_event(&self, conversation: &str, sequence: i64, event: Value) -> String {
+        sqlx::query_scalar(
+            "insert into events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata)
+             values ($1, $2, $3, $4->>'type', '1.0', $4, '{}') returning shard || ':' || pos",
+        )
+        .bind(domain::conversation::TYPE)
+        .bind(conversation)
+        .bind(sequence)
+        .bind(event)
+        .fetch_one(&self.pool)
+        .await
+        .unwrap()
+    }
+
+    /// Repairs an event, as nothing but a person with the owner's rights can.
+    pub(crate) async fn repair_event(&self, conversation: &str, sequence: i64, event: Value) {
+        sqlx::query("update events set payload = $1 where aggregate_id = $2 and sequence = $3")
+            .bind(event)
+            .bind(conversation)
+            .bind(sequence)
+            .execute(&self.pool)
+            .await
+            .unwrap();
+    }
+
+    /// Returns once each of these consumers has parked the event at a position.
+    pub(crate) async fn until_parked(&self, consumers: &[&str], position: &str) {
+        until(&format!("{consumers:?} park {position}"), async || {
+            let list = self.prints(&["dead-letters"]);
+            consumers.iter().all(|consumer| list.contains(&format!("{consumer} {position}")))
+        })
+        .await;
+    }
+
     /// Where the log ends of a conversation.
     pub(crate) async fn position(&self, conversation: &str) -> String {
         sqlx::query_scalar("select shard || ':' || max(pos) from events where aggregate_id = $1 group by shard")

@@ -4,6 +4,8 @@
 mod bus;
 mod clients;
 mod commands;
+#[cfg(test)]
+mod good;
 mod log;
 mod replies;
 #[cfg(test)]
