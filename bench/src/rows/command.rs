@@ -22,7 +22,7 @@ const CONVERSATION: usize = 20;
 /// How long a load runs before it counts.
 const WARM_UP: Duration = Duration::from_millis(500);
 /// The subject on which the bare request goes.
-const ECHO: &str = "bench.echo";
+const ECHO: &str = "internal.bench.echo";
 
 pub(super) async fn measure(plan: Plan) -> Result<Found, Error> {
     let fleet = servers(SHARDS, NO_PROVIDER, "").await?;

@@ -30,7 +30,7 @@ pub(super) async fn measure(plan: Plan) -> Result<Found, Error> {
     let mut pair = Pair::open(stack.api.address).await?;
     let client = nats::connect(&fleet.nats.core_url(), "bench", Inbox::Core).await.map_err(Error::other)?;
     let jetstream = nats::relay::jetstream(&client);
-    stream(&jetstream, "BENCH", "bench.ack").await?;
+    stream(&jetstream, "BENCH", "evt.bench.ack").await?;
     let [mut commit, mut p99, mut after_ack, mut publish] = [const { Vec::new() }; 4];
     for _ in 0..plan.rounds() {
         let heard = pair.run(plan.run()).await?;
@@ -72,7 +72,7 @@ async fn publish_acks(jetstream: &Context, time: Duration) -> Result<Latencies, 
     let (from, body) = (Instant::now() + WARM_UP, bytes::Bytes::from(vec![b'x'; BODY_BYTES]));
     while Instant::now() < from + time {
         let begun = Instant::now();
-        let ack = jetstream.publish("bench.ack", body.clone()).await.map_err(Error::other)?;
+        let ack = jetstream.publish("evt.bench.ack", body.clone()).await.map_err(Error::other)?;
         ack.await.map_err(Error::other)?;
         if begun >= from {
             latencies.record(begun.elapsed());

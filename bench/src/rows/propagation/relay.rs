@@ -72,7 +72,7 @@ async fn arrived(jetstream: &Context, name: &str, last: usize) -> Result<(), Err
 }
 
 async fn publish(jetstream: &Context, round: u16, events: &[Recorded]) -> Result<f64, Error> {
-    let subject = format!("bench.bare.{round}");
+    let subject = format!("evt.bare.{round}");
     stream(jetstream, &format!("BARE_{round}"), &subject).await?;
     let bodies: Vec<bytes::Bytes> = events
         .iter()
