@@ -88,13 +88,7 @@ impl Projection for ConversationList {
         .execute(&mut **tx)
         .await?;
         if someone_left {
-            sqlx::query(
-                "delete from members m where m.conversation = any($1) and not exists (
-                     select from conversations c where c.id = m.conversation and m.user_id = any(c.participants))",
-            )
-            .bind(&ids)
-            .execute(&mut **tx)
-            .await?;
+            remove_members(tx, &ids).await?;
         }
         sqlx::query(
             "insert into members (tenant, user_id, conversation, archived, updated_at)
@@ -116,6 +110,18 @@ impl Projection for ConversationList {
         }
         Ok(())
     }
+}
+
+/// Removes those who are no participants any more.
+async fn remove_members(tx: &mut PgTransaction<'_>, conversations: &[Uuid]) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "delete from members m where m.conversation = any($1) and not exists (
+             select from conversations c where c.id = m.conversation and m.user_id = any(c.participants))",
+    )
+    .bind(conversations)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }
 
 impl Touched {
