@@ -6,14 +6,24 @@
 //! the provider's socket, so that stopping a reply also stops its bill.
 
 mod answer;
+mod anthropic;
+mod aws_frames;
+mod bedrock;
+mod call;
 pub mod catalog;
 pub mod demo;
 mod error;
 pub mod found;
-pub mod openai_chat;
+mod lines;
+mod media;
+mod openai_chat;
 mod refusal;
+#[cfg(test)]
+mod replay;
 mod request;
+mod sigv4;
 pub mod sse;
+mod turns;
 mod wire;
 
 use std::time::Duration;
