@@ -6,10 +6,15 @@
 //! the provider's socket, so that stopping a reply also stops its bill.
 
 mod answer;
+mod arguments;
 pub mod catalog;
+mod cohere;
 pub mod demo;
 mod error;
 pub mod found;
+mod lines;
+mod media;
+mod ollama;
 pub mod openai_chat;
 mod refusal;
 mod request;
