@@ -5,6 +5,7 @@
 //! when the provider said that it was done: a stream that merely ends is an error. And dropping the stream closes
 //! the provider's socket, so that stopping a reply also stops its bill.
 
+pub mod address;
 mod answer;
 mod arguments;
 pub mod catalog;

@@ -138,6 +138,12 @@ impl<'a> Body<'a> {
     }
 }
 
+impl<'a> From<&'a Tool> for Function<'a> {
+    fn from(tool: &'a Tool) -> Self {
+        Self { name: &tool.name, description: &tool.description, parameters: &tool.parameters }
+    }
+}
+
 /// The tools, and whether one must be called. A certain one cannot be asked for, but all others can be left out.
 fn tools(request: &Request) -> (Vec<Typed<Function<'_>>>, Option<&'static str>) {
     let only = match &request.tool_choice {
@@ -145,15 +151,10 @@ fn tools(request: &Request) -> (Vec<Typed<Function<'_>>>, Option<&'static str>) 
         _ => None,
     };
     let asked = request.tools.iter().filter(|tool| only.is_none_or(|name| *name == tool.name));
-    let function = |tool: &'_ Tool| Function {
-        name: &tool.name,
-        description: &tool.description,
-        parameters: &tool.parameters,
-    };
     let tools: Vec<_> = match request.tool_choice {
         // Not allowed is as good as not there.
         Some(ToolChoice::None) => Vec::new(),
-        _ => asked.map(|tool| Typed { kind: "function", function: function(tool) }).collect(),
+        _ => asked.map(|tool| Typed { kind: "function", function: tool.into() }).collect(),
     };
     let must = matches!(request.tool_choice, Some(ToolChoice::Any | ToolChoice::Tool(_))) && !tools.is_empty();
     (tools, must.then_some("REQUIRED"))

@@ -105,19 +105,20 @@ impl<'a> Body<'a> {
     }
 }
 
+impl<'a> From<&'a Tool> for Function<'a> {
+    fn from(tool: &'a Tool) -> Self {
+        Self { name: &tool.name, description: &tool.description, parameters: &tool.parameters }
+    }
+}
+
 fn tools(request: &Request) -> Result<Vec<Typed<'_>>, Unsayable> {
-    let function = |tool: &'_ Tool| Function {
-        name: &tool.name,
-        description: &tool.description,
-        parameters: &tool.parameters,
-    };
     match &request.tool_choice {
         // Not allowed is as good as not there.
         Some(ToolChoice::None) => Ok(Vec::new()),
         Some(ToolChoice::Any | ToolChoice::Tool(_)) => {
             Err(Unsayable("models of Ollama cannot be made to call a tool".to_owned()))
         }
-        None => Ok(request.tools.iter().map(|tool| Typed { kind: "function", function: function(tool) }).collect()),
+        None => Ok(request.tools.iter().map(|tool| Typed { kind: "function", function: tool.into() }).collect()),
     }
 }
 
