@@ -7,7 +7,6 @@
 
 pub mod address;
 mod answer;
-mod arguments;
 pub mod catalog;
 mod cohere;
 pub mod demo;

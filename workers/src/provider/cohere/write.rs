@@ -7,11 +7,10 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{Cohere, PLAN, thinks};
-use crate::provider::request::{
-    Effort, Media, PromptMessage, PromptPart, Reasoning, Request, Role, Tool, ToolChoice, ToolResult,
-};
+use crate::provider::media;
+use crate::provider::request::{Effort, Media, Request, Tool, ToolChoice};
+use crate::provider::turns::{Block as Turned, Calls, Turns};
 use crate::provider::wire::Unsayable;
-use crate::provider::{arguments, media};
 
 /// The body of a call. Its bytes are the same for the same request.
 #[derive(Debug, Serialize)]
@@ -49,7 +48,7 @@ enum Message<'a> {
         tool_calls: Vec<Call<'a>>,
     },
     Tool {
-        tool_call_id: &'a str,
+        tool_call_id: String,
         content: Cow<'a, str>,
     },
 }
@@ -77,14 +76,14 @@ struct Typed<T> {
 
 #[derive(Debug, Serialize)]
 struct Call<'a> {
-    id: &'a str,
+    id: String,
     #[serde(flatten)]
     function: Typed<Called<'a>>,
 }
 
 #[derive(Debug, Serialize)]
 struct Called<'a> {
-    name: &'a str,
+    name: Cow<'a, str>,
     #[serde(serialize_with = "as_text")]
     arguments: Cow<'a, RawValue>,
 }
@@ -117,12 +116,10 @@ impl<'a> Body<'a> {
         if request.output.is_some() && !tools.is_empty() {
             return Err(Unsayable("Cohere cannot give an answer a shape while there are tools".to_owned()));
         }
-        let mut messages = Vec::new();
-        for message in &request.messages {
-            add(message, &|thought| wire.is_own(&thought.model, &request.model), &mut messages)?;
-        }
-        if messages.iter().all(|message| matches!(message, Message::System { .. })) {
-            return Err(Unsayable("there is nothing to answer".to_owned()));
+        let turns = Turns::of(request, Calls::AsBlocks, |thinker| wire.is_own(thinker, &request.model))?;
+        let mut messages: Vec<_> = system(&turns.system).into_iter().collect();
+        for turn in turns.turns {
+            if turn.is_model { messages.push(model(turn.blocks)) } else { person(turn.blocks, &mut messages)? }
         }
         let schema = request.output.as_ref().map(|output| &output.schema);
         Ok(Self {
@@ -160,40 +157,28 @@ fn tools(request: &Request) -> (Vec<Typed<Function<'_>>>, Option<&'static str>) 
     (tools, must.then_some("REQUIRED"))
 }
 
-fn add<'a>(
-    message: &'a PromptMessage,
-    is_own: &impl Fn(&Reasoning) -> bool,
-    messages: &mut Vec<Message<'a>>,
-) -> Result<(), Unsayable> {
-    match message.role {
-        Role::System => {
-            let content = message.texts().collect::<Vec<_>>().join("\n\n");
-            if !content.trim().is_empty() {
-                messages.push(Message::System { content });
-            }
-        }
-        Role::User => {
-            messages.extend(message.parts.iter().filter_map(|part| match part {
-                PromptPart::ToolResult(result) => Some(given(result)),
-                _ => None,
-            }));
-            let content = message.parts.iter().filter_map(shown).collect::<Result<Vec<_>, _>>()?;
-            if !content.is_empty() {
-                messages.push(Message::User { content });
-            }
-        }
-        Role::Assistant => messages.extend(said(message, is_own)),
-    }
-    Ok(())
+fn system<'a>(texts: &[&str]) -> Option<Message<'a>> {
+    (!texts.is_empty()).then(|| Message::System { content: texts.join("\n\n") })
 }
 
-/// What a person shows.
-fn shown(part: &PromptPart) -> Option<Result<Block<'_>, Unsayable>> {
-    match part {
-        PromptPart::Text(text) if !text.trim().is_empty() => Some(Ok(Block::Text { text: text.into() })),
-        PromptPart::Media(media) => Some(file(media)),
-        _ => None,
+/// A turn of a person: what calls gave, then what is said.
+fn person<'a>(blocks: Vec<Turned<'a>>, messages: &mut Vec<Message<'a>>) -> Result<(), Unsayable> {
+    let mut content = Vec::new();
+    for block in blocks {
+        match block {
+            Turned::Result { id, content, is_error } => {
+                let content = if is_error { format!("Error: {content}").into() } else { content.into() };
+                messages.push(Message::Tool { tool_call_id: id, content });
+            }
+            Turned::Text(text) => content.push(Block::Text { text }),
+            Turned::Media(media) => content.push(file(media)?),
+            Turned::Thought { .. } | Turned::Call { .. } => {}
+        }
     }
+    if !content.is_empty() {
+        messages.push(Message::User { content });
+    }
+    Ok(())
 }
 
 fn file(media: &Media) -> Result<Block<'_>, Unsayable> {
@@ -203,39 +188,23 @@ fn file(media: &Media) -> Result<Block<'_>, Unsayable> {
     Ok(Block::Text { text: media::as_text(media)?.into() })
 }
 
-fn given(result: &ToolResult) -> Message<'_> {
-    let content = match result.content.trim() {
-        "" => "(nothing)".into(),
-        _ if result.is_error => format!("Error: {}", result.content).into(),
-        _ => result.content.as_str().into(),
-    };
-    Message::Tool { tool_call_id: &result.id, content }
-}
-
-/// What a model said; none when nothing of it is left.
-fn said<'a>(message: &'a PromptMessage, is_own: &impl Fn(&Reasoning) -> bool) -> Option<Message<'a>> {
+/// A turn of the model.
+fn model(blocks: Vec<Turned<'_>>) -> Message<'_> {
     let (mut content, mut tool_plan, mut tool_calls) = (Vec::new(), None, Vec::new());
-    for part in &message.parts {
-        match part {
-            PromptPart::Text(text) if !text.trim().is_empty() => content.push(Block::Text { text: text.into() }),
-            PromptPart::Reasoning(thought) if !thought.text.is_empty() && is_own(thought) => {
-                if thought.signature.as_deref() == Some(PLAN) {
-                    tool_plan = Some(thought.text.as_str());
-                } else {
-                    content.push(Block::Thinking { thinking: &thought.text });
-                }
+    for block in blocks {
+        match block {
+            Turned::Text(text) => content.push(Block::Text { text }),
+            Turned::Thought { text, signature: PLAN } => tool_plan = Some(text),
+            Turned::Thought { text, .. } => content.push(Block::Thinking { thinking: text }),
+            Turned::Call { id, name, arguments } => {
+                tool_calls.push(Call { id, function: Typed { kind: "function", function: Called { name, arguments } } });
             }
-            PromptPart::ToolCall(call) => {
-                let function = Called { name: &call.name, arguments: arguments::object(&call.arguments) };
-                tool_calls.push(Call { id: &call.id, function: Typed { kind: "function", function } });
-            }
-            _ => {}
+            Turned::Result { .. } | Turned::Media(_) => {}
         }
     }
-    // A thought alone is no message, and a plan without calls plans nothing.
-    let speaks = content.iter().any(|block| matches!(block, Block::Text { .. }));
+    // A plan without calls plans nothing.
     let tool_plan = tool_plan.filter(|_| !tool_calls.is_empty());
-    (speaks || !tool_calls.is_empty()).then_some(Message::Assistant { content, tool_plan, tool_calls })
+    Message::Assistant { content, tool_plan, tool_calls }
 }
 
 /// More than half of the answer is never spent on thinking.

@@ -16,6 +16,9 @@ use super::refusal::Refusal;
 use super::request::Request;
 use super::wire::{Framing, Read, Unsayable, Wire, Written};
 
+/// Marks a thought that is whole. Ollama signs nothing, but takes thoughts back.
+const THINKING: &str = "thinking";
+
 /// The protocol, as one provider speaks it.
 #[derive(Debug)]
 pub(super) struct Ollama {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::THINKING;
 use crate::provider::ErrorKind;
 use crate::provider::answer::{Answer, raw_usage};
 use crate::provider::refusal::Refusal;
@@ -17,6 +18,8 @@ const NOT_A_LINE: &str = "the provider sent something that is not a line of a ch
 pub(super) struct Reader {
     /// How many tools were called: a call's key is its number. Ollama counts every message's from 0 again.
     calls: usize,
+    /// A thought is being told.
+    thinks: bool,
 }
 
 #[derive(Deserialize)]
@@ -83,6 +86,7 @@ impl Reader {
             self.message(message, answer)?;
         }
         if line.done == Some(true) {
+            self.close(answer)?;
             answer.usage(usage(&Counts { prompt_eval_count: line.prompt_eval_count, eval_count: line.eval_count }));
             answer.finish(finish(line.done_reason.as_deref()));
             answer.done();
@@ -91,9 +95,15 @@ impl Reader {
     }
 
     fn message(&mut self, message: Message, answer: &mut Answer) -> Result<(), Refusal> {
-        answer.reasoning(message.thinking.as_deref().unwrap_or_default())?;
-        answer.text(message.content.as_deref().unwrap_or_default())?;
-        for call in message.tool_calls.unwrap_or_default() {
+        let thinking = message.thinking.unwrap_or_default();
+        self.thinks |= !thinking.is_empty();
+        answer.reasoning(&thinking)?;
+        let (text, calls) = (message.content.unwrap_or_default(), message.tool_calls.unwrap_or_default());
+        if !text.is_empty() || !calls.is_empty() {
+            self.close(answer)?;
+        }
+        answer.text(&text)?;
+        for call in calls {
             let key = self.calls.to_string();
             self.calls += 1;
             answer.tool(&key, call.id.as_deref().unwrap_or_default(), &call.function.name)?;
@@ -103,6 +113,11 @@ impl Reader {
             answer.end_tool(&key)?;
         }
         Ok(())
+    }
+
+    /// The thought that was being told is whole.
+    fn close(&mut self, answer: &mut Answer) -> Result<(), Refusal> {
+        if std::mem::take(&mut self.thinks) { answer.reasoning_signature(THINKING) } else { Ok(()) }
     }
 }
 

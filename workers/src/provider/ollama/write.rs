@@ -1,17 +1,17 @@
 //! How a request is written.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::Ollama;
-use crate::provider::request::{
-    Effort, Media, PromptMessage, PromptPart, Reasoning, Request, Role, Tool, ToolChoice, ToolResult,
-};
+use crate::provider::media;
+use crate::provider::request::{Effort, Media, Request, Tool, ToolChoice};
+use crate::provider::turns::{Block, Calls, Turns};
 use crate::provider::wire::Unsayable;
-use crate::provider::{arguments, media};
 
 /// The body of a call. Its bytes are the same for the same request.
 #[derive(Debug, Serialize)]
@@ -34,26 +34,26 @@ struct Message<'a> {
     role: &'static str,
     content: Cow<'a, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    thinking: Option<Cow<'a, str>>,
+    thinking: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     images: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tool_calls: Vec<Call<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    tool_name: Option<&'a str>,
+    tool_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    tool_call_id: Option<&'a str>,
+    tool_call_id: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
 struct Call<'a> {
-    id: &'a str,
+    id: String,
     function: Called<'a>,
 }
 
 #[derive(Debug, Serialize)]
 struct Called<'a> {
-    name: &'a str,
+    name: Cow<'a, str>,
     arguments: Cow<'a, RawValue>,
 }
 
@@ -85,13 +85,18 @@ struct Options {
 
 impl<'a> Body<'a> {
     pub(super) fn new(wire: &Ollama, request: &'a Request) -> Result<Self, Unsayable> {
-        let mut messages = Vec::new();
-        for message in &request.messages {
-            add(message, &|thought| wire.is_own(&thought.model, &request.model), &mut messages)?;
-        }
-        // Asked nothing, Ollama would only load the model, and say that it is done.
-        if messages.iter().all(|message| message.role == "system") {
-            return Err(Unsayable("there is nothing to answer".to_owned()));
+        let turns = Turns::of(request, Calls::AsBlocks, |thinker| wire.is_own(thinker, &request.model))?;
+        let mut messages: Vec<_> = system(&turns.system).into_iter().collect();
+        let mut called = HashMap::new();
+        for turn in turns.turns {
+            if turn.is_model {
+                let said = model(turn.blocks);
+                let name = |call: &Call<'_>| (call.id.clone(), call.function.name.clone().into_owned());
+                called = said.tool_calls.iter().map(name).collect();
+                messages.push(said);
+            } else {
+                person(turn.blocks, &called, &mut messages)?;
+            }
         }
         Ok(Self {
             model: &request.model,
@@ -135,39 +140,35 @@ fn think(effort: Effort, model: &str) -> Think {
     })
 }
 
-fn add<'a>(
-    message: &'a PromptMessage,
-    is_own: &impl Fn(&Reasoning) -> bool,
-    messages: &mut Vec<Message<'a>>,
-) -> Result<(), Unsayable> {
-    match message.role {
-        Role::System => messages.extend(spoken("system", message)?),
-        Role::User => {
-            messages.extend(message.parts.iter().filter_map(|part| match part {
-                PromptPart::ToolResult(result) => Some(given(result)),
-                _ => None,
-            }));
-            messages.extend(spoken("user", message)?);
-        }
-        Role::Assistant => messages.extend(said(message, is_own)),
-    }
-    Ok(())
+fn system<'a>(texts: &[&str]) -> Option<Message<'a>> {
+    let content = texts.join("\n\n").into();
+    (!texts.is_empty()).then(|| Message { role: "system", content, ..Message::default() })
 }
 
-/// What a person or an instruction says; none when it is nothing.
-fn spoken<'a>(role: &'static str, message: &'a PromptMessage) -> Result<Option<Message<'a>>, Unsayable> {
-    let (mut texts, mut images): (Vec<Cow<'_, str>>, _) = (Vec::new(), Vec::new());
-    for part in &message.parts {
-        match part {
-            PromptPart::Text(text) => texts.push(text.into()),
-            PromptPart::Media(file) if is_seen(file) => images.push(media::base64(file)),
-            PromptPart::Media(file) => texts.push(media::as_text(file)?.into()),
-            _ => {}
+/// A turn of a person: what calls gave, then what is said. `called` are the calls of the turn before, by their ids.
+fn person<'a>(
+    blocks: Vec<Block<'a>>,
+    called: &HashMap<String, String>,
+    messages: &mut Vec<Message<'a>>,
+) -> Result<(), Unsayable> {
+    let (mut texts, mut images) = (Vec::new(), Vec::new());
+    for block in blocks {
+        match block {
+            Block::Result { id, content, is_error } => {
+                let content = if is_error { format!("Error: {content}").into() } else { content.into() };
+                let tool_name = called.get(&id).cloned();
+                messages.push(Message { role: "tool", content, tool_name, tool_call_id: Some(id), ..Message::default() });
+            }
+            Block::Text(text) => texts.push(text),
+            Block::Media(file) if is_seen(file) => images.push(media::base64(file)),
+            Block::Media(file) => texts.push(media::as_text(file)?.into()),
+            Block::Thought { .. } | Block::Call { .. } => {}
         }
     }
-    let content = joined(texts);
-    let is_nothing = content.trim().is_empty() && images.is_empty();
-    Ok((!is_nothing).then(|| Message { role, content, images, ..Message::default() }))
+    if !texts.is_empty() || !images.is_empty() {
+        messages.push(Message { role: "user", content: joined(texts), images, ..Message::default() });
+    }
+    Ok(())
 }
 
 /// Of the common types, an animation is the one that Ollama cannot decode.
@@ -175,33 +176,19 @@ fn is_seen(file: &Media) -> bool {
     media::is_image(file) && file.media_type != "image/gif"
 }
 
-fn given(result: &ToolResult) -> Message<'_> {
-    let content =
-        if result.is_error { format!("Error: {}", result.content).into() } else { result.content.as_str().into() };
-    let (tool_name, tool_call_id) = (Some(result.name.as_str()), Some(result.id.as_str()));
-    Message { role: "tool", content, tool_name, tool_call_id, ..Message::default() }
-}
-
-/// What a model said; none when nothing of it is left.
-fn said<'a>(message: &'a PromptMessage, is_own: &impl Fn(&Reasoning) -> bool) -> Option<Message<'a>> {
+/// A turn of the model.
+fn model(blocks: Vec<Block<'_>>) -> Message<'_> {
     let (mut texts, mut thoughts, mut tool_calls) = (Vec::new(), Vec::new(), Vec::new());
-    for part in &message.parts {
-        match part {
-            PromptPart::Text(text) => texts.push(Cow::from(text)),
-            PromptPart::Reasoning(thought) if !thought.text.is_empty() && is_own(thought) => {
-                thoughts.push(Cow::from(&thought.text));
-            }
-            PromptPart::ToolCall(call) => {
-                let function = Called { name: &call.name, arguments: arguments::object(&call.arguments) };
-                tool_calls.push(Call { id: &call.id, function });
-            }
-            _ => {}
+    for block in blocks {
+        match block {
+            Block::Text(text) => texts.push(text),
+            Block::Thought { text, .. } => thoughts.push(text),
+            Block::Call { id, name, arguments } => tool_calls.push(Call { id, function: Called { name, arguments } }),
+            Block::Result { .. } | Block::Media(_) => {}
         }
     }
-    let content = joined(texts);
-    let thinking = (!thoughts.is_empty()).then(|| joined(thoughts));
-    let is_nothing = content.trim().is_empty() && tool_calls.is_empty();
-    (!is_nothing).then(|| Message { role: "assistant", content, thinking, tool_calls, ..Message::default() })
+    let thinking = (!thoughts.is_empty()).then(|| thoughts.join("\n\n"));
+    Message { role: "assistant", content: joined(texts), thinking, tool_calls, ..Message::default() }
 }
 
 fn joined(mut texts: Vec<Cow<'_, str>>) -> Cow<'_, str> {
