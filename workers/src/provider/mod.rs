@@ -6,14 +6,26 @@
 //! the provider's socket, so that stopping a reply also stops its bill.
 
 mod answer;
+#[cfg_attr(not(test), expect(dead_code, reason = "no provider of the catalogue speaks it yet"))]
+mod anthropic;
+#[cfg_attr(not(test), expect(dead_code, reason = "no provider of the catalogue speaks it yet"))]
+mod aws_frames;
+#[cfg_attr(not(test), expect(dead_code, reason = "no provider of the catalogue speaks it yet"))]
+mod bedrock;
 pub mod catalog;
 pub mod demo;
 mod error;
 pub mod found;
 pub mod openai_chat;
 mod refusal;
+#[cfg(test)]
+mod replay;
 mod request;
+#[cfg_attr(not(test), expect(dead_code, reason = "no provider of the catalogue speaks it yet"))]
+mod sigv4;
 pub mod sse;
+#[cfg_attr(not(test), expect(dead_code, reason = "no provider of the catalogue speaks it yet"))]
+mod turns;
 mod wire;
 
 use std::time::Duration;
