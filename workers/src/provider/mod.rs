@@ -7,6 +7,12 @@
 
 pub mod address;
 mod answer;
+#[cfg_attr(not(test), expect(dead_code, reason = "no provider of the catalogue speaks it yet"))]
+mod anthropic;
+#[cfg_attr(not(test), expect(dead_code, reason = "no provider of the catalogue speaks it yet"))]
+mod aws_frames;
+#[cfg_attr(not(test), expect(dead_code, reason = "no provider of the catalogue speaks it yet"))]
+mod bedrock;
 pub mod catalog;
 mod cohere;
 pub mod demo;
@@ -17,8 +23,14 @@ mod media;
 mod ollama;
 pub mod openai_chat;
 mod refusal;
+#[cfg(test)]
+mod replay;
 mod request;
+#[cfg_attr(not(test), expect(dead_code, reason = "no provider of the catalogue speaks it yet"))]
+mod sigv4;
 pub mod sse;
+#[cfg_attr(not(test), expect(dead_code, reason = "no provider of the catalogue speaks it yet"))]
+mod turns;
 mod wire;
 
 use std::time::Duration;
