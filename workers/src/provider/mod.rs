@@ -14,14 +14,20 @@ mod aws_frames;
 #[cfg_attr(not(test), expect(dead_code, reason = "no provider of the catalogue speaks it yet"))]
 mod bedrock;
 pub mod catalog;
+#[cfg_attr(not(test), expect(dead_code, reason = "no provider of the catalogue speaks it yet"))]
 mod cohere;
 pub mod demo;
 mod error;
 pub mod found;
+pub mod known;
+#[cfg_attr(not(test), expect(dead_code, reason = "no provider of the catalogue speaks it yet"))]
 mod lines;
+#[cfg_attr(not(test), expect(dead_code, reason = "no provider of the catalogue speaks it yet"))]
 mod media;
+#[cfg_attr(not(test), expect(dead_code, reason = "no provider of the catalogue speaks it yet"))]
 mod ollama;
 pub mod openai_chat;
+pub mod price;
 mod refusal;
 #[cfg(test)]
 mod replay;

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::answer::{Answer, Chunk};
 use super::aws_frames::AwsFrames;
+use super::lines::Lines;
 use super::refusal::Refusal;
 use super::request::{
     Effort, Media, OutputSchema, PromptMessage, PromptPart, Reasoning, Request, Role, Tool, ToolCall, ToolChoice,
@@ -57,18 +58,25 @@ pub(super) fn split(wire: &dyn Wire, stream: &[u8], cuts: &[prop::sample::Index]
 
 enum Frames {
     Events(Framer),
+    Lines(Lines),
     Aws(AwsFrames),
 }
 
 impl Frames {
     fn new(framing: Framing) -> Self {
-        if framing == Framing::AwsFrames { Self::Aws(AwsFrames::default()) } else { Self::Events(Framer::default()) }
+        match framing {
+            Framing::Events => Self::Events(Framer::default()),
+            Framing::Lines => Self::Lines(Lines::default()),
+            Framing::AwsFrames => Self::Aws(AwsFrames::default()),
+        }
     }
 
     fn feed(&mut self, piece: Option<&[u8]>) {
         match (self, piece) {
             (Self::Events(framer), Some(bytes)) => framer.feed(bytes),
             (Self::Events(framer), None) => framer.end(),
+            (Self::Lines(lines), Some(bytes)) => lines.feed(bytes),
+            (Self::Lines(lines), None) => lines.end(),
             (Self::Aws(frames), Some(bytes)) => frames.feed(bytes),
             (Self::Aws(frames), None) => frames.end(),
         }
@@ -80,6 +88,7 @@ impl Frames {
                 Event::Message { name, data } => Record { name, data, is_exception: false },
                 Event::Stray(data) => Record { name: String::new(), data, is_exception: false },
             }),
+            Self::Lines(lines) => lines.next_record().ok()?,
             Self::Aws(frames) => frames.next_record().ok()?,
         }
     }

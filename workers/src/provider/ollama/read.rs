@@ -108,7 +108,7 @@ impl Reader {
             self.calls += 1;
             answer.tool(&key, call.id.as_deref().unwrap_or_default(), &call.function.name)?;
             if let Some(arguments) = call.function.arguments {
-                answer.arguments(&key, &text(&arguments))?;
+                answer.arguments(&key, &written(&arguments))?;
             }
             answer.end_tool(&key)?;
         }
@@ -122,7 +122,7 @@ impl Reader {
 }
 
 /// An object, or the text of one: some models behind it write that.
-fn text(arguments: &RawValue) -> String {
+fn written(arguments: &RawValue) -> String {
     match arguments.get() {
         "null" => String::new(),
         raw => serde_json::from_str(raw).unwrap_or_else(|_| raw.to_owned()),
