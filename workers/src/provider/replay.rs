@@ -10,7 +10,8 @@ use super::answer::{Answer, Chunk};
 use super::call::Frames;
 use super::refusal::Refusal;
 use super::request::{
-    Effort, Media, OutputSchema, PromptMessage, PromptPart, Reasoning, Request, Role, Tool, ToolCall, ToolChoice, ToolResult,
+    Effort, Media, OutputSchema, PromptMessage, PromptPart, Reasoning, Request, Role, Tool, ToolCall, ToolChoice,
+    ToolResult,
 };
 use super::wire::Wire;
 
@@ -75,7 +76,8 @@ pub(super) fn question(model: &str) -> Request {
 /// Requests whose history nobody put in order: parts that other models made, calls without results, results without calls, ids
 /// used twice, blank texts. `own` is the model that is asked.
 pub(super) fn requests(own: &'static str) -> impl Strategy<Value = Request> {
-    let effort = prop::option::of(prop::sample::select(vec![Effort::Minimal, Effort::Low, Effort::Medium, Effort::High]));
+    let effort =
+        prop::option::of(prop::sample::select(vec![Effort::Minimal, Effort::Low, Effort::Medium, Effort::High]));
     let choice = prop::option::weighted(
         0.3,
         prop::sample::select(vec![ToolChoice::None, ToolChoice::Any, ToolChoice::Tool("search".to_owned())]),
@@ -108,8 +110,7 @@ fn message(own: &'static str) -> impl Strategy<Value = PromptMessage> {
     let user = prop::collection::vec(prop_oneof![3 => text(), 2 => result(), 1 => media()], 1..4)
         .prop_map(|parts| PromptMessage { role: Role::User, parts });
     let said = prop_oneof![3 => text(), 3 => call(), 3 => reasoning(own), 1 => media()];
-    let assistant =
-        prop::collection::vec(said, 1..5).prop_map(|parts| PromptMessage { role: Role::Assistant, parts });
+    let assistant = prop::collection::vec(said, 1..5).prop_map(|parts| PromptMessage { role: Role::Assistant, parts });
     prop_oneof![1 => system, 4 => user, 4 => assistant]
 }
 

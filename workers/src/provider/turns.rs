@@ -182,7 +182,8 @@ impl<'a> Builder<'a> {
         let mut blocks = Vec::new();
         for (raw, id) in std::mem::take(&mut self.open) {
             let found = results.iter().position(|result| result.id == raw).map(|position| results.remove(position));
-            let (content, is_error) = found.map_or((NOT_RUN, true), |result| (result.content.as_str(), result.is_error));
+            let (content, is_error) =
+                found.map_or((NOT_RUN, true), |result| (result.content.as_str(), result.is_error));
             let content = if content.trim().is_empty() { NOTHING } else { content };
             blocks.push(Block::Result { id, content, is_error });
         }

@@ -49,7 +49,8 @@ impl Wire for Messages {
     fn write(&self, request: &Request) -> Result<Written, Unsayable> {
         let quirks = self.models.get(&request.model).copied().unwrap_or_else(|| Quirks::of(&request.model));
         let body = Body::of(request, &self.provider, &quirks)?;
-        let body = serde_json::to_vec(&body).map_err(|_| Unsayable("the prompt cannot be written as JSON".to_owned()))?;
+        let body =
+            serde_json::to_vec(&body).map_err(|_| Unsayable("the prompt cannot be written as JSON".to_owned()))?;
         let mut headers = vec![VERSION];
         if quirks.bound_thoughts {
             headers.push((HeaderName::from_static("anthropic-beta"), HeaderValue::from_static(BOUND_THOUGHTS)));

@@ -29,7 +29,9 @@ impl<'a> Forced<'a> {
     pub(in crate::provider) fn of(request: &'a Request, quirks: &Quirks) -> Result<Option<Self>, Unsayable> {
         let as_tool = request.output.is_some() && quirks.structured == Structured::Tool;
         let forced = match &request.tool_choice {
-            Some(ToolChoice::Tool(name)) if request.tools.iter().any(|tool| tool.name == *name) => Some(Self::Tool(name)),
+            Some(ToolChoice::Tool(name)) if request.tools.iter().any(|tool| tool.name == *name) => {
+                Some(Self::Tool(name))
+            }
             Some(ToolChoice::Tool(name)) => return Err(Unsayable(format!("there is no tool called {name}"))),
             Some(ToolChoice::Any) if request.tools.is_empty() => {
                 return Err(Unsayable("there is no tool to call".to_owned()));

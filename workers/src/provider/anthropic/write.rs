@@ -57,17 +57,34 @@ struct Marked<'a> {
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Content<'a> {
-    Text { text: Cow<'a, str> },
-    Image { source: Source<'a> },
+    Text {
+        text: Cow<'a, str>,
+    },
+    Image {
+        source: Source<'a>,
+    },
     Document {
         source: Source<'a>,
         #[serde(skip_serializing_if = "Option::is_none")]
         title: Option<&'a str>,
     },
-    Thinking { thinking: &'a str, signature: &'a str },
-    RedactedThinking { data: &'a str },
-    ToolUse { id: String, name: Cow<'a, str>, input: Cow<'a, RawValue> },
-    ToolResult { tool_use_id: String, content: &'a str, is_error: bool },
+    Thinking {
+        thinking: &'a str,
+        signature: &'a str,
+    },
+    RedactedThinking {
+        data: &'a str,
+    },
+    ToolUse {
+        id: String,
+        name: Cow<'a, str>,
+        input: Cow<'a, RawValue>,
+    },
+    ToolResult {
+        tool_use_id: String,
+        content: &'a str,
+        is_error: bool,
+    },
 }
 
 #[derive(Serialize)]

@@ -43,7 +43,8 @@ impl Wire for Converse {
     fn write(&self, request: &Request) -> Result<Written, Unsayable> {
         let quirks = self.models.get(&request.model).copied().unwrap_or_else(|| Quirks::of(&request.model));
         let body = Body::of(request, &self.provider, &quirks)?;
-        let body = serde_json::to_vec(&body).map_err(|_| Unsayable("the prompt cannot be written as JSON".to_owned()))?;
+        let body =
+            serde_json::to_vec(&body).map_err(|_| Unsayable("the prompt cannot be written as JSON".to_owned()))?;
         // Ids hold colons and, as ARNs, slashes.
         let path = format!("/model/{}/converse-stream", encoded(&request.model, ""));
         Ok(Written { path, query: None, headers: Vec::new(), body })

@@ -11,8 +11,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::provider::ErrorKind;
-use crate::provider::anthropic::tools::OUTPUT_TOOL;
 use crate::provider::answer::{Answer, MAX_ANSWER_BYTES, raw_usage};
+use crate::provider::anthropic::tools::OUTPUT_TOOL;
 use crate::provider::refusal::Refusal;
 use crate::provider::turns::REDACTED;
 use crate::provider::wire::{Read, Record};
@@ -271,12 +271,20 @@ fn kind_by_name(name: &str) -> Option<ErrorKind> {
         "servicequotaexceededexception" => ErrorKind::Quota,
         "validationexception" => ErrorKind::Invalid,
         "resourcenotfoundexception" => ErrorKind::UnknownModel,
-        "internalserverexception" | "serviceunavailableexception" | "modelnotreadyexception" | "modeltimeoutexception"
-        | "modelerrorexception" | "internalerror" => ErrorKind::Overload,
+        "internalserverexception"
+        | "serviceunavailableexception"
+        | "modelnotreadyexception"
+        | "modeltimeoutexception"
+        | "modelerrorexception"
+        | "internalerror" => ErrorKind::Overload,
         // The model broke off; the same call may go through.
         "modelstreamerrorexception" => ErrorKind::Interrupted,
-        "accessdeniedexception" | "unrecognizedclientexception" | "invalidsignatureexception" | "expiredtokenexception"
-        | "missingauthenticationtokenexception" | "incompletesignatureexception" => ErrorKind::Auth,
+        "accessdeniedexception"
+        | "unrecognizedclientexception"
+        | "invalidsignatureexception"
+        | "expiredtokenexception"
+        | "missingauthenticationtokenexception"
+        | "incompletesignatureexception" => ErrorKind::Auth,
         _ => return None,
     })
 }

@@ -162,8 +162,7 @@ impl<'a> Body<'a> {
 /// The tools, as far as the model may call any.
 fn tools<'a>(request: &'a Request, quirks: &Quirks) -> Result<Vec<Tool<'a>>, Unsayable> {
     let may_call = request.tool_choice != Some(ToolChoice::None);
-    let spec =
-        |name, description, json| Tool::ToolSpec { name, description, input_schema: InputSchema { json } };
+    let spec = |name, description, json| Tool::ToolSpec { name, description, input_schema: InputSchema { json } };
     let given = request.tools.iter().filter(|_| may_call);
     let mut tools: Vec<_> =
         given.map(|tool| spec(tool.name.as_str(), tool.description.as_str(), &tool.parameters)).collect();
@@ -224,12 +223,7 @@ fn messages<'a>(turns: Turns<'a>, quirks: &Quirks) -> Result<Vec<Message<'a>>, U
     Ok(messages)
 }
 
-fn content<'a>(
-    block: Block<'a>,
-    is_last: bool,
-    names: &mut Names,
-    quirks: &Quirks,
-) -> Result<Content<'a>, Unsayable> {
+fn content<'a>(block: Block<'a>, is_last: bool, names: &mut Names, quirks: &Quirks) -> Result<Content<'a>, Unsayable> {
     Ok(match block {
         Block::Text(text) => Content::Text(text),
         Block::Thought { text, signature } => Content::ReasoningContent(match signature.strip_prefix(REDACTED) {

@@ -106,7 +106,10 @@ fn text_of_the_documentation() {
 
 #[test]
 fn thoughts_calls_and_their_order() {
-    let signature = [json!({ "type": "signature_delta", "signature": "EqQB" }), json!({ "type": "signature_delta", "signature": "CgIY" })];
+    let signature = [
+        json!({ "type": "signature_delta", "signature": "EqQB" }),
+        json!({ "type": "signature_delta", "signature": "CgIY" }),
+    ];
     let thinking = [&[json!({ "type": "thinking_delta", "thinking": "Let me see." })][..], &signature].concat();
     let stream = [
         vec![start(&json!({ "input_tokens": 1 }))],
@@ -214,16 +217,16 @@ fn a_stream_that_merely_ends_is_not_finished() {
     // Without `message_stop`, but the model has said why it stopped.
     let late = HELLO.split("event: message_stop").next().unwrap();
     assert_eq!(finished(&chunks(late)).0, Finish::Stop);
+    assert_eq!(finished(&chunks(&format!("{late}data: [DONE]\n\n"))).0, Finish::Stop);
 }
 
 #[test]
 fn errors_within_a_stream() {
-    let overloaded = r#"{"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}, "request_id": "req_1"}"#;
-    for stream in [
-        format!("event: error\ndata: {overloaded}\n\n"),
-        format!("data: {overloaded}\n\n"),
-        format!("{overloaded}\n"),
-    ] {
+    let overloaded =
+        r#"{"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}, "request_id": "req_1"}"#;
+    for stream in
+        [format!("event: error\ndata: {overloaded}\n\n"), format!("data: {overloaded}\n\n"), format!("{overloaded}\n")]
+    {
         assert_eq!(failed(&stream).kind, ErrorKind::Overload, "{stream}");
     }
     let api = r#"event: error
@@ -240,16 +243,40 @@ data: {"type":"error","error":{"type":"api_error","message":"Internal server err
 fn refusals() {
     for (status, kind, message, code, expected) in [
         (400, "invalid_request_error", "messages: roles must alternate", "", ErrorKind::Invalid),
-        (400, "invalid_request_error", "prompt is too long: 208310 tokens > 200000 maximum", "", ErrorKind::ContextTooLong),
-        (400, "invalid_request_error", "input length and `max_tokens` exceed context limit: 1 + 2 > 3", "", ErrorKind::ContextTooLong),
-        (400, "invalid_request_error", "Your credit balance is too low to access the Anthropic API.", "", ErrorKind::Quota),
+        (
+            400,
+            "invalid_request_error",
+            "prompt is too long: 208310 tokens > 200000 maximum",
+            "",
+            ErrorKind::ContextTooLong,
+        ),
+        (
+            400,
+            "invalid_request_error",
+            "input length and `max_tokens` exceed context limit: 1 + 2 > 3",
+            "",
+            ErrorKind::ContextTooLong,
+        ),
+        (
+            400,
+            "invalid_request_error",
+            "Your credit balance is too low to access the Anthropic API.",
+            "",
+            ErrorKind::Quota,
+        ),
         (400, "invalid_request_error", "You have reached your specified API usage limits.", "", ErrorKind::Quota),
         (401, "authentication_error", "invalid x-api-key", "", ErrorKind::Auth),
         (402, "billing_error", "Payment is due.", "", ErrorKind::Quota),
         (403, "permission_error", "Not allowed.", "", ErrorKind::Auth),
         (404, "not_found_error", "model: claude-x", "", ErrorKind::UnknownModel),
         (413, "request_too_large", "Request exceeds the maximum size", "", ErrorKind::ContextTooLong),
-        (429, "rate_limit_error", "Number of request tokens has exceeded your per-minute rate limit", "", ErrorKind::Rate),
+        (
+            429,
+            "rate_limit_error",
+            "Number of request tokens has exceeded your per-minute rate limit",
+            "",
+            ErrorKind::Rate,
+        ),
         (429, "rate_limit_error", "Spend limit.", "enforced_spend_limit_reached", ErrorKind::Quota),
         (500, "api_error", "Internal server error", "", ErrorKind::Overload),
         (504, "timeout_error", "Timed out", "", ErrorKind::Overload),
@@ -265,7 +292,8 @@ fn refusals() {
 
 #[test]
 fn hostile_answers_have_bounds() {
-    let open = |index: u64| json!({ "type": "content_block_start", "index": index, "content_block": { "type": "thinking" } });
+    let open =
+        |index: u64| json!({ "type": "content_block_start", "index": index, "content_block": { "type": "thinking" } });
     let many: Vec<_> = (0..10_000).map(open).collect();
     assert_eq!(failed(&events(&many)).kind, ErrorKind::Protocol);
 
@@ -283,10 +311,9 @@ fn hostile_answers_have_bounds() {
 fn streams() -> impl Strategy<Value = String> {
     let index = 0..3_u64;
     let event = prop_oneof![
-        (index.clone(), prop::sample::select(vec!["text", "thinking", "tool_use", "redacted_thinking", "other"])).prop_map(
-            |(index, kind)| json!({ "type": "content_block_start", "index": index,
-                "content_block": { "type": kind, "id": "a", "name": "search", "data": "x" } })
-        ),
+        (index.clone(), prop::sample::select(vec!["text", "thinking", "tool_use", "redacted_thinking", "other"]))
+            .prop_map(|(index, kind)| json!({ "type": "content_block_start", "index": index,
+                "content_block": { "type": kind, "id": "a", "name": "search", "data": "x" } })),
         (
             index.clone(),
             prop::sample::select(vec!["text_delta", "thinking_delta", "signature_delta", "input_json_delta", "other"])

@@ -52,7 +52,8 @@ fn a_question() {
     let request = Request { user: Some("u1".to_owned()), ..question("claude-opus-4-5") };
     let written = wire().write(&request).unwrap();
     assert_eq!((written.path.as_str(), written.query), ("/messages", None));
-    let headers: Vec<_> = written.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+    let headers: Vec<_> =
+        written.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
     assert_eq!(headers, [("anthropic-version", "2023-06-01")]);
     let body = r#"{"model":"claude-opus-4-5","max_tokens":64000,"stream":true,"messages":[{"role":"user","content":[{"type":"text","text":"What?"}]}],"metadata":{"user_id":"u1"}}"#;
     assert_eq!(String::from_utf8(written.body).unwrap(), body);
@@ -174,12 +175,18 @@ fn tools_and_what_must_be_called() {
         written(&Request { tools: vec![tool()], tool_choice, effort, ..question(model) })
     };
     let body = ask("claude-opus-4-5", None, None);
-    assert_eq!(body["tools"], json!([{ "name": "search", "description": "Searches.", "input_schema": tool().parameters }]));
+    assert_eq!(
+        body["tools"],
+        json!([{ "name": "search", "description": "Searches.", "input_schema": tool().parameters }])
+    );
     assert_eq!(body["tool_choice"], Value::Null);
     assert_eq!(ask("claude-opus-4-5", Some(ToolChoice::None), None)["tool_choice"], json!({ "type": "none" }));
     // A model that must call something cannot think before.
     let forced = ask("claude-opus-4-5", Some(ToolChoice::Tool("search".to_owned())), Some(Effort::High));
-    assert_eq!((&forced["tool_choice"], &forced["thinking"]), (&json!({ "type": "tool", "name": "search" }), &Value::Null));
+    assert_eq!(
+        (&forced["tool_choice"], &forced["thinking"]),
+        (&json!({ "type": "tool", "name": "search" }), &Value::Null)
+    );
     let forced = ask("claude-opus-5", Some(ToolChoice::Any), Some(Effort::High));
     assert_eq!((&forced["tool_choice"]["type"], &forced["thinking"]["type"]), (&json!("any"), &json!("disabled")));
 
@@ -251,7 +258,11 @@ fn check(request: &Request, body: &Value, quirks: &Quirks) {
     let choice = body["tool_choice"]["type"].as_str();
     let is_forced = matches!(choice, Some("any" | "tool"));
     assert!(choice.is_none() || !tools.is_empty(), "a choice among no tools");
-    assert!(!is_forced || matches!(body["thinking"]["type"].as_str(), None | Some("disabled")) || quirks.thinking == Thinking::Always);
+    assert!(
+        !is_forced
+            || matches!(body["thinking"]["type"].as_str(), None | Some("disabled"))
+            || quirks.thinking == Thinking::Always
+    );
     if request.tool_choice == Some(ToolChoice::None) || request.tools.is_empty() {
         assert!(tools.is_empty() || choice == Some("none") || request.output.is_some());
     }
@@ -305,9 +316,16 @@ fn check_block(block: &Value, is_user: bool) {
 fn quirks() -> impl Strategy<Value = Quirks> {
     let thinking = prop::sample::select(vec![Thinking::Never, Thinking::Budget, Thinking::Adaptive, Thinking::Always]);
     let structured = prop::sample::select(vec![Structured::Native, Structured::Tool]);
-    (thinking, structured, prop::bool::ANY, prop::bool::ANY).prop_map(|(thinking, structured, forced_tools, prefill)| {
-        Quirks { max_output: 10_000, thinking, structured, forced_tools, prefill, bound_thoughts: !forced_tools }
-    })
+    (thinking, structured, prop::bool::ANY, prop::bool::ANY).prop_map(
+        |(thinking, structured, forced_tools, prefill)| Quirks {
+            max_output: 10_000,
+            thinking,
+            structured,
+            forced_tools,
+            prefill,
+            bound_thoughts: !forced_tools,
+        },
+    )
 }
 
 proptest! {

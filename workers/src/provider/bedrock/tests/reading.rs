@@ -184,9 +184,8 @@ fn hostile_answers_have_bounds() {
     let many: Vec<_> = (0..1_000).map(thought).collect();
     let error = play(&wire(), &[&stream(&many)]).1.unwrap();
     assert_eq!(error.into_error("bedrock", &[]).kind, ErrorKind::Protocol);
-    let long: Vec<_> = (0..10)
-        .map(|_| delta(0, &json!({ "reasoningContent": { "redactedContent": "x".repeat(500_000) } })))
-        .collect();
+    let long: Vec<_> =
+        (0..10).map(|_| delta(0, &json!({ "reasoningContent": { "redactedContent": "x".repeat(500_000) } }))).collect();
     let error = play(&wire(), &[&stream(&long)]).1.unwrap();
     assert_eq!(error.into_error("bedrock", &[]).kind, ErrorKind::Protocol);
 }

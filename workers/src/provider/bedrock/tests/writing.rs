@@ -73,7 +73,10 @@ fn calls_and_thoughts() {
     request.model = "mistral.mistral-large-2407-v1:0".to_owned();
     let body = written(&request);
     let result = json!([{ "toolResult": { "toolUseId": "a", "content": [{ "text": "Error: gone" }] } }]);
-    assert_eq!((&body["messages"][2]["content"], body["messages"][1]["content"].as_array().unwrap().len()), (&result, 1));
+    assert_eq!(
+        (&body["messages"][2]["content"], body["messages"][1]["content"].as_array().unwrap().len()),
+        (&result, 1)
+    );
 }
 
 #[test]
@@ -152,7 +155,12 @@ fn what_the_cache_keeps() {
     };
     let point = json!({ "cachePoint": { "type": "default" } });
     let body = ask(CLAUDE);
-    for marked in [&body["toolConfig"]["tools"], &body["system"], &body["messages"][0]["content"], &body["messages"][2]["content"]] {
+    for marked in [
+        &body["toolConfig"]["tools"],
+        &body["system"],
+        &body["messages"][0]["content"],
+        &body["messages"][2]["content"],
+    ] {
         assert_eq!(marked[1], point);
     }
     for (model, expected) in [(CLAUDE, 4), ("amazon.nova-pro-v1:0", 3), ("meta.llama3-1-70b-instruct-v1:0", 0)] {
