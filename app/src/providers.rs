@@ -41,8 +41,9 @@ pub(crate) async fn catalog(settings: &Settings) -> Result<Catalog, Error> {
 /// Whether the settings say which model answers where nobody chose one. Otherwise that is the first one found, and each
 /// process looks around by itself: an edge need not find what the workers do.
 pub(crate) fn default_is_configured(settings: &Settings) -> bool {
-    let has_models =
-        |provider: &config::Provider| !provider.models.is_empty() || known(provider).is_some_and(|it| !it.models.is_empty());
+    let has_models = |provider: &config::Provider| {
+        !provider.models.is_empty() || known(provider).is_some_and(|it| !it.models.is_empty())
+    };
     settings.default_model.is_some() || settings.providers.iter().any(has_models)
 }
 

@@ -26,7 +26,10 @@ fn what_an_entry_leaves_out_is_known() {
     assert_eq!((provider.protocol, provider.base_url.as_deref()), (Protocol::Anthropic, Some("http://x/v1")));
     assert_eq!(provider.models.len(), 1);
     assert_eq!(provider.api_key, None, "a key of the environment goes to its own provider alone");
-    assert_eq!(only("[[providers]]\nid='groq'", &[("GROQ_API_KEY", "k")]).unwrap().api_key, Some("k".to_owned().into()));
+    assert_eq!(
+        only("[[providers]]\nid='groq'", &[("GROQ_API_KEY", "k")]).unwrap().api_key,
+        Some("k".to_owned().into())
+    );
 }
 
 #[test]
