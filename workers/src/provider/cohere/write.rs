@@ -197,6 +197,7 @@ fn model(blocks: Vec<Turned<'_>>) -> Message<'_> {
     for block in blocks {
         match block {
             Turned::Text(text) => content.push(Block::Text { text }),
+            Turned::Thought { text: "", .. } => {}
             Turned::Thought { text, signature: PLAN } => tool_plan = Some(text),
             Turned::Thought { text, .. } => content.push(Block::Thinking { thinking: text }),
             Turned::Call { id, name, arguments } => {
