@@ -8,7 +8,8 @@ use domain::ModelRef;
 use serde::{Deserialize, Serialize};
 
 use super::demo::Demo;
-use super::openai_chat::OpenAiChat;
+use super::call::{Caller, Credential};
+use super::openai_chat::{ChatCompletions, Quirks};
 use super::{Deadlines, Error, ErrorKind, Provider};
 
 /// A provider as it is configured.
@@ -191,7 +192,7 @@ impl Catalog {
             return Err(bad("its id must not be empty and has no slash"));
         }
         let (provider, note): (Arc<dyn Provider>, _) = match config.protocol {
-            Protocol::OpenaiChat => (Arc::new(OpenAiChat::new(config, deadlines)?), ""),
+            Protocol::OpenaiChat => (Arc::new(openai_chat(config, deadlines)?), ""),
             Protocol::Demo => (Arc::new(Demo), " (demo, not a model)"),
             other => return Err(bad(&format!("the protocol {} is not spoken yet", other.as_str()))),
         };
@@ -227,6 +228,12 @@ impl Catalog {
     pub fn models(&self) -> &[ModelInfo] {
         &self.models
     }
+}
+
+fn openai_chat(config: &ProviderConfig, deadlines: Deadlines) -> Result<Caller, ConfigError> {
+    let credential = config.api_key.clone().map_or(Credential::None, Credential::Bearer);
+    let wire = ChatCompletions::new(config.id.clone(), Quirks::default(), BTreeMap::new());
+    Caller::new(config, Box::new(wire), credential, deadlines)
 }
 
 impl ModelInfo {

@@ -9,10 +9,10 @@ pub mod address;
 mod answer;
 #[cfg_attr(not(test), expect(dead_code, reason = "no provider of the catalogue speaks it yet"))]
 mod anthropic;
-#[cfg_attr(not(test), expect(dead_code, reason = "no provider of the catalogue speaks it yet"))]
 mod aws_frames;
 #[cfg_attr(not(test), expect(dead_code, reason = "no provider of the catalogue speaks it yet"))]
 mod bedrock;
+mod call;
 pub mod catalog;
 #[cfg_attr(not(test), expect(dead_code, reason = "no provider of the catalogue speaks it yet"))]
 mod cohere;
@@ -20,22 +20,18 @@ pub mod demo;
 mod error;
 pub mod found;
 pub mod known;
-#[cfg_attr(not(test), expect(dead_code, reason = "no provider of the catalogue speaks it yet"))]
 mod lines;
-#[cfg_attr(not(test), expect(dead_code, reason = "no provider of the catalogue speaks it yet"))]
 mod media;
 #[cfg_attr(not(test), expect(dead_code, reason = "no provider of the catalogue speaks it yet"))]
 mod ollama;
-pub mod openai_chat;
+mod openai_chat;
 pub mod price;
 mod refusal;
 #[cfg(test)]
 mod replay;
 mod request;
-#[cfg_attr(not(test), expect(dead_code, reason = "no provider of the catalogue speaks it yet"))]
 mod sigv4;
 pub mod sse;
-#[cfg_attr(not(test), expect(dead_code, reason = "no provider of the catalogue speaks it yet"))]
 mod turns;
 mod wire;
 
