@@ -46,6 +46,17 @@ fn an_account_is_told_in_either_way() {
 }
 
 #[test]
+fn calls_to_aws_are_signed_where_there_is_no_bearer_token() {
+    let keys = [("AWS_ACCESS_KEY_ID", "AKIA"), ("AWS_SECRET_ACCESS_KEY", "s"), ("AWS_SESSION_TOKEN", "t")];
+    let entry = "[[providers]]\nid='bedrock'\nparameters={region='eu-central-1'}";
+    let signed = only(entry, &keys).unwrap();
+    assert_eq!((signed.access_key_id.as_deref(), signed.api_key), (Some("AKIA"), Some("s".to_owned().into())));
+    assert_eq!(signed.session_token, Some("t".to_owned().into()));
+    let bearer = only(entry, &[&keys[..], &[("AWS_BEARER_TOKEN_BEDROCK", "b")]].concat()).unwrap();
+    assert_eq!((bearer.access_key_id, bearer.api_key), (None, Some("b".to_owned().into())));
+}
+
+#[test]
 fn a_key_offers_its_provider() {
     let offered = |id: &str, environment: &[(&str, &str)]| {
         let found = |name: &str| environment.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());

@@ -153,6 +153,8 @@ pub(crate) fn config_of(protocol: Protocol, base_url: &str) -> ProviderConfig {
         protocol,
         base_url: Some(base_url.to_owned()),
         api_key: Some(KEY.to_owned().into()),
+        access_key_id: None,
+        session_token: None,
         models: vec![ModelConfig { id: "m1".to_owned(), context_window: Some(128_000) }],
     }
 }
