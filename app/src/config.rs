@@ -106,6 +106,12 @@ pub struct Provider {
     pub api_key: Option<Secret>,
     #[serde(default)]
     api_key_file: Option<RelativePathBuf>,
+    /// Which key signs calls to AWS; the secret one is `api_key` then.
+    #[serde(default)]
+    pub access_key_id: Option<String>,
+    /// What a key of AWS comes with that expires.
+    #[serde(default)]
+    pub session_token: Option<Secret>,
     /// The models it is asked for; where none is named, those that are known of it.
     #[serde(default)]
     pub models: Vec<Model>,

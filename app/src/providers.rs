@@ -4,7 +4,7 @@ pub(crate) mod list;
 
 use std::time::Duration;
 
-use workers::provider::known::{self, KnownProvider};
+use workers::provider::known::{self, Auth, KnownProvider};
 use workers::provider::{Catalog, Deadlines, ModelConfig, Protocol, ProviderConfig, found};
 
 use crate::config::{self, Settings};
@@ -41,8 +41,9 @@ pub(crate) async fn catalog(settings: &Settings) -> Result<Catalog, Error> {
 /// Whether the settings say which model answers where nobody chose one. Otherwise that is the first one found, and each
 /// process looks around by itself: an edge need not find what the workers do.
 pub(crate) fn default_is_configured(settings: &Settings) -> bool {
-    let has_models =
-        |provider: &config::Provider| !provider.models.is_empty() || known(provider).is_some_and(|it| !it.models.is_empty());
+    let has_models = |provider: &config::Provider| {
+        !provider.models.is_empty() || known(provider).is_some_and(|it| !it.models.is_empty())
+    };
     settings.default_model.is_some() || settings.providers.iter().any(has_models)
 }
 
@@ -65,11 +66,18 @@ fn configured(
     let parameter =
         |name: &str, variable: &str| provider.parameters.get(name).cloned().or_else(|| environment(variable));
     let refusal = |error| Error::other(format!("provider {:?}: {error}", provider.id));
-    let mut api_key = provider.api_key.as_ref().map(|key| key.expose().to_owned());
+    let secret = |secret: &Option<config::Secret>| secret.as_ref().map(|secret| secret.expose().to_owned());
+    let (mut api_key, mut session_token) = (secret(&provider.api_key), secret(&provider.session_token));
+    let mut access_key_id = provider.access_key_id.clone();
     let mut base_url = provider.base_url.clone();
     if let (Some(known), None) = (known, &base_url) {
         base_url = known.address(parameter).map_err(refusal)?;
         api_key = api_key.or_else(|| environment(known.key_variable.as_deref()?));
+        if known.auth == Auth::SigV4 && api_key.is_none() {
+            access_key_id = environment("AWS_ACCESS_KEY_ID");
+            api_key = environment("AWS_SECRET_ACCESS_KEY");
+            session_token = environment("AWS_SESSION_TOKEN");
+        }
     }
     let model = |model: &config::Model| ModelConfig {
         id: model.id.clone(),
@@ -80,6 +88,8 @@ fn configured(
         protocol: provider.protocol.or(known.map(|known| known.protocol)).unwrap_or(Protocol::OpenaiChat),
         base_url,
         api_key: api_key.map(Into::into),
+        access_key_id,
+        session_token: session_token.map(Into::into),
         models: provider.models.iter().map(model).collect(),
     };
     if let (Some(known), true) = (known, config.models.is_empty()) {

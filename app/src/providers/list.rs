@@ -43,10 +43,7 @@ pub(crate) fn text(settings: &Settings, json: bool) -> Result<String, Error> {
     let width = |of: fn(&Row<'_>) -> usize| rows.iter().map(of).max().unwrap_or(0);
     let (ids, names) = (width(|row| row.id.len()), width(|row| row.name.len()));
     let (protocols, hows) = (width(|row| row.protocol.len()), width(|row| row.how.len()));
-    let mut text = format!(
-        "{:ids$}  {:names$}  {:protocols$}  {:hows$}  MODELS\n",
-        "ID", "NAME", "PROTOCOL", "STATUS"
-    );
+    let mut text = format!("{:ids$}  {:names$}  {:protocols$}  {:hows$}  MODELS\n", "ID", "NAME", "PROTOCOL", "STATUS");
     for row in &rows {
         let models = row.models.iter().map(|model| model.id).collect::<Vec<_>>().join(", ");
         // Writing into a string does not fail.

@@ -26,7 +26,10 @@ fn what_an_entry_leaves_out_is_known() {
     assert_eq!((provider.protocol, provider.base_url.as_deref()), (Protocol::Anthropic, Some("http://x/v1")));
     assert_eq!(provider.models.len(), 1);
     assert_eq!(provider.api_key, None, "a key of the environment goes to its own provider alone");
-    assert_eq!(only("[[providers]]\nid='groq'", &[("GROQ_API_KEY", "k")]).unwrap().api_key, Some("k".to_owned().into()));
+    assert_eq!(
+        only("[[providers]]\nid='groq'", &[("GROQ_API_KEY", "k")]).unwrap().api_key,
+        Some("k".to_owned().into())
+    );
 }
 
 #[test]
@@ -40,6 +43,17 @@ fn an_account_is_told_in_either_way() {
     let missing = azure("", &[]).unwrap_err();
     assert!(missing.contains("\"azure\"") && missing.contains("parameters.resource"), "{missing}");
     assert!(azure("parameters={resource='evil.example/'}", &[]).is_err());
+}
+
+#[test]
+fn calls_to_aws_are_signed_where_there_is_no_bearer_token() {
+    let keys = [("AWS_ACCESS_KEY_ID", "AKIA"), ("AWS_SECRET_ACCESS_KEY", "s"), ("AWS_SESSION_TOKEN", "t")];
+    let entry = "[[providers]]\nid='bedrock'\nparameters={region='eu-central-1'}";
+    let signed = only(entry, &keys).unwrap();
+    assert_eq!((signed.access_key_id.as_deref(), signed.api_key), (Some("AKIA"), Some("s".to_owned().into())));
+    assert_eq!(signed.session_token, Some("t".to_owned().into()));
+    let bearer = only(entry, &[&keys[..], &[("AWS_BEARER_TOKEN_BEDROCK", "b")]].concat()).unwrap();
+    assert_eq!((bearer.access_key_id, bearer.api_key), (None, Some("b".to_owned().into())));
 }
 
 #[test]

@@ -7,9 +7,7 @@ use std::sync::Arc;
 use domain::ModelRef;
 use serde::{Deserialize, Serialize};
 
-use super::demo::Demo;
-use super::call::{Caller, Credential};
-use super::openai_chat::{ChatCompletions, Quirks};
+use super::connect::connect;
 use super::{Deadlines, Error, ErrorKind, Provider};
 
 /// A provider as it is configured.
@@ -20,12 +18,18 @@ pub struct ProviderConfig {
     pub id: String,
     /// What it speaks.
     pub protocol: Protocol,
-    /// Where it is, up to what `/chat/completions` follows; not needed for `demo`.
+    /// Where it is, up to what the protocol's own paths follow; not needed for `demo`.
     #[serde(default)]
     pub base_url: Option<String>,
-    /// Its key, if it needs one.
+    /// Its key, if it needs one; the secret one where there is an `access_key_id`.
     #[serde(default)]
     pub api_key: Option<ApiKey>,
+    /// Which key signs calls to AWS; without it, `api_key` is shown as it is.
+    #[serde(default)]
+    pub access_key_id: Option<String>,
+    /// What a key of AWS comes with that expires.
+    #[serde(default)]
+    pub session_token: Option<ApiKey>,
     /// The models that it offers; with none, every name is passed on to it.
     #[serde(default)]
     pub models: Vec<ModelConfig>,
@@ -81,7 +85,7 @@ impl Protocol {
 
     /// Whether this build can speak it.
     pub fn is_spoken(self) -> bool {
-        matches!(self, Self::OpenaiChat | Self::Demo)
+        !matches!(self, Self::OpenaiResponses | Self::Gemini)
     }
 }
 
@@ -113,7 +117,15 @@ impl ProviderConfig {
     /// The provider that needs no key and no network.
     pub fn demo() -> Self {
         let models = vec![ModelConfig { id: "echo".to_owned(), context_window: None }];
-        Self { id: "demo".to_owned(), protocol: Protocol::Demo, base_url: None, api_key: None, models }
+        Self {
+            id: "demo".to_owned(),
+            protocol: Protocol::Demo,
+            base_url: None,
+            api_key: None,
+            access_key_id: None,
+            session_token: None,
+            models,
+        }
     }
 }
 
@@ -191,11 +203,8 @@ impl Catalog {
         if config.id.is_empty() || config.id.contains('/') {
             return Err(bad("its id must not be empty and has no slash"));
         }
-        let (provider, note): (Arc<dyn Provider>, _) = match config.protocol {
-            Protocol::OpenaiChat => (Arc::new(openai_chat(config, deadlines)?), ""),
-            Protocol::Demo => (Arc::new(Demo), " (demo, not a model)"),
-            other => return Err(bad(&format!("the protocol {} is not spoken yet", other.as_str()))),
-        };
+        let provider = connect(config, deadlines)?;
+        let note = if config.protocol == Protocol::Demo { " (demo, not a model)" } else { "" };
         for model in &config.models {
             let reference = ModelRef::try_from(format!("{}/{}", config.id, model.id));
             let reference = reference.map_err(|error| bad(&error.to_string()))?;
@@ -228,12 +237,6 @@ impl Catalog {
     pub fn models(&self) -> &[ModelInfo] {
         &self.models
     }
-}
-
-fn openai_chat(config: &ProviderConfig, deadlines: Deadlines) -> Result<Caller, ConfigError> {
-    let credential = config.api_key.clone().map_or(Credential::None, Credential::Bearer);
-    let wire = ChatCompletions::new(config.id.clone(), Quirks::default(), BTreeMap::new());
-    Caller::new(config, Box::new(wire), credential, deadlines)
 }
 
 impl ModelInfo {

@@ -32,6 +32,8 @@ pub async fn ollama(host: Option<&str>) -> Option<ProviderConfig> {
         protocol: Protocol::OpenaiChat,
         base_url: Some(format!("{ollama}/v1")),
         api_key: None,
+        access_key_id: None,
+        session_token: None,
         models,
     })
 }

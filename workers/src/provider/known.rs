@@ -10,6 +10,7 @@ use domain::ModelRef;
 use serde::Deserialize;
 
 use super::catalog::{ApiKey, ModelConfig, Protocol, ProviderConfig};
+use super::openai_chat::Quirks;
 use super::price::Price;
 
 const CATALOGUE: &str = include_str!("catalogue.toml");
@@ -38,9 +39,12 @@ pub struct KnownProvider {
     /// What the base URL lacks, and the variable of the environment that may hold it.
     #[serde(default)]
     pub parameters: BTreeMap<String, String>,
-    /// In what it departs from its protocol.
+    /// In what it departs from chat completions.
     #[serde(default)]
-    pub quirks: Vec<Quirk>,
+    pub(super) quirks: Quirks,
+    /// Whether it has no ids of tool calls, though its protocol has.
+    #[serde(default)]
+    pub(super) no_call_ids: bool,
     /// A few of its models, the one first that answers where nobody chose.
     #[serde(default)]
     pub models: Vec<KnownModel>,
@@ -74,20 +78,6 @@ impl Auth {
     }
 }
 
-/// In what a provider departs from its protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Quirk {
-    /// Chat completions: the limit of an answer is `max_tokens`, not `max_completion_tokens`.
-    MaxTokens,
-    /// Chat completions: `stream_options` is refused; usage comes without being asked for.
-    NoStreamOptions,
-    /// Chat completions: `user` is refused.
-    NoUser,
-    /// Gemini: calls of functions have no ids.
-    NoCallIds,
-}
-
 /// A model of a provider.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -106,6 +96,9 @@ pub struct KnownModel {
     /// What it can do.
     #[serde(default)]
     pub can: Vec<Can>,
+    /// In what it departs from chat completions, if its provider's other models do not do the same.
+    #[serde(default)]
+    pub(super) quirks: Option<Quirks>,
     /// What it costs, and did before: the oldest price first.
     #[serde(default)]
     pub prices: Vec<Price>,
@@ -192,7 +185,15 @@ impl KnownProvider {
     pub fn configured(&self, base_url: Option<String>, api_key: Option<ApiKey>) -> ProviderConfig {
         let model = |model: &KnownModel| ModelConfig { id: model.id.clone(), context_window: model.context_window };
         let models = self.models.iter().map(model).collect();
-        ProviderConfig { id: self.id.clone(), protocol: self.protocol, base_url, api_key, models }
+        ProviderConfig {
+            id: self.id.clone(),
+            protocol: self.protocol,
+            base_url,
+            api_key,
+            access_key_id: None,
+            session_token: None,
+            models,
+        }
     }
 
     /// Where it is, for the account that `value` tells the parameters of: by the parameter's name and its variable.

@@ -7,22 +7,19 @@
 
 pub mod address;
 mod answer;
-#[cfg_attr(not(test), expect(dead_code, reason = "no provider of the catalogue speaks it yet"))]
 mod anthropic;
 mod aws_frames;
-#[cfg_attr(not(test), expect(dead_code, reason = "no provider of the catalogue speaks it yet"))]
 mod bedrock;
 mod call;
 pub mod catalog;
-#[cfg_attr(not(test), expect(dead_code, reason = "no provider of the catalogue speaks it yet"))]
 mod cohere;
+mod connect;
 pub mod demo;
 mod error;
 pub mod found;
 pub mod known;
 mod lines;
 mod media;
-#[cfg_attr(not(test), expect(dead_code, reason = "no provider of the catalogue speaks it yet"))]
 mod ollama;
 mod openai_chat;
 pub mod price;

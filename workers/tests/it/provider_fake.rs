@@ -153,15 +153,14 @@ pub(crate) fn config_of(protocol: Protocol, base_url: &str) -> ProviderConfig {
         protocol,
         base_url: Some(base_url.to_owned()),
         api_key: Some(KEY.to_owned().into()),
+        access_key_id: None,
+        session_token: None,
         models: vec![ModelConfig { id: "m1".to_owned(), context_window: Some(128_000) }],
     }
 }
 
 pub(crate) fn ask(question: &str) -> Request {
-    let messages = vec![
-        PromptMessage::text(Role::System, "Be brief."),
-        PromptMessage::text(Role::User, question),
-    ];
+    let messages = vec![PromptMessage::text(Role::System, "Be brief."), PromptMessage::text(Role::User, question)];
     Request { model: "m1".to_owned(), messages, user: Some("u1".to_owned()), ..Request::default() }
 }
 

@@ -161,10 +161,7 @@ fn usage_gained_what_is_written_only_where_it_is_known() {
     let after = Usage { cache_write: Some(5), raw: Some(r#"{"n":1}"#.to_owned()), ..before.clone() };
     for (usage, written) in [
         (before, r#"{"input":1,"cached_input":null,"output":3,"reasoning":null}"#),
-        (
-            after,
-            r#"{"input":1,"cached_input":null,"cache_write":5,"output":3,"reasoning":null,"raw":"{\"n\":1}"}"#,
-        ),
+        (after, r#"{"input":1,"cached_input":null,"cache_write":5,"output":3,"reasoning":null,"raw":"{\"n\":1}"}"#),
     ] {
         assert_eq!(serde_json::to_string(&usage).unwrap(), written);
         assert_eq!(serde_json::from_str::<Usage>(written).unwrap(), usage);

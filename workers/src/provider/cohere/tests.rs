@@ -48,9 +48,7 @@ fn thinking() -> String {
 }
 
 fn calling() -> String {
-    let calls = |kind: &str, index: u64, calls: Value| {
-        json!({ "type": kind, "index": index, "delta": { "message": { "tool_calls": calls } } })
-    };
+    let calls = |kind: &str, index: u64, calls: Value| json!({ "type": kind, "index": index, "delta": { "message": { "tool_calls": calls } } });
     let start = |index, id: &str| {
         let function = json!({ "name": "get_weather", "arguments": "" });
         calls("tool-call-start", index, json!({ "id": id, "type": "function", "function": function }))
@@ -126,9 +124,13 @@ fn every_end_has_its_reason() {
         ("SOMETHING_NEW", Finish::Other),
     ] {
         let (chunks, _) = play(&cohere(), &[stream(&[end(reason)]).as_bytes()]);
-        assert!(matches!(chunks[..], [Chunk::Finished { finish: found, .. }] if found == finish), "{reason}: {chunks:?}");
+        assert!(
+            matches!(chunks[..], [Chunk::Finished { finish: found, .. }] if found == finish),
+            "{reason}: {chunks:?}"
+        );
     }
-    let (chunks, refusal) = play(&cohere(), &[stream(&[content("content-delta", 0, json!({ "text": "a" }))]).as_bytes()]);
+    let (chunks, refusal) =
+        play(&cohere(), &[stream(&[content("content-delta", 0, json!({ "text": "a" }))]).as_bytes()]);
     assert_eq!((chunks, refusal), (vec![Chunk::Text("a".to_owned())], None), "without its mark it is not finished");
 }
 

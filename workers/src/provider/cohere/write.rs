@@ -129,7 +129,10 @@ impl<'a> Body<'a> {
             tool_choice,
             response_format: schema.map(|json_schema| Format { kind: "json_object", json_schema }),
             max_tokens: request.max_output,
-            thinking: request.effort.filter(|_| thinks(&request.model)).map(|effort| thinking(effort, request.max_output)),
+            thinking: request
+                .effort
+                .filter(|_| thinks(&request.model))
+                .map(|effort| thinking(effort, request.max_output)),
             stream: true,
         })
     }
@@ -194,10 +197,12 @@ fn model(blocks: Vec<Turned<'_>>) -> Message<'_> {
     for block in blocks {
         match block {
             Turned::Text(text) => content.push(Block::Text { text }),
+            Turned::Thought { text: "", .. } => {}
             Turned::Thought { text, signature: PLAN } => tool_plan = Some(text),
             Turned::Thought { text, .. } => content.push(Block::Thinking { thinking: text }),
             Turned::Call { id, name, arguments } => {
-                tool_calls.push(Call { id, function: Typed { kind: "function", function: Called { name, arguments } } });
+                tool_calls
+                    .push(Call { id, function: Typed { kind: "function", function: Called { name, arguments } } });
             }
             Turned::Result { .. } | Turned::Media(_) => {}
         }

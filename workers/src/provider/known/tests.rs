@@ -8,11 +8,10 @@ fn the_catalogue_is_whole() {
     let catalogue: Catalogue = toml::from_str(CATALOGUE).unwrap();
     let ids: BTreeSet<_> = catalogue.providers.iter().map(|provider| provider.id.as_str()).collect();
     assert_eq!(ids.len(), catalogue.providers.len(), "an id is used once");
-    for id in [
-        "anthropic", "openai", "azure", "google", "vertex", "bedrock", "openrouter", "groq", "together", "fireworks",
-        "deepseek", "mistral", "xai", "perplexity", "cerebras", "sambanova", "nvidia", "moonshot", "zai", "qwen", "minimax",
-        "cohere", "huggingface", "deepinfra", "cloudflare", "github", "ollama", "lmstudio", "vllm", "llamacpp", "demo",
-    ] {
+    let promised = "anthropic openai azure google vertex bedrock openrouter groq together fireworks deepseek mistral xai \
+        perplexity cerebras sambanova nvidia moonshot zai qwen minimax cohere huggingface deepinfra cloudflare github ollama \
+        lmstudio vllm llamacpp demo";
+    for id in promised.split_whitespace() {
         assert!(ids.contains(id), "{id}");
     }
 }
@@ -49,7 +48,10 @@ fn every_model_is_sound() {
             for price in &model.prices {
                 assert!(price.is_sound(), "{reference}: {price:?}");
                 let version = price.version.as_str();
-                assert!(version.starts_with("litellm-") || version.starts_with("models.dev-"), "{reference}: {version}");
+                assert!(
+                    version.starts_with("litellm-") || version.starts_with("models.dev-"),
+                    "{reference}: {version}"
+                );
             }
         }
     }

@@ -133,7 +133,12 @@ fn usage(counts: &Counts) -> Usage {
     let raw = (counts.prompt_eval_count.is_some() || counts.eval_count.is_some()).then(|| raw_usage(counts)).flatten();
     // The bound keeps sums from overflowing.
     let bounded = |count: u64| count.min(1_000_000_000_000_000);
-    Usage { input: counts.prompt_eval_count.map(bounded), output: counts.eval_count.map(bounded), raw, ..Usage::default() }
+    Usage {
+        input: counts.prompt_eval_count.map(bounded),
+        output: counts.eval_count.map(bounded),
+        raw,
+        ..Usage::default()
+    }
 }
 
 fn finish(reason: Option<&str>) -> Finish {

@@ -233,7 +233,10 @@ fn check(body: &Value) -> Result<(), TestCaseError> {
         let images = message["images"].as_array().map(Vec::as_slice).unwrap_or_default();
         prop_assert!(!content.trim().is_empty() || !calls.is_empty() || !images.is_empty(), "{}", body);
         prop_assert!(calls.iter().all(|call| call["function"]["arguments"].is_object()), "{}", body);
-        prop_assert_eq!(message["role"] == "tool", message["tool_name"].is_string() && message["tool_call_id"].is_string());
+        prop_assert_eq!(
+            message["role"] == "tool",
+            message["tool_name"].is_string() && message["tool_call_id"].is_string()
+        );
     }
     Ok(())
 }

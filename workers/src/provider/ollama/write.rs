@@ -157,7 +157,13 @@ fn person<'a>(
             Block::Result { id, content, is_error } => {
                 let content = if is_error { format!("Error: {content}").into() } else { content.into() };
                 let tool_name = called.get(&id).cloned();
-                messages.push(Message { role: "tool", content, tool_name, tool_call_id: Some(id), ..Message::default() });
+                messages.push(Message {
+                    role: "tool",
+                    content,
+                    tool_name,
+                    tool_call_id: Some(id),
+                    ..Message::default()
+                });
             }
             Block::Text(text) => texts.push(text),
             Block::Media(file) if is_seen(file) => images.push(media::base64(file)),

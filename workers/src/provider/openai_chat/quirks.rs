@@ -23,6 +23,7 @@ pub(in crate::provider) struct Quirks {
     /// It wants what it thought back, in the field in which it told it (DeepSeek, Moonshot).
     pub(in crate::provider) replays_reasoning: bool,
     /// Its answers begin in the middle of a thought, which ends with `</think>` (a server whose template opens the thought).
+    /// Only for a server as a whole.
     pub(in crate::provider) begins_thinking: bool,
 }
 

@@ -79,7 +79,8 @@ fn the_price_of_the_day_holds() {
 }
 
 fn any_price() -> impl Strategy<Value = Price> {
-    let rates = || (any::<u64>(), option::of(any::<u64>()), option::of(any::<u64>()), any::<u64>(), option::of(any::<u64>()));
+    let rates =
+        || (any::<u64>(), option::of(any::<u64>()), option::of(any::<u64>()), any::<u64>(), option::of(any::<u64>()));
     let long = option::of((any::<u64>(), rates()));
     (rates(), long).prop_map(|((input, cached_read, cache_write, output, reasoning), long)| Price {
         from: day("2026-01-01"),
