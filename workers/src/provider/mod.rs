@@ -24,7 +24,6 @@ mod request;
 #[cfg_attr(not(test), expect(dead_code, reason = "no provider of the catalogue speaks it yet"))]
 mod sigv4;
 pub mod sse;
-#[cfg_attr(not(test), expect(dead_code, reason = "no provider of the catalogue speaks it yet"))]
 mod turns;
 mod wire;
 
