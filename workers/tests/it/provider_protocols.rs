@@ -115,7 +115,10 @@ async fn what_is_no_answer_is_a_typed_error_without_the_key() {
     for spoken in SPOKEN {
         let refusal = format!("{{\"error\":{{\"type\":\"overloaded_error\",\"message\":\"Not now, {KEY}\"}}}}");
         for (response, kind) in [
-            (format!("HTTP/1.1 529 Overloaded\r\ncontent-length: {}\r\n\r\n{refusal}", refusal.len()), ErrorKind::Overload),
+            (
+                format!("HTTP/1.1 529 Overloaded\r\ncontent-length: {}\r\n\r\n{refusal}", refusal.len()),
+                ErrorKind::Overload,
+            ),
             ("HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n".to_owned(), ErrorKind::Auth),
             ("HTTP/1.1 302 Found\r\nlocation: /\r\ncontent-length: 0\r\n\r\n".to_owned(), ErrorKind::Invalid),
             (spoken.head() + "<html>", ErrorKind::Protocol),

@@ -98,11 +98,15 @@ impl Reader {
         if text.is_empty() {
             return Ok(());
         }
+        if self.tags.is_over() {
+            self.end_thought(answer)?;
+            return answer.text(text);
+        }
         let pieces = self.tags.take(text);
         pieces.into_iter().try_for_each(|piece| self.take_piece(piece, answer))
     }
 
-    fn take_piece(&mut self, piece: Piece<'_>, answer: &mut Answer) -> Result<(), Refusal> {
+    fn take_piece(&mut self, piece: Piece, answer: &mut Answer) -> Result<(), Refusal> {
         match piece {
             Piece::Thought(thought) => self.think("content", &thought, answer),
             Piece::Text(text) if text.is_empty() => Ok(()),
