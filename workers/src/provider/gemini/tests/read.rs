@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use super::super::{Gemini, Quirks};
 use crate::provider::playback::{play, play_document, play_split};
 use crate::provider::wire::Wire as _;
-use crate::provider::{Chunk, ErrorKind};
+use crate::provider::ErrorKind;
+use crate::provider::answer::Chunk;
 
 fn wire() -> Gemini {
     Gemini::new("google", Quirks::AI_STUDIO)

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::super::OpenAiResponses;
 use crate::provider::playback::{Played, play, play_document, play_split};
-use crate::provider::{Chunk, ErrorKind};
+use crate::provider::ErrorKind;
+use crate::provider::answer::Chunk;
 
 fn wire() -> OpenAiResponses {
     OpenAiResponses::new("openai")
