@@ -60,24 +60,26 @@ pub(super) fn any_request(target: &'static str, signatures: Vec<String>) -> impl
     let choice =
         prop_oneof![Just(ToolChoice::None), Just(ToolChoice::Any), Just(ToolChoice::Tool("get_weather".to_owned()))];
     let settings = (option::of(effort), option::of(choice), option::of(0..9000_u64), any::<[bool; 4]>());
-    (vec(exchange(target, signatures), 0..6), user_parts(), settings).prop_map(move |(exchanges, question, settings)| {
-        let (effort, tool_choice, max_output, [system, tools, shaped, user]) = settings;
-        let system = system.then(|| says(Role::System, "Be brief."));
-        let question = PromptMessage { role: Role::User, parts: question };
-        let messages = system.into_iter().chain(exchanges.into_iter().flatten()).chain([question]).collect();
-        let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}});
-        Request {
-            model: target.split_once('/').unwrap().1.to_owned(),
-            messages,
-            tools: if tools { vec![weather()] } else { Vec::new() },
-            tool_choice,
-            output: shaped.then(|| OutputSchema { name: "answer".to_owned(), schema }),
-            max_output,
-            effort,
-            cache: true,
-            user: user.then(|| "u1".to_owned()),
-        }
-    })
+    (vec(exchange(target, signatures), 0..6), user_parts(), settings).prop_map(
+        move |(exchanges, question, settings)| {
+            let (effort, tool_choice, max_output, [system, tools, shaped, user]) = settings;
+            let system = system.then(|| says(Role::System, "Be brief."));
+            let question = PromptMessage { role: Role::User, parts: question };
+            let messages = system.into_iter().chain(exchanges.into_iter().flatten()).chain([question]).collect();
+            let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}});
+            Request {
+                model: target.split_once('/').unwrap().1.to_owned(),
+                messages,
+                tools: if tools { vec![weather()] } else { Vec::new() },
+                tool_choice,
+                output: shaped.then(|| OutputSchema { name: "answer".to_owned(), schema }),
+                max_output,
+                effort,
+                cache: true,
+                user: user.then(|| "u1".to_owned()),
+            }
+        },
+    )
 }
 
 /// A question, and an answer that may go through tools.
@@ -136,8 +138,11 @@ fn assistant_part(target: &'static str, signatures: Vec<String>) -> impl Strateg
     let arguments = prop_oneof![Just("{\"city\": \"Oslo\"}"), Just(""), Just("{\"city\":"), Just("[1]"), Just("{}")];
     prop_oneof![
         text.prop_map(|text| PromptPart::Text(text.to_owned())),
-        (thinker(), thoughts, signature.clone())
-            .prop_map(|(by, text, signature)| thought(by, text, signature.as_deref())),
+        (thinker(), thoughts, signature.clone()).prop_map(|(by, text, signature)| thought(
+            by,
+            text,
+            signature.as_deref()
+        )),
         (ids, names, arguments, thinker(), signature).prop_map(|(id, name, arguments, by, signature)| {
             call(&id, name, arguments, signature.as_deref().map(|signature| (by, signature)))
         }),

@@ -27,7 +27,8 @@ impl Played {
     pub(super) fn merged(self) -> Vec<Chunk> {
         self.chunks.into_iter().fold(Vec::new(), |mut merged, chunk| {
             match (merged.last_mut(), &chunk) {
-                (Some(Chunk::Text(text)), Chunk::Text(more)) | (Some(Chunk::Reasoning(text)), Chunk::Reasoning(more)) => {
+                (Some(Chunk::Text(text)), Chunk::Text(more))
+                | (Some(Chunk::Reasoning(text)), Chunk::Reasoning(more)) => {
                     text.push_str(more);
                 }
                 _ => merged.push(chunk),

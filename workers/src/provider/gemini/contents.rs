@@ -163,7 +163,12 @@ impl<'a> Writer<'_, 'a> {
                 let data = Data::Text(&reasoning.text);
                 self.model_turn().push(Part { data, thought: true, thought_signature: Some(signature) });
             }
-            Some(Mark::Text { bytes, signature }) => sign_text(self.model_turn(), bytes, signature),
+            Some(Mark::Text { bytes: 0, signature }) => self.model_turn().push(signed("", signature)),
+            Some(Mark::Text { bytes, signature }) => {
+                if let Some(turn) = self.contents.last_mut().filter(|turn| turn.role == "model") {
+                    sign_text(&mut turn.parts, bytes, signature);
+                }
+            }
             None => {}
         }
     }
@@ -197,19 +202,20 @@ impl<'a> Writer<'_, 'a> {
 
 /// Puts a signature on the last `bytes` of the text before it, as the model told them.
 fn sign_text<'a>(turn: &mut Vec<Part<'a>>, bytes: usize, signature: &'a str) {
-    let signed = |text| Part { data: Data::Text(text), thought: false, thought_signature: Some(signature) };
-    if bytes == 0 {
-        turn.push(signed(""));
+    let Some(Part { data: Data::Text(text), thought: false, thought_signature: None }) = turn.last_mut() else {
         return;
-    }
-    let Some(Part { data: Data::Text(text), thought: false, thought_signature: None }) = turn.last_mut() else { return };
+    };
     let Some((before, last)) = text.len().checked_sub(bytes).and_then(|at| text.split_at_checked(at)) else { return };
     if before.is_empty() {
         turn.pop();
     } else {
         *text = before;
     }
-    turn.push(signed(last));
+    turn.push(signed(last, signature));
+}
+
+fn signed<'a>(text: &'a str, signature: &'a str) -> Part<'a> {
+    Part { data: Data::Text(text), thought: false, thought_signature: Some(signature) }
 }
 
 impl<'a> From<Data<'a>> for Part<'a> {

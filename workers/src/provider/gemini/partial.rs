@@ -155,7 +155,8 @@ mod tests {
         ] {
             assert!(put(&mut arguments, piece));
         }
-        let whole = r#"{"brightness":50,"colour":"warm","rooms":[{"name":"kitchen"},{"is it.dark?":true}],"until":null}"#;
+        let whole =
+            r#"{"brightness":50,"colour":"warm","rooms":[{"name":"kitchen"},{"is it.dark?":true}],"until":null}"#;
         assert_eq!(arguments.into_json(), whole);
     }
 

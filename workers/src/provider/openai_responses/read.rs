@@ -213,7 +213,9 @@ impl Reader {
             "message" if !told => {
                 let parts = || whole.get("content").and_then(Value::as_array).into_iter().flatten();
                 self.refused |= parts().any(|part| text(part, "type") == "refusal");
-                parts().try_for_each(|part| answer.text(text(part, "text")).and_then(|()| answer.text(text(part, "refusal"))))
+                parts().try_for_each(|part| {
+                    answer.text(text(part, "text")).and_then(|()| answer.text(text(part, "refusal")))
+                })
             }
             "reasoning" => {
                 if !told {

@@ -6,10 +6,10 @@ use proptest::sample::Index;
 use serde_json::{Value, json};
 
 use super::super::{Gemini, Quirks};
-use crate::provider::playback::{play, play_document, play_split};
-use crate::provider::wire::Wire as _;
 use crate::provider::ErrorKind;
 use crate::provider::answer::Chunk;
+use crate::provider::playback::{play, play_document, play_split};
+use crate::provider::wire::Wire as _;
 
 fn wire() -> Gemini {
     Gemini::new("google", Quirks::AI_STUDIO)
@@ -87,17 +87,33 @@ fn an_answer_is_read_as_documented() {
 fn a_list_is_the_same_answer() {
     let frames: Vec<Value> =
         rich().lines().filter_map(|line| serde_json::from_str(line.strip_prefix("data: ")?).ok()).collect();
-    let list = serde_json::to_string_pretty(&frames).unwrap();
+    let list = serde_json::to_string(&frames).unwrap();
     assert_eq!(play_document(&wire(), list).merged(), play(&wire(), rich()).merged());
 }
 
 #[test]
 fn arguments_in_pieces_are_one_call() {
     let body = events(&[
-        frame(json!([{"functionCall": {"name": "controlLight", "willContinue": true}, "thoughtSignature": "c2ln"}]), None, json!({})),
-        frame(json!([{"functionCall": {"partialArgs": [{"jsonPath": "$.brightness", "numberValue": 50}], "willContinue": true}}]), None, json!({})),
-        frame(json!([{"functionCall": {"partialArgs": [{"jsonPath": "$.colour", "stringValue": "wa", "willContinue": true}], "willContinue": true}}]), None, json!({})),
-        frame(json!([{"functionCall": {"partialArgs": [{"jsonPath": "$.colour", "stringValue": "rm"}], "willContinue": true}}]), None, json!({})),
+        frame(
+            json!([{"functionCall": {"name": "controlLight", "willContinue": true}, "thoughtSignature": "c2ln"}]),
+            None,
+            json!({}),
+        ),
+        frame(
+            json!([{"functionCall": {"partialArgs": [{"jsonPath": "$.brightness", "numberValue": 50}], "willContinue": true}}]),
+            None,
+            json!({}),
+        ),
+        frame(
+            json!([{"functionCall": {"partialArgs": [{"jsonPath": "$.colour", "stringValue": "wa", "willContinue": true}], "willContinue": true}}]),
+            None,
+            json!({}),
+        ),
+        frame(
+            json!([{"functionCall": {"partialArgs": [{"jsonPath": "$.colour", "stringValue": "rm"}], "willContinue": true}}]),
+            None,
+            json!({}),
+        ),
         frame(json!([{"functionCall": {}}]), None, json!({})),
         stop(json!([{"functionCall": {"name": "now"}}])),
     ]);
@@ -152,7 +168,8 @@ fn a_stream_without_a_reason_to_stop_is_no_answer() {
 
 #[test]
 fn a_blocked_prompt_is_declined() {
-    let blocked = json!({"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}, "usageMetadata": {"promptTokenCount": 9}});
+    let blocked =
+        json!({"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}, "usageMetadata": {"promptTokenCount": 9}});
     assert_eq!(play(&wire(), events(&[blocked])).error.unwrap().kind, ErrorKind::ContentFilter);
     let fine = json!({"promptFeedback": {"safetyRatings": []}});
     let body = events(&[fine, stop(json!([{"text": "a"}]))]);
@@ -183,14 +200,52 @@ fn errors_are_typed_by_their_details() {
         (error(429, "RESOURCE_EXHAUSTED", EXCEEDED, quota(minute)), ErrorKind::Rate),
         (error(429, "RESOURCE_EXHAUSTED", EXCEEDED, quota(day)), ErrorKind::Quota),
         (error(429, "RESOURCE_EXHAUSTED", "Resource exhausted. Please try again later.", json!([])), ErrorKind::Rate),
-        (error(400, "INVALID_ARGUMENT", "API key not valid. Please pass a valid API key.", reason("API_KEY_INVALID")), ErrorKind::Auth),
-        (error(400, "INVALID_ARGUMENT", "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).", json!([])), ErrorKind::ContextTooLong),
+        (
+            error(
+                400,
+                "INVALID_ARGUMENT",
+                "API key not valid. Please pass a valid API key.",
+                reason("API_KEY_INVALID"),
+            ),
+            ErrorKind::Auth,
+        ),
+        (
+            error(
+                400,
+                "INVALID_ARGUMENT",
+                "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).",
+                json!([]),
+            ),
+            ErrorKind::ContextTooLong,
+        ),
         (error(400, "INVALID_ARGUMENT", "Request contains an invalid argument.", json!([])), ErrorKind::Invalid),
-        (error(400, "FAILED_PRECONDITION", "User location is not supported for the API use.", json!([])), ErrorKind::Invalid),
-        (error(403, "PERMISSION_DENIED", "This API method requires billing to be enabled.", reason("BILLING_DISABLED")), ErrorKind::Quota),
+        (
+            error(400, "FAILED_PRECONDITION", "User location is not supported for the API use.", json!([])),
+            ErrorKind::Invalid,
+        ),
+        (
+            error(
+                403,
+                "PERMISSION_DENIED",
+                "This API method requires billing to be enabled.",
+                reason("BILLING_DISABLED"),
+            ),
+            ErrorKind::Quota,
+        ),
         (error(403, "PERMISSION_DENIED", "Permission denied.", json!([])), ErrorKind::Auth),
-        (error(401, "UNAUTHENTICATED", "Request had invalid authentication credentials.", reason("ACCESS_TOKEN_EXPIRED")), ErrorKind::Auth),
-        (error(404, "NOT_FOUND", "models/gemini-9 is not found for API version v1beta", json!([])), ErrorKind::UnknownModel),
+        (
+            error(
+                401,
+                "UNAUTHENTICATED",
+                "Request had invalid authentication credentials.",
+                reason("ACCESS_TOKEN_EXPIRED"),
+            ),
+            ErrorKind::Auth,
+        ),
+        (
+            error(404, "NOT_FOUND", "models/gemini-9 is not found for API version v1beta", json!([])),
+            ErrorKind::UnknownModel,
+        ),
         (error(499, "CANCELLED", "The operation was cancelled.", json!([])), ErrorKind::Overload),
         (error(500, "INTERNAL", "An internal error has occurred.", json!([])), ErrorKind::Overload),
         (error(503, "UNAVAILABLE", "The model is overloaded. Please try again later.", json!([])), ErrorKind::Overload),
@@ -219,7 +274,11 @@ fn errors_are_typed_by_their_details() {
 fn what_we_do_not_know_survives() {
     let body = events(&[
         json!({"somethingNew": {"a": 1}}),
-        frame(json!([{"executableCode": {"language": "PYTHON", "code": "1"}, "thoughtSignature": "c2ln"}, {"inlineData": {}}]), None, json!({})),
+        frame(
+            json!([{"executableCode": {"language": "PYTHON", "code": "1"}, "thoughtSignature": "c2ln"}, {"inlineData": {}}]),
+            None,
+            json!({}),
+        ),
         json!({"candidates": [{"index": 1, "content": {"parts": [{"text": "other"}]}, "finishReason": "STOP"}]}),
         json!({"candidates": [{"content": {"parts": [{"text": "a", "partMetadata": {}}]}, "groundingMetadata": {}, "finishReason": "STOP"}], "usageMetadata": [], "error": null}),
     ]);
@@ -233,9 +292,11 @@ fn usage_never_overlaps() {
         Some(Usage { input, cached_input, output, reasoning, ..Usage::default() })
     };
     // Thoughts among the candidates, seen by the sum.
-    let among = json!({"promptTokenCount": 10, "candidatesTokenCount": 30, "thoughtsTokenCount": 20, "totalTokenCount": 40});
+    let among =
+        json!({"promptTokenCount": 10, "candidatesTokenCount": 30, "thoughtsTokenCount": 20, "totalTokenCount": 40});
     assert_eq!(read(among), usage(Some(10), None, Some(10), Some(20)));
-    let tools = json!({"promptTokenCount": 10, "toolUsePromptTokenCount": 5, "candidatesTokenCount": 3, "totalTokenCount": 18});
+    let tools =
+        json!({"promptTokenCount": 10, "toolUsePromptTokenCount": 5, "candidatesTokenCount": 3, "totalTokenCount": 18});
     assert_eq!(read(tools), usage(Some(15), None, Some(3), None));
     assert_eq!(read(json!({"promptTokenCount": 7, "totalTokenCount": 7})), usage(Some(7), None, None, None));
     assert_eq!(read(json!({"promptTokenCount": "many", "trafficType": "ON_DEMAND"})), None);
@@ -244,10 +305,12 @@ fn usage_never_overlaps() {
 #[test]
 fn hostile_answers_have_bounds() {
     let piece = json!({"jsonPath": "$.a[4000000000]", "boolValue": true});
-    let far = frame(json!([{"functionCall": {"name": "t", "partialArgs": [piece], "willContinue": true}}]), None, json!({}));
+    let far =
+        frame(json!([{"functionCall": {"name": "t", "partialArgs": [piece], "willContinue": true}}]), None, json!({}));
     let nameless = frame(json!([{"functionCall": {"args": {}}}]), None, json!({}));
     let long = frame(json!([{"text": "x".repeat(900_000)}]), None, json!({}));
-    let calls: Vec<_> = (0..200).map(|_| frame(json!([{"functionCall": {"name": "t", "args": {}}}]), None, json!({}))).collect();
+    let calls: Vec<_> =
+        (0..200).map(|_| frame(json!([{"functionCall": {"name": "t", "args": {}}}]), None, json!({}))).collect();
     for body in [
         events(&[far]),
         events(&[nameless]),

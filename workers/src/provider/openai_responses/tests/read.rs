@@ -6,9 +6,9 @@ use proptest::sample::Index;
 use serde_json::{Value, json};
 
 use super::super::OpenAiResponses;
-use crate::provider::playback::{Played, play, play_document, play_split};
 use crate::provider::ErrorKind;
 use crate::provider::answer::Chunk;
+use crate::provider::playback::{Played, play, play_document, play_split};
 
 fn wire() -> OpenAiResponses {
     OpenAiResponses::new("openai")
@@ -48,9 +48,7 @@ fn text(delta: &str) -> Value {
 
 /// An answer with everything in it, in the order of the documentation's examples.
 fn rich() -> String {
-    let call = |arguments: &str, status: &str| {
-        json!({"id": "fc_1", "type": "function_call", "status": status, "arguments": arguments, "call_id": "call_9", "name": "get_weather"})
-    };
+    let call = |arguments: &str, status: &str| json!({"id": "fc_1", "type": "function_call", "status": status, "arguments": arguments, "call_id": "call_9", "name": "get_weather"});
     let message = |content: Value| json!({"id": "msg_1", "type": "message", "role": "assistant", "content": content});
     events(&[
         created(),
@@ -106,18 +104,29 @@ fn an_answer_is_read_as_documented() {
 #[test]
 fn an_answer_told_only_in_whole_items_is_the_same_answer() {
     // Without deltas; without names of events; as one document.
-    let whole: Vec<_> = rich().split_inclusive("\n\n").filter(|event| !event.contains("delta")).map(str::to_owned).collect();
+    let whole: Vec<_> =
+        rich().split_inclusive("\n\n").filter(|event| !event.contains("delta")).map(str::to_owned).collect();
     let told = play(&wire(), rich()).merged();
     assert_eq!(play(&wire(), whole.concat()).merged(), told);
-    let nameless: String = rich().lines().filter(|line| !line.starts_with("event:")).map(|line| format!("{line}\n")).collect();
+    let nameless: String =
+        rich().lines().filter(|line| !line.starts_with("event:")).map(|line| format!("{line}\n")).collect();
     assert_eq!(play(&wire(), nameless).merged(), told);
 
-    let events: Vec<Value> = rich().lines().filter_map(|line| serde_json::from_str(line.strip_prefix("data: ")?).ok()).collect();
-    let items: Vec<_> = events.iter().filter(|event| event["type"] == "response.output_item.done").map(|event| event["item"].clone()).collect();
+    let events: Vec<Value> =
+        rich().lines().filter_map(|line| serde_json::from_str(line.strip_prefix("data: ")?).ok()).collect();
+    let items: Vec<_> = events
+        .iter()
+        .filter(|event| event["type"] == "response.output_item.done")
+        .map(|event| event["item"].clone())
+        .collect();
     let mut document = events.last().unwrap()["response"].clone();
     document["output"] = json!(items);
     assert_eq!(play_document(&wire(), document.to_string()).merged(), told);
-    assert_eq!(play(&wire(), super::read::events(&[created(), json!({"type": "response.completed", "response": document})])).merged(), told);
+    assert_eq!(
+        play(&wire(), super::read::events(&[created(), json!({"type": "response.completed", "response": document})]))
+            .merged(),
+        told
+    );
 }
 
 #[test]
@@ -152,21 +161,34 @@ fn a_stream_that_merely_ends_is_no_answer() {
 
 #[test]
 fn an_error_is_typed_wherever_it_comes() {
-    let failed = |error: Value| json!({"type": "response.failed", "response": response("failed", json!({"error": error}))});
+    let failed =
+        |error: Value| json!({"type": "response.failed", "response": response("failed", json!({"error": error}))});
     let error = |code: &str, message: &str| json!({"type": "error", "code": code, "message": message, "param": null});
     for (event, kind) in [
-        (failed(json!({"code": "server_error", "message": "The model failed to generate a response."})), ErrorKind::Overload),
+        (
+            failed(json!({"code": "server_error", "message": "The model failed to generate a response."})),
+            ErrorKind::Overload,
+        ),
         (failed(json!({"code": "rate_limit_exceeded", "message": "Rate limit reached"})), ErrorKind::Rate),
         (failed(json!({"code": "invalid_prompt", "message": "Try another."})), ErrorKind::Invalid),
         (failed(json!({"code": "invalid_prompt", "message": "Your prompt was flagged."})), ErrorKind::ContentFilter),
         (failed(json!({"code": "image_too_large", "message": "Too large."})), ErrorKind::Invalid),
         (failed(Value::Null), ErrorKind::Interrupted),
         (error("ERR_SOMETHING", "Something went wrong"), ErrorKind::Interrupted),
-        (error("context_length_exceeded", "Your input exceeds the context window of this model."), ErrorKind::ContextTooLong),
+        (
+            error("context_length_exceeded", "Your input exceeds the context window of this model."),
+            ErrorKind::ContextTooLong,
+        ),
         (error("insufficient_quota", "You exceeded your current quota."), ErrorKind::Quota),
-        (json!({"type": "error", "error": {"type": "invalid_request_error", "code": "invalid_encrypted_content",
-            "message": "The encrypted content could not be verified.", "param": null}}), ErrorKind::Invalid),
-        (json!({"type": "error", "error": {"type": "server_error", "code": null, "message": "Sorry."}}), ErrorKind::Overload),
+        (
+            json!({"type": "error", "error": {"type": "invalid_request_error", "code": "invalid_encrypted_content",
+            "message": "The encrypted content could not be verified.", "param": null}}),
+            ErrorKind::Invalid,
+        ),
+        (
+            json!({"type": "error", "error": {"type": "server_error", "code": null, "message": "Sorry."}}),
+            ErrorKind::Overload,
+        ),
     ] {
         let played = play(&wire(), events(&[created(), text("a"), event.clone(), completed()]));
         assert_eq!(played.error.as_ref().map(|error| error.kind), Some(kind), "{event}");
@@ -180,7 +202,8 @@ fn an_error_is_typed_wherever_it_comes() {
 
 #[test]
 fn what_we_do_not_know_survives() {
-    let unknown = |kind: &str| json!({"type": kind, "delta": {"a": [1]}, "item": 3, "output_index": "x", "response": null});
+    let unknown =
+        |kind: &str| json!({"type": kind, "delta": {"a": [1]}, "item": 3, "output_index": "x", "response": null});
     let search = json!({"id": "ws_1", "type": "web_search_call", "status": "completed", "action": {}});
     let body = events(&[
         created(),
@@ -197,10 +220,12 @@ fn what_we_do_not_know_survives() {
 
 #[test]
 fn hostile_answers_have_bounds() {
-    let item = |index: u64| json!({"type": "response.output_item.added", "output_index": index, "item": {"type": "new"}});
+    let item =
+        |index: u64| json!({"type": "response.output_item.added", "output_index": index, "item": {"type": "new"}});
     let many: Vec<_> = (0..2000).map(|index| item(index * 1_000_003)).collect();
     let not_json = "event: response.output_text.delta\ndata: {\"delta\":\n\n".to_owned();
-    let nested = format!("event: response.output_item.done\ndata: {{\"output_index\":0,\"item\":{}\n\n", "[".repeat(100_000));
+    let nested =
+        format!("event: response.output_item.done\ndata: {{\"output_index\":0,\"item\":{}\n\n", "[".repeat(100_000));
     let calls: Vec<_> = (0..200)
         .map(|index| json!({"type": "response.output_item.done", "output_index": index, "item": {"type": "function_call", "name": "t"}}))
         .collect();
@@ -215,7 +240,10 @@ fn hostile_answers_have_bounds() {
 #[test]
 fn usage_never_overlaps_and_nonsense_costs_nothing() {
     let read = |usage: Value| super::super::usage::read(&usage);
-    assert_eq!(read(json!({"input_tokens": 5, "output_tokens": 3})), Usage { input: Some(5), output: Some(3), ..Usage::default() });
+    assert_eq!(
+        read(json!({"input_tokens": 5, "output_tokens": 3})),
+        Usage { input: Some(5), output: Some(3), ..Usage::default() }
+    );
     let apart = json!({"input_tokens": 5, "input_tokens_details": {"cached_tokens": 9}, "output_tokens": 1, "output_tokens_details": {"reasoning_tokens": 7}});
     assert_eq!(read(apart), usage(5, 9, 1, 7));
     assert_eq!(read(json!({"input_tokens": -1, "output_tokens": 1e300})), Usage::default());

@@ -6,9 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::OpenAiResponses;
 use crate::provider::histories::{any_request, call, result, says, thought, weather};
-use crate::provider::request::{
-    Effort, Media, OutputSchema, PromptMessage, PromptPart, Request, Role, ToolChoice,
-};
+use crate::provider::request::{Effort, Media, OutputSchema, PromptMessage, PromptPart, Request, Role, ToolChoice};
 use crate::provider::wire::Wire as _;
 
 const MODEL: &str = "openai/gpt-5";
@@ -53,7 +51,10 @@ fn a_conversation_with_a_tool_is_written_as_documented() {
                     call("call_1", "get_weather", r#"{"city":"Paris"}"#, None),
                     call("call_2", "get_weather", "", None),
                 ]),
-                given(vec![result("call_1", "get_weather", "rain", false), result("call_2", "get_weather", "no city", true)]),
+                given(vec![
+                    result("call_1", "get_weather", "rain", false),
+                    result("call_2", "get_weather", "no city", true),
+                ]),
             ],
         )
     };
@@ -162,12 +163,13 @@ fn a_schema_is_strict_only_where_it_can_be() {
         let output = Some(OutputSchema { name: "answer".to_owned(), schema: schema.clone() });
         let body = write(&Request { output, ..asking("gpt-5", vec![says(Role::User, "a")]) });
         let format = &body["text"]["format"];
-        assert_eq!((&format["type"], &format["name"], &format["schema"]), (&json!("json_schema"), &json!("answer"), &schema));
+        assert_eq!(
+            (&format["type"], &format["name"], &format["schema"]),
+            (&json!("json_schema"), &json!("answer"), &schema)
+        );
         format["strict"].as_bool().unwrap()
     };
-    let closed = |inner: Value| {
-        json!({"type": "object", "properties": {"a": inner}, "required": ["a"], "additionalProperties": false})
-    };
+    let closed = |inner: Value| json!({"type": "object", "properties": {"a": inner}, "required": ["a"], "additionalProperties": false});
     assert!(strict(closed(json!({"type": "string"}))));
     assert!(strict(closed(json!({"anyOf": [{"type": "null"}, closed(json!({"type": "number"}))]}))));
     assert!(!strict(closed(json!({"type": "object"}))));
@@ -179,11 +181,7 @@ fn a_schema_is_strict_only_where_it_can_be() {
 #[test]
 fn call_ids_are_unique_and_short() {
     let step = |id: &str| {
-        vec![
-            says(Role::User, "a"),
-            said(vec![call(id, "t", "{}", None)]),
-            given(vec![result(id, "t", "b", false)]),
-        ]
+        vec![says(Role::User, "a"), said(vec![call(id, "t", "{}", None)]), given(vec![result(id, "t", "b", false)])]
     };
     let long = "x".repeat(65);
     let messages = [step("call_0"), step("call_0"), step("call_0_2"), step(&long), step("a b")].concat();
@@ -211,7 +209,8 @@ fn check(body: &Value) {
             "reasoning" => {
                 assert!(item["encrypted_content"].is_string() && item["summary"].is_array());
                 let next = &items[at + 1];
-                let goes_on = matches!(kind(next).as_str(), "reasoning" | "function_call") || next["role"] == "assistant";
+                let goes_on =
+                    matches!(kind(next).as_str(), "reasoning" | "function_call") || next["role"] == "assistant";
                 assert!(goes_on, "nothing follows {item}");
             }
             "function_call" => {
