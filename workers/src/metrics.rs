@@ -68,6 +68,7 @@ impl Call {
         let kinds = [
             ("input", usage.input),
             ("cached_input", usage.cached_input),
+            ("cache_write", usage.cache_write),
             ("output", usage.output),
             ("reasoning", usage.reasoning),
         ];

@@ -1,11 +1,17 @@
 //! What the records of an answer add up to, in every protocol alike. Knows no sockets and no clock, and keeps the bounds:
 //! whatever a provider sends, an answer costs no more than [`MAX_ANSWER_BYTES`] and [`MAX_TOOL_CALLS`].
 
+mod calls;
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 
-use domain::conversation::{Finish, Usage};
+use domain::conversation::{Finish, MAX_RAW_USAGE_BYTES, Usage};
+use serde::Serialize;
 
 use super::refusal::Refusal;
+use calls::Calls;
 
 /// The longest answer accepted, in bytes that the model produced: text, reasoning, arguments of tool calls.
 pub const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
@@ -47,23 +53,13 @@ pub enum Chunk {
 pub(super) struct Answer {
     /// What nobody has taken yet.
     ready: VecDeque<Chunk>,
-    tools: Vec<OpenTool>,
-    tool_calls: usize,
+    calls: Calls,
     bytes: usize,
     spoke: bool,
+    begun: bool,
     finish: Option<Finish>,
     done: bool,
     usage: Usage,
-}
-
-/// A tool call whose arguments still come.
-#[derive(Debug)]
-struct OpenTool {
-    key: String,
-    id: String,
-    name: String,
-    arguments: String,
-    signature: Option<String>,
 }
 
 impl Answer {
@@ -92,7 +88,105 @@ impl Answer {
         Ok(())
     }
 
-    // `tool`, `arguments`, `end_tool`, `finish`, `usage`, `done`: to be written with the first protocol that needs them.
+    /// The model begins to call a tool. `key` is whatever the protocol tells its open calls apart by; what is not known
+    /// yet is empty, and a later call of this with the same key fills it in.
+    pub(super) fn tool(&mut self, key: &str, id: &str, name: &str) -> Result<(), Refusal> {
+        self.said(id.len() + name.len())?;
+        // A call is a sign of life even before it says what it calls.
+        self.spoke = true;
+        self.calls.open(key, id, name)
+    }
+
+    /// The next piece of a call's arguments.
+    pub(super) fn arguments(&mut self, key: &str, fragment: &str) -> Result<(), Refusal> {
+        self.said(fragment.len())?;
+        if let Some(call) = self.calls.get(key) {
+            call.arguments.push_str(fragment);
+        }
+        Ok(())
+    }
+
+    /// What the provider wants back with a call.
+    pub(super) fn tool_signature(&mut self, key: &str, signature: &str) -> Result<(), Refusal> {
+        self.said(signature.len())?;
+        if let Some(call) = self.calls.get(key) {
+            call.signature.get_or_insert_default().push_str(signature);
+        }
+        Ok(())
+    }
+
+    /// The call is whole. It is handed out once those are that began before it.
+    pub(super) fn end_tool(&mut self, key: &str) -> Result<(), Refusal> {
+        self.calls.end(key);
+        self.calls.hand_out(&mut self.ready);
+        Ok(())
+    }
+
+    /// The model says why it stopped; calls that are still open are whole. What a provider sends after this still counts.
+    pub(super) fn finish(&mut self, finish: Finish) {
+        self.finish = Some(finish);
+        self.end_tools();
+    }
+
+    /// What the answer came to so far: the last one counts.
+    pub(super) fn usage(&mut self, usage: Usage) {
+        self.usage = usage;
+    }
+
+    /// The provider's terminal mark: nothing comes after it.
+    pub(super) fn done(&mut self) {
+        self.done = true;
+        self.end_tools();
+    }
+
+    /// A record was understood: whoever answers does speak the protocol.
+    pub(super) fn begin(&mut self) {
+        self.begun = true;
+    }
+
+    /// Takes nothing more.
+    pub(super) fn close(&mut self) {
+        self.done();
+    }
+
+    /// The next piece that nobody has taken yet. Never the end: that is [`Self::finished`].
+    pub(super) fn next(&mut self) -> Option<Chunk> {
+        self.ready.pop_front()
+    }
+
+    /// The end, if the provider has marked it.
+    pub(super) fn finished(&self) -> Option<Chunk> {
+        let finish = self.finish.or(self.done.then_some(Finish::Other))?;
+        // Many servers call that a stop like any other.
+        let calls = self.calls.any() && matches!(finish, Finish::Stop | Finish::Other);
+        let finish = if calls { Finish::ToolCalls } else { finish };
+        Some(Chunk::Finished { finish, usage: self.usage.clone() })
+    }
+
+    /// Whether the model produced something since the last call of this.
+    pub(super) fn take_spoke(&mut self) -> bool {
+        std::mem::take(&mut self.spoke)
+    }
+
+    /// Whether the model has produced anything at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+
+    /// Whether a record was understood.
+    pub(super) fn is_begun(&self) -> bool {
+        self.begun
+    }
+
+    /// Whether nothing comes any more.
+    pub(super) fn is_done(&self) -> bool {
+        self.done
+    }
+
+    fn end_tools(&mut self) {
+        self.calls.end_all();
+        self.calls.hand_out(&mut self.ready);
+    }
 
     fn said(&mut self, bytes: usize) -> Result<(), Refusal> {
         self.bytes += bytes;
@@ -102,4 +196,9 @@ impl Answer {
         }
         Ok(())
     }
+}
+
+/// A provider's own words for what an answer cost, as [`Usage::raw`] keeps them; none when they are too long.
+pub(super) fn raw_usage(usage: &impl Serialize) -> Option<String> {
+    serde_json::to_string(usage).ok().filter(|raw| raw.len() <= MAX_RAW_USAGE_BYTES)
 }

@@ -35,6 +35,21 @@ pub struct PromptMessage {
     pub parts: Vec<PromptPart>,
 }
 
+impl PromptMessage {
+    /// A message of text alone.
+    pub fn text(role: Role, text: impl Into<String>) -> Self {
+        Self { role, parts: vec![PromptPart::Text(text.into())] }
+    }
+
+    /// Its pieces of text.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().filter_map(|part| match part {
+            PromptPart::Text(text) => Some(text.as_str()),
+            _ => None,
+        })
+    }
+}
+
 /// Who speaks in a prompt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {

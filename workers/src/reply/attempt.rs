@@ -122,7 +122,8 @@ impl Attempt<'_> {
             Ok(resolved) => resolved,
             Err(error) => return Ended::Failed(error),
         };
-        let request = provider::Request { model: model.model().to_owned(), messages: prompt.messages, user: None };
+        let (name, messages) = (model.model().to_owned(), prompt.messages);
+        let request = provider::Request { model: name, messages, ..provider::Request::default() };
         let (mut call, span) =
             (Call::begin(&self.worker.replies.catalog, &model), spans::chat(&model, self.conversation));
         let passing = self.pass_on(provider.stream(request), model, live, &mut call);
@@ -166,6 +167,7 @@ impl Attempt<'_> {
                             return Ended::Failed(too_long());
                         }
                     }
+                    Some(Ok(Chunk::Reasoning(_) | Chunk::ReasoningSignature(_) | Chunk::ToolCall { .. })) => {}
                     Some(Ok(Chunk::Finished { finish, usage })) => {
                         call.finished(&usage);
                         let parts = parts(live.text().to_owned());

@@ -148,7 +148,7 @@ impl Told {
         path.reverse();
         let mut messages = Vec::with_capacity(path.len() + 1);
         if let Some(content) = self.system_prompt {
-            messages.push(PromptMessage { role: Role::System, content });
+            messages.push(PromptMessage::text(Role::System, content));
         }
         let several_people = several_people(&path);
         // A reply that was stopped or failed before it said anything is nothing that the model said.
@@ -162,12 +162,10 @@ impl Told {
 impl Said {
     fn into_message(self, several_people: bool) -> PromptMessage {
         match self.author {
-            None => PromptMessage { role: Role::Assistant, content: self.text },
+            None => PromptMessage::text(Role::Assistant, self.text),
             // Among several people the model must know who says what.
-            Some(author) if several_people => {
-                PromptMessage { role: Role::User, content: format!("{author}: {}", self.text) }
-            }
-            Some(_) => PromptMessage { role: Role::User, content: self.text },
+            Some(author) if several_people => PromptMessage::text(Role::User, format!("{author}: {}", self.text)),
+            Some(_) => PromptMessage::text(Role::User, self.text),
         }
     }
 }
@@ -179,7 +177,7 @@ fn several_people(path: &[Said]) -> bool {
 }
 
 fn text(parts: &[Part]) -> String {
-    parts.iter().map(|Part::Text { text }| text.as_str()).collect::<Vec<_>>().join("\n\n")
+    parts.iter().filter_map(Part::text).collect::<Vec<_>>().join("\n\n")
 }
 
 #[cfg(test)]
@@ -237,7 +235,7 @@ mod tests {
             told.hear(event, id(reply));
         }
         let messages = told.into_prompt().unwrap_or_default().messages;
-        messages.into_iter().map(|message| (message.role, message.content)).collect()
+        messages.into_iter().map(|message| (message.role, message.texts().collect())).collect()
     }
 
     #[test]

@@ -149,10 +149,10 @@ pub(crate) fn config(base_url: &str) -> ProviderConfig {
 
 pub(crate) fn ask(question: &str) -> Request {
     let messages = vec![
-        PromptMessage { role: Role::System, content: "Be brief.".to_owned() },
-        PromptMessage { role: Role::User, content: question.to_owned() },
+        PromptMessage::text(Role::System, "Be brief."),
+        PromptMessage::text(Role::User, question),
     ];
-    Request { model: "m1".to_owned(), messages, user: Some("u1".to_owned()) }
+    Request { model: "m1".to_owned(), messages, user: Some("u1".to_owned()), ..Request::default() }
 }
 
 /// Everything that the provider streams: the text, and how it ended.

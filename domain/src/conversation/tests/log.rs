@@ -22,7 +22,7 @@ fn recorded(event: &Event) -> &'static str {
         Event::ReplyAttemptFailed { .. } => r#"{"type":"ReplyAttemptFailed","reply":"00000000-0000-0000-0000-0000000000b1","attempt":1,"error":{"code":"overload","message":"The provider has too much to do."}}"#,
         Event::ReplyAttemptExpired { .. } => r#"{"type":"ReplyAttemptExpired","reply":"00000000-0000-0000-0000-0000000000b1","attempt":1}"#,
         Event::ReplyStopRequested { .. } => r#"{"type":"ReplyStopRequested","reply":"00000000-0000-0000-0000-0000000000b1"}"#,
-        Event::ReplyCompleted { .. } => r#"{"type":"ReplyCompleted","reply":"00000000-0000-0000-0000-0000000000b1","attempt":1,"parts":[{"type":"text","text":"the answer"}],"finish":"stop","model":"mock/m1","usage":{"input":1,"cached_input":2,"output":3,"reasoning":4}}"#,
+        Event::ReplyCompleted { .. } => r#"{"type":"ReplyCompleted","reply":"00000000-0000-0000-0000-0000000000b1","attempt":1,"parts":[{"type":"text","text":"the answer"}],"finish":"stop","model":"mock/m1","usage":{"input":1,"cached_input":2,"cache_write":5,"output":3,"reasoning":4}}"#,
         Event::ReplyStopped { .. } => r#"{"type":"ReplyStopped","reply":"00000000-0000-0000-0000-0000000000b1","attempt":1,"parts":[{"type":"text","text":"the ans"}]}"#,
         Event::ReplyFailed { .. } => r#"{"type":"ReplyFailed","reply":"00000000-0000-0000-0000-0000000000b1","attempt":3,"error":{"code":"overload","message":"The provider has too much to do."},"parts":[{"type":"text","text":"the ans"}]}"#,
         Event::BranchSelected { .. } => r#"{"type":"BranchSelected","leaf":"00000000-0000-0000-0000-0000000000b1"}"#,
@@ -34,7 +34,14 @@ fn recorded(event: &Event) -> &'static str {
 
 fn one_of_each() -> Vec<Event> {
     let (title, system_prompt) = (Some("Plans".to_owned()), Some("Be brief.".to_owned()));
-    let usage = Usage { input: Some(1), cached_input: Some(2), output: Some(3), reasoning: Some(4) };
+    let usage = Usage {
+        input: Some(1),
+        cached_input: Some(2),
+        cache_write: Some(5),
+        output: Some(3),
+        reasoning: Some(4),
+        raw: None,
+    };
     vec![
         Event::ConversationStarted {
             owner: user("ann"),
@@ -122,13 +129,50 @@ fn fields_of_later_versions_are_passed_over() {
 
 #[test]
 fn the_words_within_events_stay() {
-    let words = [Finish::Stop, Finish::Length, Finish::ContentFilter, Finish::Other];
-    assert_eq!(json!(words), json!(["stop", "length", "content_filter", "other"]));
-    assert_eq!(serde_json::from_str::<Part>(r#"{"type":"text","text":"a"}"#).unwrap(), text("a")[0]);
+    let words = [Finish::Stop, Finish::Length, Finish::ToolCalls, Finish::ContentFilter, Finish::Other];
+    assert_eq!(json!(words), json!(["stop", "length", "tool_calls", "content_filter", "other"]));
     assert_eq!(
         json!(Usage::default()),
-        json!({ "input": null, "cached_input": null, "output": null, "reasoning": null })
+        json!({ "input": null, "cached_input": null, "cache_write": null, "output": null, "reasoning": null })
     );
+}
+
+#[test]
+fn the_parts_of_messages_stay() {
+    let (id, name) = (|| "c1".to_owned(), || "weather".to_owned());
+    let signature = Some("s".to_owned());
+    for (part, written) in [
+        (text("a").remove(0), r#"{"type":"text","text":"a"}"#),
+        (
+            Part::Reasoning { text: "hm".to_owned(), signature: signature.clone(), model: model() },
+            r#"{"type":"reasoning","text":"hm","signature":"s","model":"mock/m1"}"#,
+        ),
+        (
+            Part::ToolCall { id: id(), name: name(), arguments: "{}".to_owned(), signature },
+            r#"{"type":"tool_call","id":"c1","name":"weather","arguments":"{}","signature":"s"}"#,
+        ),
+        (
+            Part::ToolResult { id: id(), name: name(), content: "rain".to_owned(), is_error: false },
+            r#"{"type":"tool_result","id":"c1","name":"weather","content":"rain","is_error":false}"#,
+        ),
+    ] {
+        assert_eq!(serde_json::to_string(&part).unwrap(), written);
+        assert_eq!(serde_json::from_str::<Part>(written).unwrap(), part);
+    }
+}
+
+#[test]
+fn usage_from_before_cache_writes_is_read() {
+    let (old, raw) = (
+        r#"{"input":1,"cached_input":2,"output":3,"reasoning":4}"#,
+        r#"{"input":1,"cached_input":2,"cache_write":null,"output":3,"reasoning":4,"raw":"{\"n\":1}"}"#,
+    );
+    let usage =
+        Usage { input: Some(1), cached_input: Some(2), output: Some(3), reasoning: Some(4), ..Usage::default() };
+    assert_eq!(serde_json::from_str::<Usage>(old).unwrap(), usage);
+    let usage = Usage { raw: Some(r#"{"n":1}"#.to_owned()), ..usage };
+    assert_eq!(serde_json::to_string(&usage).unwrap(), raw);
+    assert_eq!(serde_json::from_str::<Usage>(raw).unwrap(), usage);
 }
 
 #[test]

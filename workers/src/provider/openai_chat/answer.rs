@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use domain::conversation::{Finish, Usage};
 use serde_json::Value;
 
-use super::refusal::Refusal;
 use super::wire::{Choice, Frame};
 use super::{Endpoint, MAX_REPLY_BYTES, usage};
+use crate::provider::refusal::Refusal;
 use crate::provider::sse::Event;
 use crate::provider::{Chunk, Error, ErrorKind};
 
@@ -146,7 +146,7 @@ impl Answer {
     /// The end, if the provider has marked it.
     pub(super) fn finished(&self) -> Option<Chunk> {
         let finish = self.finish.or(self.done.then_some(Finish::Other))?;
-        Some(Chunk::Finished { finish, usage: self.usage })
+        Some(Chunk::Finished { finish, usage: self.usage.clone() })
     }
 
     /// Whether the model produced something since the last call of this.

@@ -4,7 +4,6 @@
 //! tolerantly whatever can be understood, and refuses to take the end of a stream for the end of an answer.
 
 mod answer;
-mod refusal;
 mod reply;
 mod usage;
 mod wire;
@@ -19,8 +18,8 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
 
 use super::catalog::{ApiKey, ConfigError, ProviderConfig};
+use super::refusal::Refusal;
 use super::{Chunk, Deadlines, Error, ErrorKind, Provider, Request};
-use refusal::Refusal;
 use reply::Reply;
 
 /// The longest answer accepted, in bytes that the model produced, its reasoning included.
@@ -86,11 +85,11 @@ impl Call {
             Self::Over => return None,
         };
         match reply.next().await {
-            Ok(text @ Chunk::Text(_)) => Some((Ok(text), Self::Reading(reply))),
             Ok(end @ Chunk::Finished { .. }) => {
                 reply.release();
                 Some((Ok(end), Self::Over))
             }
+            Ok(piece) => Some((Ok(piece), Self::Reading(reply))),
             Err(error) => Some((Err(error), Self::Over)),
         }
     }
@@ -102,7 +101,7 @@ impl Endpoint {
     }
 
     fn refused(&self, refusal: Refusal) -> Error {
-        refusal.into_error(&self.id, self.key.as_ref().map(ApiKey::expose))
+        refusal.into_error(&self.id, self.key.as_ref().map(ApiKey::expose).as_slice())
     }
 }
 

@@ -13,9 +13,9 @@ use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
 use super::answer::Answer;
-use super::refusal::Refusal;
 use super::wire::Body;
 use super::{Endpoint, MAX_ERROR_BYTES, MAX_REPLY_BYTES, root};
+use crate::provider::refusal::Refusal;
 use crate::provider::sse::{BOM, Framer};
 use crate::provider::{Chunk, Deadline, Error, ErrorKind, Request};
 

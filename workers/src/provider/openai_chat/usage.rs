@@ -29,7 +29,13 @@ pub(super) fn read(usage: &Value) -> Option<Usage> {
         Some(reasoning) if !apart(prompt, completion, reasoning, total) => completion - reasoning,
         _ => completion,
     };
-    Some(Usage { input: prompt.map(read_anew), cached_input: cached, output: completion.map(written), reasoning })
+    Some(Usage {
+        input: prompt.map(read_anew),
+        cached_input: cached,
+        output: completion.map(written),
+        reasoning,
+        ..Usage::default()
+    })
 }
 
 /// Whether the reasoning tokens are counted beside the completion's instead of among them.

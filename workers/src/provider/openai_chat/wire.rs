@@ -3,17 +3,34 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::provider::{PromptMessage, Request};
+use crate::provider::{PromptMessage, Request, Role};
 
 /// The body of a call. Its bytes are the same for the same prompt: providers cache by prefix.
 #[derive(Serialize)]
 pub(super) struct Body<'a> {
     model: &'a str,
-    messages: &'a [PromptMessage],
+    messages: Vec<Message>,
     stream: bool,
     stream_options: StreamOptions,
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Message {
+    role: &'static str,
+    content: String,
+}
+
+impl From<&PromptMessage> for Message {
+    fn from(message: &PromptMessage) -> Self {
+        let role = match message.role {
+            Role::System => "system",
+            Role::User => "user",
+            Role::Assistant => "assistant",
+        };
+        Self { role, content: message.texts().collect::<Vec<_>>().join("\n\n") }
+    }
 }
 
 #[derive(Serialize)]
@@ -25,7 +42,7 @@ impl<'a> From<&'a Request> for Body<'a> {
     fn from(request: &'a Request) -> Self {
         Self {
             model: &request.model,
-            messages: &request.messages,
+            messages: request.messages.iter().map(Message::from).collect(),
             stream: true,
             stream_options: StreamOptions { include_usage: true },
             user: request.user.as_deref(),
