@@ -2,8 +2,8 @@
 
 use super::{
     Command, Conversation, Error, Event, MAX_ATTEMPTS, MAX_MESSAGE_BYTES, MAX_MESSAGES, MAX_OPEN_REPLIES,
-    MAX_PARTICIPANTS, MAX_RAW_USAGE_BYTES, MAX_SYSTEM_PROMPT_BYTES, MAX_TITLE_BYTES, OpenReply, Parent, Part, Phase, ReplyError, ReplyState,
-    Usage,
+    MAX_PARTICIPANTS, MAX_RAW_USAGE_BYTES, MAX_SYSTEM_PROMPT_BYTES, MAX_TITLE_BYTES, OpenReply, Parent, Part, Phase,
+    ReplyError, ReplyState, Usage,
 };
 use crate::{Actor, Asked, Asker, Decide, MessageId, ModelRef, Tenant, UserId};
 

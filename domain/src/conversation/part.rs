@@ -86,12 +86,9 @@ impl Part {
                 arguments: change(arguments),
                 signature: maybe(signature),
             },
-            Self::ToolResult { id, name, content, is_error } => Self::ToolResult {
-                id: change(id),
-                name: change(name),
-                content: change(content),
-                is_error: *is_error,
-            },
+            Self::ToolResult { id, name, content, is_error } => {
+                Self::ToolResult { id: change(id), name: change(name), content: change(content), is_error: *is_error }
+            }
         }
     }
 }

@@ -6,14 +6,27 @@
 //! the provider's socket, so that stopping a reply also stops its bill.
 
 mod answer;
+mod anthropic;
+mod aws_frames;
+mod bedrock;
 pub mod catalog;
 pub mod demo;
 mod error;
 pub mod found;
+mod gemini;
+#[cfg(test)]
+mod histories;
 pub mod openai_chat;
+mod openai_responses;
+#[cfg(test)]
+mod playback;
 mod refusal;
+#[cfg(test)]
+mod replay;
 mod request;
+mod sigv4;
 pub mod sse;
+mod turns;
 mod wire;
 
 use std::time::Duration;

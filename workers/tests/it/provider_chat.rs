@@ -23,7 +23,8 @@ async fn an_answer_split_at_every_byte_is_the_same_answer() {
     let body = [": hello\n\n", role, &delta("Grüße, "), &delta("Welt 🌍"), STOP, &last, DONE].concat();
     let (text, end) = play_to_end(vec![Step::Drip([EVENT_STREAM, &body].concat().into_bytes()), Step::Close]).await;
     assert_eq!(text, "Grüße, Welt 🌍");
-    let usage = Usage { input: Some(6), cached_input: Some(4), output: Some(5), reasoning: Some(2), ..Usage::default() };
+    let usage =
+        Usage { input: Some(6), cached_input: Some(4), output: Some(5), reasoning: Some(2), ..Usage::default() };
     assert_eq!(end, Ok(finished(Finish::Stop, usage)));
     assert_eq!(play_stream(&body).await, (text, end));
 }
@@ -103,7 +104,8 @@ async fn oddities_of_compatible_servers_are_read() {
 
 #[tokio::test]
 async fn usage_never_overlaps() {
-    let usage = |input, cached_input, output, reasoning| Usage { input, cached_input, output, reasoning, ..Usage::default() };
+    let usage =
+        |input, cached_input, output, reasoning| Usage { input, cached_input, output, reasoning, ..Usage::default() };
     for (json, expected) in [
         (r#"{"prompt_tokens":5,"completion_tokens":3}"#, usage(Some(5), None, Some(3), None)),
         // xAI: reasoning beside the completion, seen by its size or by the sum.

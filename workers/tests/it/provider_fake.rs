@@ -148,10 +148,7 @@ pub(crate) fn config(base_url: &str) -> ProviderConfig {
 }
 
 pub(crate) fn ask(question: &str) -> Request {
-    let messages = vec![
-        PromptMessage::text(Role::System, "Be brief."),
-        PromptMessage::text(Role::User, question),
-    ];
+    let messages = vec![PromptMessage::text(Role::System, "Be brief."), PromptMessage::text(Role::User, question)];
     Request { model: "m1".to_owned(), messages, user: Some("u1".to_owned()), ..Request::default() }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! People and the model take turns. What tools gave is a turn of its own, right after the calls: the provider counts both.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
@@ -11,15 +13,14 @@ use serde_json::{Value, json};
 use super::Gemini;
 use super::model::Model;
 use super::signature::Mark;
-use crate::provider::request::{Media, PromptMessage, PromptPart, Reasoning, Request, Role, ToolCall, ToolResult};
+use crate::provider::request::{Media, PromptPart, Reasoning, Request, Role, ToolCall};
+use crate::provider::turns::{EARLIER, NOT_RUN, left_out};
 use crate::provider::wire::Unsayable;
 
 /// What Google documents in place of the signature of a call that another model made
 /// (`https://ai.google.dev/gemini-api/docs/thought-signatures#faqs`, and Vertex AI's page of that name).
 const FOREIGN_CALL: &str = "skip_thought_signature_validator";
 const MAX_NAME_BYTES: usize = 64;
-/// Stands before a history that begins with the model: its older part may have been left out.
-const BEGINNING: &str = "(What came before is not shown.)";
 
 /// A turn.
 #[derive(Debug, Serialize)]
@@ -42,7 +43,7 @@ struct Part<'a> {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 enum Data<'a> {
-    Text(&'a str),
+    Text(Cow<'a, str>),
     InlineData(InlineData<'a>),
     FunctionCall(FunctionCall<'a>),
     FunctionResponse(FunctionResponse<'a>),
@@ -85,16 +86,23 @@ enum Response<'a> {
     Error(&'a str),
 }
 
-/// Everything but the system messages.
+/// Everything but the system messages. Whatever a conversation went through, every call has its result right after it.
+///
+/// # Errors
+/// When a file in it cannot be shown.
 pub(super) fn contents<'a>(wire: &Gemini, request: &'a Request) -> Result<Vec<Content<'a>>, Unsayable> {
-    let mut writer = Writer { wire, model: &request.model, contents: Vec::new() };
-    for message in &request.messages {
-        match message.role {
-            Role::System => {}
-            Role::User => writer.user(message)?,
-            Role::Assistant => writer.assistant(message),
+    let mut writer = Writer { wire, model: &request.model, contents: Vec::new(), open: Vec::new() };
+    let spoken: Vec<_> = request.messages.iter().filter(|message| message.role != Role::System).collect();
+    for said in spoken.chunk_by(|one, next| one.role == next.role) {
+        let parts = || said.iter().flat_map(|message| &message.parts);
+        if said[0].role == Role::Assistant {
+            parts().for_each(|part| writer.model(part));
+            continue;
         }
+        writer.results(parts());
+        parts().try_for_each(|part| writer.user(part))?;
     }
+    writer.results([].iter());
     Ok(writer.contents)
 }
 
@@ -102,36 +110,55 @@ struct Writer<'w, 'a> {
     wire: &'w Gemini,
     model: &'w str,
     contents: Vec<Content<'a>>,
+    /// The calls of the last turn.
+    open: Vec<&'a ToolCall>,
 }
 
 impl<'a> Writer<'_, 'a> {
-    fn user(&mut self, message: &'a PromptMessage) -> Result<(), Unsayable> {
-        for part in &message.parts {
-            match part {
-                PromptPart::Text(text) => self.turn("user", false).push(text.as_str().into()),
-                PromptPart::Media(media) => {
-                    let data = Data::InlineData(inline(media)?);
-                    self.turn("user", false).push(data.into());
-                }
-                PromptPart::ToolResult(result) => {
-                    let given = self.result(result);
-                    self.turn("user", true).push(given);
-                }
-                PromptPart::Reasoning(_) | PromptPart::ToolCall(_) => {}
-            }
-        }
+    fn user(&mut self, part: &'a PromptPart) -> Result<(), Unsayable> {
+        let data = match part {
+            PromptPart::Text(text) if text.trim().is_empty() => return Ok(()),
+            PromptPart::Text(text) => Data::Text(text.into()),
+            PromptPart::Media(media) if media.bytes.is_empty() => Data::Text(left_out(media).into()),
+            PromptPart::Media(media) => Data::InlineData(inline(media)?),
+            PromptPart::Reasoning(_) | PromptPart::ToolCall(_) | PromptPart::ToolResult(_) => return Ok(()),
+        };
+        self.turn("user", false).push(data.into());
         Ok(())
     }
 
-    fn assistant(&mut self, message: &'a PromptMessage) {
-        for part in &message.parts {
-            match part {
-                PromptPart::Text(text) => self.model_turn().push(text.as_str().into()),
-                PromptPart::Reasoning(reasoning) => self.reasoning(reasoning),
-                PromptPart::ToolCall(call) => self.call(call),
-                // What a model drew would have to go back with its signature, and is not kept with one.
-                PromptPart::Media(_) | PromptPart::ToolResult(_) => {}
-            }
+    fn model(&mut self, part: &'a PromptPart) {
+        match part {
+            PromptPart::Text(text) => self.model_turn().push(text.as_str().into()),
+            PromptPart::Reasoning(reasoning) => self.reasoning(reasoning),
+            PromptPart::ToolCall(call) => self.call(call),
+            // What a model drew would have to go back with its signature, and is not kept with one.
+            PromptPart::Media(media) => self.model_turn().push(Data::Text(left_out(media).into()).into()),
+            PromptPart::ToolResult(_) => {}
+        }
+    }
+
+    /// What the calls of the last turn gave, in their order; what belongs to none of them is told as text.
+    fn results(&mut self, parts: impl Iterator<Item = &'a PromptPart>) {
+        let mut results: Vec<_> = parts
+            .filter_map(|part| match part {
+                PromptPart::ToolResult(result) => Some(result),
+                _ => None,
+            })
+            .collect();
+        for call in std::mem::take(&mut self.open) {
+            let found = results.iter().position(|result| result.id == call.id).map(|position| results.remove(position));
+            let response = match found {
+                None => Response::Error(NOT_RUN),
+                Some(result) if result.is_error => Response::Error(&result.content),
+                Some(result) => Response::Output(&result.content),
+            };
+            let given = FunctionResponse { id: self.id(&call.id), name: function_name(&call.name), response };
+            self.turn("user", true).push(Data::FunctionResponse(given).into());
+        }
+        for result in results {
+            let text = format!("(Result of {}: {})", result.name, result.content);
+            self.turn("user", false).push(Data::Text(text.into()).into());
         }
     }
 
@@ -150,7 +177,7 @@ impl<'a> Writer<'_, 'a> {
 
     fn model_turn(&mut self) -> &mut Vec<Part<'a>> {
         if self.contents.is_empty() {
-            self.turn("user", false).push(BEGINNING.into());
+            self.turn("user", false).push(EARLIER.into());
         }
         self.turn("model", false)
     }
@@ -160,7 +187,7 @@ impl<'a> Writer<'_, 'a> {
         let own = self.wire.is_own(&reasoning.model, self.model);
         match reasoning.signature.as_deref().filter(|_| own).and_then(Mark::parse) {
             Some(Mark::Thought(signature)) => {
-                let data = Data::Text(&reasoning.text);
+                let data = Data::Text((&reasoning.text).into());
                 self.model_turn().push(Part { data, thought: true, thought_signature: Some(signature) });
             }
             Some(Mark::Text { bytes: 0, signature }) => self.model_turn().push(signed("", signature)),
@@ -176,6 +203,7 @@ impl<'a> Writer<'_, 'a> {
     fn call(&mut self, call: &'a ToolCall) {
         let own = call.signature.as_ref().filter(|(model, _)| self.wire.is_own(model, self.model));
         let id = self.id(&call.id);
+        self.open.push(call);
         let needs_one = Model::new(self.model).is_third_generation();
         let turn = self.model_turn();
         // Of calls made at once, only the first has a signature.
@@ -188,13 +216,6 @@ impl<'a> Writer<'_, 'a> {
         });
     }
 
-    fn result(&self, result: &'a ToolResult) -> Part<'a> {
-        let response =
-            if result.is_error { Response::Error(&result.content) } else { Response::Output(&result.content) };
-        let name = function_name(&result.name);
-        Data::FunctionResponse(FunctionResponse { id: self.id(&result.id), name, response }).into()
-    }
-
     fn id(&self, id: &'a str) -> Option<&'a str> {
         Some(id).filter(|_| self.wire.quirks.call_ids)
     }
@@ -202,20 +223,20 @@ impl<'a> Writer<'_, 'a> {
 
 /// Puts a signature on the last `bytes` of the text before it, as the model told them.
 fn sign_text<'a>(turn: &mut Vec<Part<'a>>, bytes: usize, signature: &'a str) {
-    let Some(Part { data: Data::Text(text), thought: false, thought_signature: None }) = turn.last_mut() else {
+    let Some(Part { data: Data::Text(Cow::Borrowed(text)), thought: false, thought_signature: None }) = turn.last_mut()
+    else {
         return;
     };
     let Some((before, last)) = text.len().checked_sub(bytes).and_then(|at| text.split_at_checked(at)) else { return };
+    *text = before;
     if before.is_empty() {
         turn.pop();
-    } else {
-        *text = before;
     }
     turn.push(signed(last, signature));
 }
 
 fn signed<'a>(text: &'a str, signature: &'a str) -> Part<'a> {
-    Part { data: Data::Text(text), thought: false, thought_signature: Some(signature) }
+    Part { data: Data::Text(text.into()), thought: false, thought_signature: Some(signature) }
 }
 
 impl<'a> From<Data<'a>> for Part<'a> {
@@ -226,7 +247,7 @@ impl<'a> From<Data<'a>> for Part<'a> {
 
 impl<'a> From<&'a str> for Part<'a> {
     fn from(text: &'a str) -> Self {
-        Data::Text(text).into()
+        Data::Text(text.into()).into()
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use super::partial::{Arguments, Piece};
 use super::signature::Mark;
 use super::{refusal, usage};
+use crate::provider::ErrorKind;
 use crate::provider::answer::Answer;
 use crate::provider::refusal::Refusal;
 use crate::provider::wire::{Read, Record};
@@ -90,6 +91,7 @@ impl Reader {
     }
 
     fn frame(&mut self, frame: Frame, answer: &mut Answer) -> Result<(), Refusal> {
+        answer.begin();
         if let Some(error) = frame.error.filter(|error| !error.is_null()) {
             return Err(refusal::read(&error));
         }
@@ -98,7 +100,7 @@ impl Reader {
         }
         let candidates = frame.candidates.unwrap_or_default();
         if candidates.is_empty() && frame.prompt_feedback.as_ref().is_some_and(is_blocked) {
-            return Err(Refusal::protocol("the provider declines to answer this").with_word("content_filter"));
+            return Err(Refusal::protocol("the provider declines to answer this").with_kind(ErrorKind::ContentFilter));
         }
         // One answer was asked for.
         candidates
@@ -111,9 +113,10 @@ impl Reader {
         let parts = candidate.content.and_then(|content| content.parts).unwrap_or_default();
         parts.into_iter().try_for_each(|part| self.part(part, answer))?;
         let Some(reason) = candidate.finish_reason else { return Ok(()) };
-        let Some(finish) = self.finish(&reason)? else { return Ok(()) };
+        let Some(finish) = Self::finish(&reason)? else { return Ok(()) };
         self.close(answer)?;
-        answer.finish(finish)
+        answer.finish(finish);
+        Ok(())
     }
 
     fn part(&mut self, part: Part, answer: &mut Answer) -> Result<(), Refusal> {
@@ -168,10 +171,9 @@ impl Reader {
     }
 
     /// Why the model stopped; none when it did not.
-    fn finish(&self, reason: &str) -> Result<Option<Finish>, Refusal> {
+    fn finish(reason: &str) -> Result<Option<Finish>, Refusal> {
         Ok(Some(match reason {
             "" | "FINISH_REASON_UNSPECIFIED" => return Ok(None),
-            "STOP" if self.calls > 0 => Finish::ToolCalls,
             "STOP" => Finish::Stop,
             "MAX_TOKENS" => Finish::Length,
             "SAFETY"
@@ -188,7 +190,9 @@ impl Reader {
                 return Err(Refusal::interrupted("the model's tool call made no sense to its provider"));
             }
             "MISSING_THOUGHT_SIGNATURE" => {
-                return Err(Refusal::protocol("the provider misses a thought's signature").or_status(400));
+                return Err(
+                    Refusal::protocol("the provider misses a thought's signature").with_kind(ErrorKind::Invalid)
+                );
             }
             _ => Finish::Other,
         }))

@@ -3,6 +3,8 @@
 use domain::conversation::Usage;
 use serde_json::Value;
 
+use crate::provider::answer::raw_usage;
+
 /// Reads `usageMetadata`, which counts from the beginning each time; none when it says nothing.
 ///
 /// The prompt includes what came from the cache and not what built-in tools read; candidates do not include thoughts,
@@ -33,6 +35,7 @@ pub(super) fn read(usage: &Value) -> Option<Usage> {
         cached_input: cached,
         output: candidates.map(|candidates| without(candidates, thoughts.filter(|_| among))),
         reasoning: thoughts,
+        raw: raw_usage(usage),
         ..Usage::default()
     })
 }

@@ -3,7 +3,6 @@
 //!
 //! Source: `https://platform.openai.com/docs/api-reference/responses` and `…/responses-streaming`.
 
-mod call_ids;
 mod input;
 mod model;
 mod read;
@@ -15,6 +14,7 @@ mod write;
 use domain::ModelRef;
 
 use super::request::Request;
+use super::turns::{Calls, Turns};
 use super::wire::{Framing, Read, Unsayable, Wire, Written};
 
 /// The protocol, as one provider speaks it.
@@ -41,7 +41,8 @@ impl Wire for OpenAiResponses {
     }
 
     fn write(&self, request: &Request) -> Result<Written, Unsayable> {
-        let body = serde_json::to_vec(&write::Body::new(self, request)?)
+        let turns = Turns::of(request, Calls::AsBlocks, |thinker| self.is_own(thinker, &request.model))?;
+        let body = serde_json::to_vec(&write::Body::new(request, &turns)?)
             .map_err(|_| Unsayable("the prompt cannot be written as JSON".to_owned()))?;
         Ok(Written { path: "/responses".to_owned(), query: None, headers: Vec::new(), body })
     }

@@ -20,7 +20,6 @@ const NOT_AN_EVENT: &str = "the provider sent something that is not an event of 
 #[derive(Debug, Default)]
 pub(super) struct Reader {
     items: BTreeMap<u64, Seen>,
-    called: bool,
     refused: bool,
 }
 
@@ -48,8 +47,8 @@ struct Delta {
     output_index: u64,
     #[serde(default)]
     summary_index: u64,
-    #[serde(alias = "arguments")]
-    delta: String,
+    #[serde(alias = "delta", alias = "arguments")]
+    piece: String,
 }
 
 #[derive(Deserialize)]
@@ -106,6 +105,7 @@ fn parse<'de, T: Deserialize<'de>>(json: &'de str) -> Result<T, Refusal> {
 
 impl Reader {
     fn take_event(&mut self, kind: &str, json: &str, answer: &mut Answer) -> Result<(), Refusal> {
+        answer.begin();
         match kind {
             "response.output_text.delta" => self.text(&parse(json)?, answer),
             "response.refusal.delta" => {
@@ -140,6 +140,7 @@ impl Reader {
         let value: Value = parse(json)?;
         // A whole response has an `error` of its own, usually null.
         if value.get("object").is_some_and(|object| object == "response") {
+            answer.begin();
             return self.end(serde_json::from_value(value).map_err(|_| Refusal::protocol(NOT_AN_EVENT))?, answer);
         }
         match Refusal::find(&value) {
@@ -157,18 +158,18 @@ impl Reader {
     }
 
     fn text(&mut self, delta: &Delta, answer: &mut Answer) -> Result<(), Refusal> {
-        self.item(delta.output_index)?.told |= !delta.delta.is_empty();
-        answer.text(&delta.delta)
+        self.item(delta.output_index)?.told |= !delta.piece.is_empty();
+        answer.text(&delta.piece)
     }
 
     fn thought(&mut self, delta: &Delta, answer: &mut Answer) -> Result<(), Refusal> {
         let item = self.item(delta.output_index)?;
-        item.told |= !delta.delta.is_empty();
+        item.told |= !delta.piece.is_empty();
         if delta.summary_index > item.summary {
             item.summary = delta.summary_index;
             answer.reasoning("\n\n")?;
         }
-        answer.reasoning(&delta.delta)
+        answer.reasoning(&delta.piece)
     }
 
     fn arguments(&mut self, delta: &Delta, answer: &mut Answer) -> Result<(), Refusal> {
@@ -177,8 +178,8 @@ impl Reader {
         if !item.opened || item.ended {
             return Ok(());
         }
-        item.told |= !delta.delta.is_empty();
-        answer.arguments(&delta.output_index.to_string(), &delta.delta)
+        item.told |= !delta.piece.is_empty();
+        answer.arguments(&delta.output_index.to_string(), &delta.piece)
     }
 
     fn begin(&mut self, whole: &Whole, answer: &mut Answer) -> Result<(), Refusal> {
@@ -187,7 +188,6 @@ impl Reader {
             return Ok(());
         }
         item.opened = true;
-        self.called = true;
         answer.tool(&whole.output_index.to_string(), text(&whole.item, "call_id"), text(&whole.item, "name"))
     }
 
@@ -202,7 +202,6 @@ impl Reader {
             "function_call" => {
                 let key = index.to_string();
                 if !opened {
-                    self.called = true;
                     answer.tool(&key, text(whole, "call_id"), text(whole, "name"))?;
                 }
                 if !told {
@@ -248,10 +247,9 @@ impl Reader {
             (_, "max_output_tokens") => Finish::Length,
             (_, "content_filter") => Finish::ContentFilter,
             ("completed", _) if self.refused => Finish::ContentFilter,
-            ("completed", _) if self.called => Finish::ToolCalls,
             ("completed", _) => Finish::Stop,
             _ => Finish::Other,
-        })?;
+        });
         answer.done();
         Ok(())
     }

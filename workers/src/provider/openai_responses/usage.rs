@@ -3,6 +3,8 @@
 use domain::conversation::Usage;
 use serde_json::Value;
 
+use crate::provider::answer::raw_usage;
+
 /// Reads the `usage` of a response: its input includes what came from the cache, its output what was thought.
 pub(super) fn read(usage: &Value) -> Usage {
     let count = |path: &str| usage.pointer(path).and_then(number);
@@ -18,6 +20,7 @@ pub(super) fn read(usage: &Value) -> Usage {
         cached_input: cached,
         output: count("/output_tokens").map(|output| without(output, reasoning)),
         reasoning,
+        raw: raw_usage(usage),
         ..Usage::default()
     }
 }

@@ -3,10 +3,10 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::OpenAiResponses;
 use super::input::{self, Item};
 use super::model::Family;
-use crate::provider::request::{OutputSchema, PromptPart, Request, Role, Tool, ToolChoice};
+use crate::provider::request::{OutputSchema, Request, Tool, ToolChoice};
+use crate::provider::turns::Turns;
 use crate::provider::wire::Unsayable;
 
 /// Fewer are refused.
@@ -82,19 +82,16 @@ struct Thinking {
 }
 
 impl<'a> Body<'a> {
-    pub(super) fn new(wire: &OpenAiResponses, request: &'a Request) -> Result<Self, Unsayable> {
-        let input = input::items(wire, request)?;
-        if input.is_empty() {
-            return Err(Unsayable("there is nothing to answer".to_owned()));
-        }
+    /// A request whose prompt was put into turns.
+    pub(super) fn new(request: &'a Request, turns: &'a Turns<'_>) -> Result<Self, Unsayable> {
         let family = Family::of(&request.model);
         let effort = request.effort.and_then(|effort| family.effort(effort));
         // A model that does not think refuses to be asked for its thoughts.
         let thinks = matches!(family, Family::Thinks(_)) || effort.is_some();
         Ok(Self {
             model: &request.model,
-            instructions: instructions(request),
-            input,
+            instructions: Some(turns.system.join("\n\n")).filter(|text| !text.is_empty()),
+            input: input::items(turns)?,
             tools: request.tools.iter().map(Function::from).collect(),
             tool_choice: request.tool_choice.as_ref().filter(|_| !request.tools.is_empty()).map(Choice::from),
             text: request.output.as_ref().map(Text::from),
@@ -106,16 +103,6 @@ impl<'a> Body<'a> {
             stream: true,
         })
     }
-}
-
-fn instructions(request: &Request) -> Option<String> {
-    let system = request.messages.iter().filter(|message| message.role == Role::System);
-    let texts = system.flat_map(|message| &message.parts).filter_map(|part| match part {
-        PromptPart::Text(text) => Some(text.as_str()),
-        _ => None,
-    });
-    let instructions = texts.collect::<Vec<_>>().join("\n\n");
-    (!instructions.is_empty()).then_some(instructions)
 }
 
 impl<'a> From<&'a Tool> for Function<'a> {

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use super::super::{Gemini, Quirks};
 use crate::provider::ErrorKind;
 use crate::provider::answer::Chunk;
-use crate::provider::playback::{play, play_document, play_split};
+use crate::provider::playback::{play, play_document};
+use crate::provider::replay::split;
 use crate::provider::wire::Wire as _;
 
 fn wire() -> Gemini {
@@ -70,7 +71,7 @@ fn an_answer_is_read_as_documented() {
     let usage =
         Usage { input: Some(40), cached_input: Some(60), output: Some(31), reasoning: Some(20), ..Usage::default() };
     assert_eq!(
-        played.merged(),
+        played.chunks,
         [
             Chunk::Reasoning("**Paris**".to_owned()),
             Chunk::Text("Grüße".to_owned()),
@@ -88,7 +89,7 @@ fn a_list_is_the_same_answer() {
     let frames: Vec<Value> =
         rich().lines().filter_map(|line| serde_json::from_str(line.strip_prefix("data: ")?).ok()).collect();
     let list = serde_json::to_string(&frames).unwrap();
-    assert_eq!(play_document(&wire(), list).merged(), play(&wire(), rich()).merged());
+    assert_eq!(play_document(&wire(), &list).chunks, play(&wire(), rich()).chunks);
 }
 
 #[test]
@@ -117,7 +118,7 @@ fn arguments_in_pieces_are_one_call() {
         frame(json!([{"functionCall": {}}]), None, json!({})),
         stop(json!([{"functionCall": {"name": "now"}}])),
     ]);
-    let [light, now, end] = <[Chunk; 3]>::try_from(play(&wire(), body).merged()).unwrap();
+    let [light, now, end] = <[Chunk; 3]>::try_from(play(&wire(), body).chunks).unwrap();
     let Chunk::ToolCall { name, arguments, signature, .. } = light else { panic!("{light:?}") };
     assert_eq!((name.as_str(), arguments.as_str()), ("controlLight", r#"{"brightness":50,"colour":"warm"}"#));
     assert_eq!(signature.as_deref(), Some("c2ln"));
@@ -130,7 +131,7 @@ fn a_thought_may_have_a_signature_of_its_own() {
     let parts = json!([{"text": "hm", "thought": true, "thoughtSignature": "c2ln"}, {"text": "a"}]);
     let thought = [Chunk::Reasoning("hm".to_owned()), Chunk::ReasoningSignature("thought:c2ln".to_owned())];
     let rest = [Chunk::Text("a".to_owned()), finished(Finish::Stop)];
-    assert_eq!(play(&wire(), events(&[stop(parts)])).merged(), [thought, rest].concat());
+    assert_eq!(play(&wire(), events(&[stop(parts)])).chunks, [thought, rest].concat());
 }
 
 #[test]
@@ -148,11 +149,11 @@ fn reasons_to_stop_are_open() {
         ("BORED", Finish::Other),
     ] {
         let played = play(&wire(), events(&[frame(json!([{"text": "a"}]), Some(reason), json!({}))]));
-        assert_eq!(played.merged(), [Chunk::Text("a".to_owned()), finished(finish)], "{reason}");
+        assert_eq!(played.chunks, [Chunk::Text("a".to_owned()), finished(finish)], "{reason}");
     }
     // A candidate that was stopped at once has no content.
     let bare = json!({"candidates": [{"finishReason": "SAFETY", "index": 0, "safetyRatings": []}]});
-    assert_eq!(play(&wire(), events(&[bare])).merged(), [finished(Finish::ContentFilter)]);
+    assert_eq!(play(&wire(), events(&[bare])).chunks, [finished(Finish::ContentFilter)]);
     let malformed = json!({"candidates": [{"content": {}, "finishReason": "MALFORMED_FUNCTION_CALL", "finishMessage": "Malformed function call: print("}]});
     assert_eq!(play(&wire(), events(&[malformed])).error.unwrap().kind, ErrorKind::Interrupted);
 }
@@ -173,7 +174,7 @@ fn a_blocked_prompt_is_declined() {
     assert_eq!(play(&wire(), events(&[blocked])).error.unwrap().kind, ErrorKind::ContentFilter);
     let fine = json!({"promptFeedback": {"safetyRatings": []}});
     let body = events(&[fine, stop(json!([{"text": "a"}]))]);
-    assert_eq!(play(&wire(), body).merged(), [Chunk::Text("a".to_owned()), finished(Finish::Stop)]);
+    assert_eq!(play(&wire(), body).chunks, [Chunk::Text("a".to_owned()), finished(Finish::Stop)]);
 }
 
 fn error(code: u16, status: &str, message: &str, details: Value) -> Value {
@@ -254,19 +255,19 @@ fn errors_are_typed_by_their_details() {
         // As a body; in a list; mid-stream; in a list mid-stream; as JSON under the type of a stream.
         let text = frame(json!([{"text": "a"}]), None, json!({}));
         let kinds = [
-            play_document(&wire(), error.to_string()),
-            play_document(&wire(), json!([error]).to_string()),
+            play_document(&wire(), &error.to_string()),
+            play_document(&wire(), &json!([error]).to_string()),
             play(&wire(), events(&[text.clone(), error.clone()])),
             play(&wire(), events(&[text, json!([error])])),
             play(&wire(), serde_json::to_string_pretty(&json!([error])).unwrap()),
         ]
         .map(|played| played.error.map(|error| error.kind));
         assert_eq!(kinds, [Some(kind); 5], "{error}");
-        let refusal = wire().refusal(&error).into_error("google", None);
+        let refusal = wire().refusal(&error).into_error("google", &[]);
         assert_eq!(refusal.kind, kind);
     }
     let error = error(429, "RESOURCE_EXHAUSTED", EXCEEDED, quota(minute));
-    let refusal = wire().refusal(&json!([error])).into_error("google", None);
+    let refusal = wire().refusal(&json!([error])).into_error("google", &[]);
     assert_eq!(refusal.retry_after, Some(Duration::from_millis(38_500)));
 }
 
@@ -282,12 +283,12 @@ fn what_we_do_not_know_survives() {
         json!({"candidates": [{"index": 1, "content": {"parts": [{"text": "other"}]}, "finishReason": "STOP"}]}),
         json!({"candidates": [{"content": {"parts": [{"text": "a", "partMetadata": {}}]}, "groundingMetadata": {}, "finishReason": "STOP"}], "usageMetadata": [], "error": null}),
     ]);
-    assert_eq!(play(&wire(), body).merged(), [Chunk::Text("a".to_owned()), finished(Finish::Stop)]);
+    assert_eq!(play(&wire(), body).chunks, [Chunk::Text("a".to_owned()), finished(Finish::Stop)]);
 }
 
 #[test]
 fn usage_never_overlaps() {
-    let read = |usage: Value| super::super::usage::read(&usage);
+    let read = |usage: Value| super::super::usage::read(&usage).map(|usage| Usage { raw: None, ..usage });
     let usage = |input, cached_input, output, reasoning| {
         Some(Usage { input, cached_input, output, reasoning, ..Usage::default() })
     };
@@ -329,7 +330,7 @@ proptest! {
 
     #[test]
     fn any_split_gives_the_same_answer(cuts in proptest::collection::vec(any::<Index>(), 0..20)) {
-        assert_eq!(play_split(&wire(), rich().as_bytes(), &cuts), play(&wire(), rich()));
+        split(&wire(), rich().as_bytes(), &cuts)?;
     }
 
     #[test]
@@ -337,6 +338,6 @@ proptest! {
         let mut bytes = rich().into_bytes();
         let at = at.index(bytes.len());
         bytes.splice(at..at, noise);
-        play_split(&wire(), &bytes, &[]);
+        play(&wire(), &bytes);
     }
 }

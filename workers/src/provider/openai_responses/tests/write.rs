@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::OpenAiResponses;
 use crate::provider::histories::{any_request, call, result, says, thought, weather};
+use crate::provider::replay::requests;
 use crate::provider::request::{Effort, Media, OutputSchema, PromptMessage, PromptPart, Request, Role, ToolChoice};
 use crate::provider::wire::Wire as _;
 
@@ -109,7 +110,7 @@ fn images_and_files_stand_in_the_prompt() {
 #[test]
 fn nothing_to_answer_is_not_asked() {
     let system = asking("gpt-5", vec![says(Role::System, "Be brief.")]);
-    assert_eq!(OpenAiResponses::new("openai").write(&system).unwrap_err().0, "there is nothing to answer");
+    assert_eq!(OpenAiResponses::new("openai").write(&system).unwrap_err().0, "the prompt is empty");
 }
 
 #[test]
@@ -238,5 +239,11 @@ proptest! {
         let written = OpenAiResponses::new("openai").write(&request).unwrap();
         check(&serde_json::from_slice(&written.body).unwrap());
         assert_eq!(OpenAiResponses::new("openai").write(&request), Ok(written));
+    }
+
+    #[test]
+    fn nor_does_one_that_nobody_put_in_order(request in requests(MODEL)) {
+        let Ok(written) = OpenAiResponses::new("openai").write(&request) else { return Ok(()) };
+        check(&serde_json::from_slice(&written.body).unwrap());
     }
 }
