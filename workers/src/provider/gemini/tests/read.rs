@@ -1,3 +1,5 @@
+#![expect(clippy::needless_pass_by_value, reason = "what is written with json! is a value")]
+
 use std::time::Duration;
 
 use domain::conversation::{Finish, Usage};
@@ -18,7 +20,7 @@ fn wire() -> Gemini {
 
 /// The provider ends lines with CR LF.
 fn events(frames: &[Value]) -> String {
-    frames.iter().map(|frame| format!("data: {frame}\r\n\r\n")).collect()
+    frames.iter().map(|frame| format!("data: {frame}\r\n\r\n")).collect::<Vec<_>>().concat()
 }
 
 fn frame(parts: Value, finish: Option<&str>, usage: Value) -> Value {

@@ -1,3 +1,5 @@
+#![expect(clippy::needless_pass_by_value, reason = "what is written with json! is a value")]
+
 use std::time::Duration;
 
 use domain::conversation::{Finish, Usage};
@@ -109,25 +111,22 @@ fn an_answer_told_only_in_whole_items_is_the_same_answer() {
         rich().split_inclusive("\n\n").filter(|event| !event.contains("delta")).map(str::to_owned).collect();
     let told = play(&wire(), rich()).chunks;
     assert_eq!(play(&wire(), whole.concat()).chunks, told);
-    let nameless: String =
-        rich().lines().filter(|line| !line.starts_with("event:")).map(|line| format!("{line}\n")).collect();
-    assert_eq!(play(&wire(), nameless).chunks, told);
+    let rich = rich();
+    let nameless: Vec<_> = rich.split_inclusive('\n').filter(|line| !line.starts_with("event:")).collect();
+    assert_eq!(play(&wire(), nameless.concat()).chunks, told);
 
-    let events: Vec<Value> =
-        rich().lines().filter_map(|line| serde_json::from_str(line.strip_prefix("data: ")?).ok()).collect();
-    let items: Vec<_> = events
+    let sent: Vec<Value> =
+        rich.lines().filter_map(|line| serde_json::from_str(line.strip_prefix("data: ")?).ok()).collect();
+    let items: Vec<_> = sent
         .iter()
         .filter(|event| event["type"] == "response.output_item.done")
         .map(|event| event["item"].clone())
         .collect();
-    let mut document = events.last().unwrap()["response"].clone();
+    let mut document = sent.last().unwrap()["response"].clone();
     document["output"] = json!(items);
     assert_eq!(play_document(&wire(), &document.to_string()).chunks, told);
-    assert_eq!(
-        play(&wire(), super::read::events(&[created(), json!({"type": "response.completed", "response": document})]))
-            .chunks,
-        told
-    );
+    let end = json!({"type": "response.completed", "response": document});
+    assert_eq!(play(&wire(), events(&[created(), end])).chunks, told);
 }
 
 #[test]
