@@ -119,8 +119,8 @@ pub struct Usage {
     #[ts(type = "number | null")]
     pub cached_input: Option<u64>,
     /// Input tokens read anew and written to the provider's cache.
-    #[serde(default)]
-    #[ts(type = "number | null")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional, type = "number")]
     pub cache_write: Option<u64>,
     /// Output tokens without the reasoning ones.
     #[ts(type = "number | null")]

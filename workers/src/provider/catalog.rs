@@ -5,10 +5,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use domain::ModelRef;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
+use super::call::{Caller, Credential};
 use super::demo::Demo;
-use super::openai_chat::OpenAiChat;
+use super::openai_chat::{ChatCompletions, Quirks};
 use super::{Deadlines, Error, ErrorKind, Provider};
 
 /// A provider as it is configured.
@@ -42,14 +43,46 @@ pub struct ModelConfig {
 }
 
 /// What a provider speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Protocol {
-    /// Chat completions.
-    #[serde(rename = "openai-chat")]
+    /// Chat completions, which most speak.
     OpenaiChat,
+    /// Responses.
+    OpenaiResponses,
+    /// Messages.
+    Anthropic,
+    /// `generateContent`.
+    Gemini,
+    /// Converse.
+    Bedrock,
+    /// Cohere's chat, version 2.
+    Cohere,
+    /// Ollama's own chat.
+    Ollama,
     /// Nothing: it is in this binary, and no model.
-    #[serde(rename = "demo")]
     Demo,
+}
+
+impl Protocol {
+    /// Its name in configurations.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OpenaiChat => "openai-chat",
+            Self::OpenaiResponses => "openai-responses",
+            Self::Anthropic => "anthropic",
+            Self::Gemini => "gemini",
+            Self::Bedrock => "bedrock",
+            Self::Cohere => "cohere",
+            Self::Ollama => "ollama",
+            Self::Demo => "demo",
+        }
+    }
+
+    /// Whether this build can speak it.
+    pub fn is_spoken(self) -> bool {
+        matches!(self, Self::OpenaiChat | Self::Demo)
+    }
 }
 
 /// A secret that does not show itself in logs.
@@ -159,8 +192,9 @@ impl Catalog {
             return Err(bad("its id must not be empty and has no slash"));
         }
         let (provider, note): (Arc<dyn Provider>, _) = match config.protocol {
-            Protocol::OpenaiChat => (Arc::new(OpenAiChat::new(config, deadlines)?), ""),
+            Protocol::OpenaiChat => (Arc::new(openai_chat(config, deadlines)?), ""),
             Protocol::Demo => (Arc::new(Demo), " (demo, not a model)"),
+            other => return Err(bad(&format!("the protocol {} is not spoken yet", other.as_str()))),
         };
         for model in &config.models {
             let reference = ModelRef::try_from(format!("{}/{}", config.id, model.id));
@@ -194,6 +228,12 @@ impl Catalog {
     pub fn models(&self) -> &[ModelInfo] {
         &self.models
     }
+}
+
+fn openai_chat(config: &ProviderConfig, deadlines: Deadlines) -> Result<Caller, ConfigError> {
+    let credential = config.api_key.clone().map_or(Credential::None, Credential::Bearer);
+    let wire = ChatCompletions::new(config.id.clone(), Quirks::default(), BTreeMap::new());
+    Caller::new(config, Box::new(wire), credential, deadlines)
 }
 
 impl ModelInfo {

@@ -5,21 +5,35 @@
 //! when the provider said that it was done: a stream that merely ends is an error. And dropping the stream closes
 //! the provider's socket, so that stopping a reply also stops its bill.
 
+pub mod address;
 mod answer;
+#[cfg_attr(not(test), expect(dead_code, reason = "no provider of the catalogue speaks it yet"))]
 mod anthropic;
 mod aws_frames;
+#[cfg_attr(not(test), expect(dead_code, reason = "no provider of the catalogue speaks it yet"))]
 mod bedrock;
+mod call;
 pub mod catalog;
+#[cfg_attr(not(test), expect(dead_code, reason = "no provider of the catalogue speaks it yet"))]
+mod cohere;
 pub mod demo;
 mod error;
 pub mod found;
+#[cfg_attr(not(test), expect(dead_code, reason = "no provider of the catalogue speaks it yet"))]
 mod gemini;
 #[cfg(test)]
 mod histories;
-pub mod openai_chat;
+pub mod known;
+mod lines;
+mod media;
+#[cfg_attr(not(test), expect(dead_code, reason = "no provider of the catalogue speaks it yet"))]
+mod ollama;
+mod openai_chat;
+#[cfg_attr(not(test), expect(dead_code, reason = "no provider of the catalogue speaks it yet"))]
 mod openai_responses;
 #[cfg(test)]
 mod playback;
+pub mod price;
 mod refusal;
 #[cfg(test)]
 mod replay;

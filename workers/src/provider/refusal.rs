@@ -221,8 +221,8 @@ fn kind_by_status(status: Option<u16>) -> ErrorKind {
         Some(404) => ErrorKind::UnknownModel,
         Some(413) => ErrorKind::ContextTooLong,
         Some(429) => ErrorKind::Rate,
-        // 408 and 425 ask for the same request once more.
-        Some(408 | 425 | 500..) => ErrorKind::Overload,
+        // 408 and 425 ask for the same request once more; with 424, a model failed behind the one who answers (Bedrock).
+        Some(408 | 424 | 425 | 500..) => ErrorKind::Overload,
         Some(300..500) => ErrorKind::Invalid,
         // An error inside an answer that had begun well, and that does not say what it is.
         _ => ErrorKind::Interrupted,

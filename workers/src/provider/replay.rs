@@ -7,14 +7,13 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::answer::{Answer, Chunk};
-use super::aws_frames::AwsFrames;
+use super::call::Frames;
 use super::refusal::Refusal;
 use super::request::{
     Effort, Media, OutputSchema, PromptMessage, PromptPart, Reasoning, Request, Role, Tool, ToolCall, ToolChoice,
     ToolResult,
 };
-use super::sse::{Event, Framer};
-use super::wire::{Framing, Record, Wire};
+use super::wire::Wire;
 
 /// What an answer comes to: its pieces, and the error that ended it.
 pub(super) type Played = (Vec<Chunk>, Option<Refusal>);
@@ -27,8 +26,14 @@ pub(super) fn play(wire: &dyn Wire, pieces: &[&[u8]]) -> Played {
     let mut chunks = Vec::new();
     let mut error = None;
     'all: for piece in pieces.iter().map(Some).chain([None]) {
-        frames.feed(piece.copied());
-        while let Some(record) = frames.next() {
+        match piece {
+            Some(piece) => frames.feed(piece),
+            None => frames.end(),
+        }
+        while let Ok(Some(record)) = frames.next_record() {
+            if record.data.trim().is_empty() {
+                continue;
+            }
             error = reader.take(&record, &mut answer).err();
             chunks.extend(std::iter::from_fn(|| answer.next()));
             if error.is_some() || answer.is_done() {
@@ -53,36 +58,6 @@ pub(super) fn split(wire: &dyn Wire, stream: &[u8], cuts: &[prop::sample::Index]
     let pieces: Vec<_> = cuts.windows(2).map(|cut| &stream[cut[0]..cut[1]]).collect();
     prop_assert_eq!(format!("{:?}", play(wire, &pieces)), whole);
     Ok(())
-}
-
-enum Frames {
-    Events(Framer),
-    Aws(AwsFrames),
-}
-
-impl Frames {
-    fn new(framing: Framing) -> Self {
-        if framing == Framing::AwsFrames { Self::Aws(AwsFrames::default()) } else { Self::Events(Framer::default()) }
-    }
-
-    fn feed(&mut self, piece: Option<&[u8]>) {
-        match (self, piece) {
-            (Self::Events(framer), Some(bytes)) => framer.feed(bytes),
-            (Self::Events(framer), None) => framer.end(),
-            (Self::Aws(frames), Some(bytes)) => frames.feed(bytes),
-            (Self::Aws(frames), None) => frames.end(),
-        }
-    }
-
-    fn next(&mut self) -> Option<Record> {
-        match self {
-            Self::Events(framer) => Some(match framer.next_event().ok()?? {
-                Event::Message { name, data } => Record { name, data, is_exception: false },
-                Event::Stray(data) => Record { name: String::new(), data, is_exception: false },
-            }),
-            Self::Aws(frames) => frames.next_record().ok()?,
-        }
-    }
 }
 
 /// The tool that every made-up request knows.

@@ -22,7 +22,7 @@ fn recorded(event: &Event) -> &'static str {
         Event::ReplyAttemptFailed { .. } => r#"{"type":"ReplyAttemptFailed","reply":"00000000-0000-0000-0000-0000000000b1","attempt":1,"error":{"code":"overload","message":"The provider has too much to do."}}"#,
         Event::ReplyAttemptExpired { .. } => r#"{"type":"ReplyAttemptExpired","reply":"00000000-0000-0000-0000-0000000000b1","attempt":1}"#,
         Event::ReplyStopRequested { .. } => r#"{"type":"ReplyStopRequested","reply":"00000000-0000-0000-0000-0000000000b1"}"#,
-        Event::ReplyCompleted { .. } => r#"{"type":"ReplyCompleted","reply":"00000000-0000-0000-0000-0000000000b1","attempt":1,"parts":[{"type":"text","text":"the answer"}],"finish":"stop","model":"mock/m1","usage":{"input":1,"cached_input":2,"cache_write":5,"output":3,"reasoning":4}}"#,
+        Event::ReplyCompleted { .. } => r#"{"type":"ReplyCompleted","reply":"00000000-0000-0000-0000-0000000000b1","attempt":1,"parts":[{"type":"text","text":"the answer"}],"finish":"stop","model":"mock/m1","usage":{"input":1,"cached_input":2,"output":3,"reasoning":4}}"#,
         Event::ReplyStopped { .. } => r#"{"type":"ReplyStopped","reply":"00000000-0000-0000-0000-0000000000b1","attempt":1,"parts":[{"type":"text","text":"the ans"}]}"#,
         Event::ReplyFailed { .. } => r#"{"type":"ReplyFailed","reply":"00000000-0000-0000-0000-0000000000b1","attempt":3,"error":{"code":"overload","message":"The provider has too much to do."},"parts":[{"type":"text","text":"the ans"}]}"#,
         Event::BranchSelected { .. } => r#"{"type":"BranchSelected","leaf":"00000000-0000-0000-0000-0000000000b1"}"#,
@@ -34,14 +34,8 @@ fn recorded(event: &Event) -> &'static str {
 
 fn one_of_each() -> Vec<Event> {
     let (title, system_prompt) = (Some("Plans".to_owned()), Some("Be brief.".to_owned()));
-    let usage = Usage {
-        input: Some(1),
-        cached_input: Some(2),
-        cache_write: Some(5),
-        output: Some(3),
-        reasoning: Some(4),
-        raw: None,
-    };
+    let usage =
+        Usage { input: Some(1), cached_input: Some(2), output: Some(3), reasoning: Some(4), ..Usage::default() };
     vec![
         Event::ConversationStarted {
             owner: user("ann"),
@@ -133,7 +127,7 @@ fn the_words_within_events_stay() {
     assert_eq!(json!(words), json!(["stop", "length", "tool_calls", "content_filter", "other"]));
     assert_eq!(
         json!(Usage::default()),
-        json!({ "input": null, "cached_input": null, "cache_write": null, "output": null, "reasoning": null })
+        json!({ "input": null, "cached_input": null, "output": null, "reasoning": null })
     );
 }
 
@@ -162,17 +156,16 @@ fn the_parts_of_messages_stay() {
 }
 
 #[test]
-fn usage_from_before_cache_writes_is_read() {
-    let (old, raw) = (
-        r#"{"input":1,"cached_input":2,"output":3,"reasoning":4}"#,
-        r#"{"input":1,"cached_input":2,"cache_write":null,"output":3,"reasoning":4,"raw":"{\"n\":1}"}"#,
-    );
-    let usage =
-        Usage { input: Some(1), cached_input: Some(2), output: Some(3), reasoning: Some(4), ..Usage::default() };
-    assert_eq!(serde_json::from_str::<Usage>(old).unwrap(), usage);
-    let usage = Usage { raw: Some(r#"{"n":1}"#.to_owned()), ..usage };
-    assert_eq!(serde_json::to_string(&usage).unwrap(), raw);
-    assert_eq!(serde_json::from_str::<Usage>(raw).unwrap(), usage);
+fn usage_gained_what_is_written_only_where_it_is_known() {
+    let before = Usage { input: Some(1), output: Some(3), ..Usage::default() };
+    let after = Usage { cache_write: Some(5), raw: Some(r#"{"n":1}"#.to_owned()), ..before.clone() };
+    for (usage, written) in [
+        (before, r#"{"input":1,"cached_input":null,"output":3,"reasoning":null}"#),
+        (after, r#"{"input":1,"cached_input":null,"cache_write":5,"output":3,"reasoning":null,"raw":"{\"n\":1}"}"#),
+    ] {
+        assert_eq!(serde_json::to_string(&usage).unwrap(), written);
+        assert_eq!(serde_json::from_str::<Usage>(written).unwrap(), usage);
+    }
 }
 
 #[test]

@@ -76,14 +76,23 @@ struct Delta {
     stop_reason: Option<String>,
 }
 
+impl Event {
+    /// Whether it is named, and no error.
+    fn is_usual(&self, name: &str) -> bool {
+        let is_named = self.r#type.is_some() || !name.is_empty();
+        is_named && name != "error" && self.error.is_none() && self.r#type.as_deref() != Some("error")
+    }
+}
+
 impl Read for Reader {
     fn take(&mut self, record: &Record, answer: &mut Answer) -> Result<(), Refusal> {
         let data = record.data.trim();
-        if data.is_empty() {
+        // Some servers end as they do in other protocols.
+        if data.is_empty() || data == "[DONE]" {
             return Ok(());
         }
         let event = match serde_json::from_str::<Event>(data) {
-            Ok(event) if event.error.is_none() && record.name != "error" => event,
+            Ok(event) if event.is_usual(&record.name) => event,
             // Off the usual way: an error, or nothing that we know.
             _ => return strange(&record.name, data),
         };
@@ -232,6 +241,7 @@ fn strange(name: &str, data: &str) -> Result<(), Refusal> {
     let known = ["message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_delta"];
     match value {
         Ok(value) if value.get("error").is_some_and(|error| !error.is_null()) => Err(refusal(&value)),
+        Ok(value) if value["type"] == "error" => Err(refusal(&value)),
         Ok(value) if value["type"].as_str().is_some_and(|kind| !known.contains(&kind)) => Ok(()),
         _ => Err(Refusal::protocol("the provider sent something that is not a message")),
     }

@@ -4,8 +4,6 @@
 
 use std::borrow::Cow;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -13,6 +11,7 @@ use serde_json::{Value, json};
 use super::Gemini;
 use super::model::Model;
 use super::signature::Mark;
+use crate::provider::media::base64;
 use crate::provider::request::{Media, PromptPart, Reasoning, Request, Role, ToolCall};
 use crate::provider::turns::{EARLIER, NOT_RUN, left_out};
 use crate::provider::wire::Unsayable;
@@ -285,7 +284,7 @@ fn inline(media: &Media) -> Result<InlineData<'_>, Unsayable> {
         "application/json" | "application/xml" | "application/yaml" => "text/plain",
         _ if kind.starts_with("text/") => "text/plain",
         _ if kind.starts_with("audio/") || kind.starts_with("video/") => kind,
-        other => return Err(Unsayable(format!("this model cannot be shown a file of the type {other}"))),
+        other => return Err(Unsayable(format!("this model does not take files of the type {other}"))),
     };
-    Ok(InlineData { mime_type, data: STANDARD.encode(&media.bytes) })
+    Ok(InlineData { mime_type, data: base64(media) })
 }

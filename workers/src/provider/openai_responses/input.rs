@@ -2,10 +2,9 @@
 
 use std::borrow::Cow;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
+use crate::provider::media;
 use crate::provider::request::Media;
 use crate::provider::turns::{Block, Turns};
 use crate::provider::wire::Unsayable;
@@ -67,7 +66,7 @@ pub(super) fn items<'a>(turns: &'a Turns<'_>) -> Result<Vec<Item<'a>>, Unsayable
             match block {
                 Block::Text(text) if turn.is_model => say(&mut items, role, Content::OutputText { text }),
                 Block::Text(text) => say(&mut items, role, Content::InputText { text: text.clone() }),
-                Block::Media(media) => say(&mut items, role, media_content(media)?),
+                Block::Media(file) => say(&mut items, role, media_content(file)?),
                 Block::Thought { text, signature } => items.extend(thought(text, signature)),
                 Block::Call { id, name, arguments } => {
                     items.push(Item::FunctionCall { call_id: id, name, arguments: arguments.get() });
@@ -97,32 +96,13 @@ fn thought<'a>(text: &'a str, signature: &str) -> Option<Item<'a>> {
     Some(Item::Reasoning { id, summary: summary.into_iter().collect(), encrypted_content })
 }
 
-fn media_content<'a>(media: &Media) -> Result<Content<'a>, Unsayable> {
-    let data = || format!("data:{};base64,{}", media.media_type, STANDARD.encode(&media.bytes));
-    match media.media_type.as_str() {
-        "image/png" | "image/jpeg" | "image/webp" | "image/gif" => {
-            Ok(Content::InputImage { image_url: data(), detail: "auto" })
-        }
-        "application/pdf" => {
-            let filename = media.name.clone().unwrap_or_else(|| "file.pdf".to_owned());
-            Ok(Content::InputFile { filename, file_data: data() })
-        }
-        other => match as_text(media) {
-            Some(text) => Ok(Content::InputText { text: text.into() }),
-            None => Err(Unsayable(format!("this model cannot be shown a file of the type {other}"))),
-        },
+fn media_content<'a>(file: &Media) -> Result<Content<'a>, Unsayable> {
+    if media::is_image(file) {
+        return Ok(Content::InputImage { image_url: media::data_url(file), detail: "auto" });
     }
-}
-
-/// A file of text in the prompt's own words, under its name.
-fn as_text(media: &Media) -> Option<String> {
-    let kind = media.media_type.split(';').next().unwrap_or_default().trim();
-    if !kind.starts_with("text/") && !matches!(kind, "application/json" | "application/xml" | "application/yaml") {
-        return None;
+    if file.media_type == "application/pdf" {
+        let filename = file.name.clone().unwrap_or_else(|| "file.pdf".to_owned());
+        return Ok(Content::InputFile { filename, file_data: media::data_url(file) });
     }
-    let text = std::str::from_utf8(&media.bytes).ok()?;
-    Some(match &media.name {
-        Some(name) => format!("{name}:\n\n{text}"),
-        None => text.to_owned(),
-    })
+    Ok(Content::InputText { text: media::as_text(file)?.into() })
 }

@@ -217,6 +217,7 @@ fn a_stream_that_merely_ends_is_not_finished() {
     // Without `message_stop`, but the model has said why it stopped.
     let late = HELLO.split("event: message_stop").next().unwrap();
     assert_eq!(finished(&chunks(late)).0, Finish::Stop);
+    assert_eq!(finished(&chunks(&format!("{late}data: [DONE]\n\n"))).0, Finish::Stop);
 }
 
 #[test]

@@ -217,7 +217,7 @@ fn images_and_files_stand_in_the_prompt() {
     let expected = json!([data("image/webp", "AQI="), data("application/pdf", "JVBERg=="), data("text/plain", "MSwy")]);
     assert_eq!(body["contents"][0]["parts"], expected);
     let gif = asking("gemini-3-flash", vec![given(vec![media("image/gif", b"GIF89a")])]);
-    assert_eq!(studio().write(&gif).unwrap_err().0, "this model cannot be shown a file of the type image/gif");
+    assert_eq!(studio().write(&gif).unwrap_err().0, "this model does not take files of the type image/gif");
 }
 
 /// What the provider checks of a request's contents.

@@ -99,12 +99,12 @@ fn images_and_files_stand_in_the_prompt() {
     let expected = json!([
         {"type": "input_image", "image_url": "data:image/png;base64,AQI=", "detail": "auto"},
         {"type": "input_file", "filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERg=="},
-        {"type": "input_text", "text": "b.csv:\n\n1,2"},
+        {"type": "input_text", "text": "b.csv:\n1,2"},
     ]);
     assert_eq!(body["input"][0]["content"], expected);
     let zip = asking("gpt-4.1", vec![given(vec![media("application/zip", None, b"PK")])]);
     let refused = OpenAiResponses::new("openai").write(&zip).unwrap_err();
-    assert_eq!(refused.0, "this model cannot be shown a file of the type application/zip");
+    assert_eq!(refused.0, "this model does not take files of the type application/zip");
 }
 
 #[test]
