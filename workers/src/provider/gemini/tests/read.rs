@@ -194,6 +194,7 @@ fn quota(id: &str) -> Value {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn errors_are_typed_by_their_details() {
     const EXCEEDED: &str = "You exceeded your current quota, please check your plan and billing details.";
     let reason = |reason: &str| json!([{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason, "domain": "googleapis.com"}]);

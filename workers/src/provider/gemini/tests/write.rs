@@ -36,6 +36,7 @@ fn text(text: &str) -> PromptPart {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a whole exchange, to be compared with the documentation's")]
 fn a_conversation_with_tools_is_written_as_documented() {
     let request = Request {
         tools: vec![weather()],

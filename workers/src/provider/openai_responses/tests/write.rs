@@ -32,6 +32,7 @@ fn given(parts: Vec<PromptPart>) -> PromptMessage {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a whole exchange, to be compared with the documentation's")]
 fn a_conversation_with_a_tool_is_written_as_documented() {
     let request = Request {
         tools: vec![weather()],
