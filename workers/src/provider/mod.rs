@@ -17,11 +17,17 @@ mod connect;
 pub mod demo;
 mod error;
 pub mod found;
+mod gemini;
+#[cfg(test)]
+mod histories;
 pub mod known;
 mod lines;
 mod media;
 mod ollama;
 mod openai_chat;
+mod openai_responses;
+#[cfg(test)]
+mod playback;
 pub mod price;
 mod refusal;
 #[cfg(test)]
