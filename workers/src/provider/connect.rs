@@ -39,8 +39,9 @@ pub(super) fn connect(config: &ProviderConfig, deadlines: Deadlines) -> Result<A
         Protocol::Ollama => Box::new(Ollama::new(id)),
         Protocol::OpenaiResponses => Box::new(OpenAiResponses::new(id)),
         Protocol::Gemini => {
-            let call_ids = !known.is_some_and(|known| known.no_call_ids);
-            Box::new(Gemini::new(id, gemini::Quirks { call_ids }))
+            let is_vertex = known.is_some_and(|known| known.no_call_ids);
+            let quirks = if is_vertex { gemini::Quirks::VERTEX } else { gemini::Quirks::AI_STUDIO };
+            Box::new(Gemini::new(id, quirks))
         }
     };
     let credential = credential(config, known).map_err(bad)?;
