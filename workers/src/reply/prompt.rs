@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use domain::conversation::{self, Conversation, Event, Part};
-use domain::{ConversationId, MessageId, ModelRef, UserId};
+use domain::{ConversationId, MessageId, ModelRef};
 use sqlx::PgPool;
 use store::{codec, log};
 
@@ -163,7 +163,7 @@ fn several_people(path: &[Said]) -> bool {
 #[cfg(test)]
 mod tests {
     use domain::conversation::{Finish, Usage};
-    use domain::{CommandId, Tenant};
+    use domain::{CommandId, Tenant, UserId};
     use uuid::Uuid;
 
     use super::*;
@@ -279,23 +279,25 @@ mod tests {
         let model: ModelRef = "demo/echo".parse().unwrap_or_else(|_| unreachable!());
         let parts = vec![
             Part::Reasoning { text: "hm".to_owned(), signature: Some("s".to_owned()), model },
-            Part::ToolCall {
-                id: "c".to_owned(),
-                name: "t".to_owned(),
-                arguments: "{}".to_owned(),
-                signature: None,
-            },
+            Part::ToolCall { id: "c".to_owned(), name: "t".to_owned(), arguments: "{}".to_owned(), signature: None },
         ];
         let Event::ReplyCompleted { reply, attempt, finish, model, usage, .. } = answers("r1") else { unreachable!() };
         let called = Event::ReplyCompleted { reply, attempt, parts, finish, model, usage };
         let mut told = Told::default();
-        let events =
-            [says("one", None, "ann", None), asks("r1", "one"), called, says("two", Some("r1"), "ann", None), asks("r2", "two")];
+        let events = [
+            says("one", None, "ann", None),
+            asks("r1", "one"),
+            called,
+            says("two", Some("r1"), "ann", None),
+            asks("r2", "two"),
+        ];
         events.into_iter().for_each(|event| told.hear(event, id("r2")));
         let messages = told.into_prompt().unwrap_or_default().messages;
         let kinds: Vec<_> = messages.iter().map(|message| (message.role, message.parts.len())).collect();
         assert_eq!(kinds, [(Role::User, 1), (Role::Assistant, 2), (Role::User, 1), (Role::User, 1)]);
-        assert!(matches!(&messages[2].parts[..], [PromptPart::ToolResult(result)] if result.id == "c" && result.is_error));
+        assert!(
+            matches!(&messages[2].parts[..], [PromptPart::ToolResult(result)] if result.id == "c" && result.is_error)
+        );
     }
 
     #[test]
