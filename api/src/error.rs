@@ -96,6 +96,7 @@ fn code(error: &Refused) -> &'static str {
         Refused::ReplyEnded => "reply_ended",
         Refused::StaleAttempt => "stale_attempt",
         Refused::EmptyMessage => "empty_message",
+        Refused::UnsupportedPart => "unsupported_part",
         Refused::InvalidText => "invalid_text",
         Refused::MessageTooLarge { .. } => "message_too_large",
         Refused::InvalidTitle { .. } => "invalid_title",
@@ -122,6 +123,7 @@ fn status(error: &Refused) -> StatusCode {
         Refused::TooManyReplies { .. } => StatusCode::TOO_MANY_REQUESTS,
         Refused::MessageTooLarge { .. } | Refused::SystemPromptTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         Refused::EmptyMessage
+        | Refused::UnsupportedPart
         | Refused::InvalidText
         | Refused::InvalidTitle { .. }
         | Refused::TooManyParticipants { .. }

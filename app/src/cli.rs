@@ -11,7 +11,7 @@ use crate::config::{Settings, WorkerRole};
 use crate::replay::Speed;
 use crate::roles::{self, Process};
 use crate::wire::Error;
-use crate::{dead_letters, replay, shutdown, telemetry, up, wire};
+use crate::{dead_letters, providers, replay, shutdown, telemetry, up, wire};
 
 /// The chat backend that loses nothing.
 #[derive(Debug, Parser)]
@@ -58,6 +58,12 @@ enum Command {
         /// Have the one at this place retried: its consumer, then its position
         #[arg(long, num_args = 2, value_names = ["CONSUMER", "POSITION"])]
         retry: Option<Vec<String>>,
+    },
+    /// List the providers that are known, how to use them, and their models
+    Providers {
+        /// As JSON, with what is known of each model
+        #[arg(long)]
+        json: bool,
     },
     /// List every setting, where it comes from, and its value; secrets are hidden
     Config,
@@ -126,6 +132,7 @@ async fn carry_out_as_set(command: Command, settings: Settings) -> Result<(), Er
                 _ => dead_letters::list(&pool).await,
             }
         }
+        Command::Providers { json } => print(&providers::list::text(&settings, json)?),
         Command::Config => print(settings.describe()),
     }
 }

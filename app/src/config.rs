@@ -10,10 +10,11 @@ mod source;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf};
 
 use figment::value::magic::RelativePathBuf;
 use serde::{Deserialize, Serialize};
+use workers::provider::Protocol;
 
 pub use secret::Secret;
 
@@ -52,6 +53,8 @@ pub struct Settings {
     pub default_model: Option<String>,
     /// The servers that answer.
     pub providers: Vec<Provider>,
+    /// Whether people may name providers in networks that are not public.
+    pub allow_private_addresses: bool,
     /// Whose tokens are believed.
     pub auth: Auth,
     /// Web origins, beside our own, whose pages may connect.
@@ -87,31 +90,31 @@ pub struct Deadlines {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Provider {
-    /// The part before the slash in `provider/model`.
+    /// The part before the slash in `provider/model`. A provider that is known by it needs no more than a key.
     pub id: String,
-    /// How it is spoken to.
-    pub protocol: Protocol,
-    /// Where it is, up to and including `/v1`.
+    /// How it is spoken to. After loading always there.
+    #[serde(default)]
+    pub protocol: Option<Protocol>,
+    /// Where it is, up to what the protocol's own paths follow; usually up to and including `/v1`.
     #[serde(default)]
     pub base_url: Option<String>,
+    /// What the address of a provider that is known lacks, such as the name of an Azure resource.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, String>,
     /// What it wants to see; a server of one's own may want nothing.
     #[serde(default)]
     pub api_key: Option<Secret>,
     #[serde(default)]
     api_key_file: Option<RelativePathBuf>,
-    /// The models it is asked for.
+    /// Which key signs calls to AWS; the secret one is `api_key` then.
+    #[serde(default)]
+    pub access_key_id: Option<String>,
+    /// What a key of AWS comes with that expires.
+    #[serde(default)]
+    pub session_token: Option<Secret>,
+    /// The models it is asked for; where none is named, those that are known of it.
     #[serde(default)]
     pub models: Vec<Model>,
-}
-
-/// How a provider is spoken to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Protocol {
-    /// The chat completions of `OpenAI`, which many servers speak.
-    OpenaiChat,
-    /// Inside this program, and not a model.
-    Demo,
 }
 
 /// A model of a provider.
@@ -120,9 +123,9 @@ pub enum Protocol {
 pub struct Model {
     /// Its name at the provider.
     pub id: String,
-    /// How many tokens it can take in, question and answer together.
-    #[serde(default = "context_window")]
-    pub context_window: u32,
+    /// How many tokens it can take in, question and answer together. After loading always there.
+    #[serde(default)]
+    pub context_window: Option<u32>,
 }
 
 /// Whose tokens are believed.
@@ -241,7 +244,3 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
-
-fn context_window() -> u32 {
-    128_000
-}

@@ -165,7 +165,7 @@ impl Branch {
 }
 
 fn text(parts: &[Part]) -> String {
-    parts.iter().map(|Part::Text { text }| text.as_str()).collect::<Vec<_>>().join("\n\n")
+    parts.iter().filter_map(Part::text).collect::<Vec<_>>().join("\n\n")
 }
 
 fn indented(text: &str) -> String {

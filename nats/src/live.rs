@@ -29,6 +29,9 @@ pub struct Delta {
     pub offset: usize,
     /// The text.
     pub text: String,
+    /// A sign of life in place of text: the model thinks. It has offset 0 and no text, so that it joins any text.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub thinking: bool,
 }
 
 /// Which reply.

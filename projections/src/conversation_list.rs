@@ -230,7 +230,7 @@ fn is_news(event: &Event) -> bool {
 }
 
 fn preview(parts: &[Part]) -> String {
-    let text: String = parts.iter().map(|Part::Text { text }| text.as_str()).collect::<Vec<_>>().join(" ");
+    let text: String = parts.iter().filter_map(Part::text).collect::<Vec<_>>().join(" ");
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
     words.chars().take(PREVIEW_CHARS).collect()
 }

@@ -68,6 +68,7 @@ impl Call {
         let kinds = [
             ("input", usage.input),
             ("cached_input", usage.cached_input),
+            ("cache_write", usage.cache_write),
             ("output", usage.output),
             ("reasoning", usage.reasoning),
         ];
@@ -123,6 +124,8 @@ mod tests {
             protocol: Protocol::OpenaiChat,
             base_url: Some("http://127.0.0.1:9/v1".to_owned()),
             api_key: None,
+            access_key_id: None,
+            session_token: None,
             models: models.iter().map(|id| ModelConfig { id: (*id).to_owned(), context_window: None }).collect(),
         };
         let providers = vec![provider("listed", &["known"]), provider("open", &[])];

@@ -35,6 +35,9 @@ impl LiveReply {
             self.aside.clear();
         }
         self.heard = true;
+        if delta.thinking {
+            return false;
+        }
         if delta.offset > self.text.len() {
             if self.aside.len() < MAX_ASIDE {
                 self.aside.insert(delta.offset, delta.text.clone());
@@ -94,7 +97,7 @@ mod tests {
     use super::*;
 
     fn delta(attempt: u32, offset: usize, text: &str) -> Delta {
-        Delta { attempt, offset, text: text.to_owned() }
+        Delta { attempt, offset, text: text.to_owned(), thinking: false }
     }
 
     #[test]
@@ -126,6 +129,16 @@ mod tests {
         reply.take(&delta(1, 0, "one"));
         assert!(!reply.was_silent());
         assert!(reply.was_silent());
+    }
+
+    #[test]
+    fn a_sign_of_life_changes_no_text() {
+        let mut reply = LiveReply::default();
+        reply.take(&delta(1, 0, "one"));
+        assert!(!reply.take(&Delta { thinking: true, ..delta(1, 0, "") }));
+        assert_eq!(reply.text, "one");
+        reply.take(&Delta { thinking: true, ..delta(2, 0, "") });
+        assert_eq!((reply.attempt, reply.text.as_str()), (2, ""), "it begins an attempt as text does");
     }
 
     #[test]

@@ -149,8 +149,13 @@ impl Room {
         if state.is_loaded && !state.replies.contains_key(&reply) {
             return false;
         }
-        let fetch = state.replies.entry(reply).or_default().take(delta);
-        if !fetch {
+        let live = state.replies.entry(reply).or_default();
+        let fetch = live.take(delta);
+        if delta.thinking {
+            if live.attempt == live.begun {
+                state.tell_of_thinking(self.key, reply, delta.attempt);
+            }
+        } else if !fetch {
             state.ring(self.key);
         }
         fetch
@@ -288,6 +293,16 @@ impl State {
         }
     }
 
+    /// Passes on that the model thinks; lost on a socket that is busy, as the next one comes soon.
+    fn tell_of_thinking(&self, key: ReplyRoom, reply: MessageId, attempt: u32) {
+        let conversation = key.conversation;
+        let sign = ServerFrame::Delta { conversation, reply, attempt, offset: 0, text: "", thinking: Some(true) };
+        let Some(frame) = frame::encode(&sign) else { return };
+        for wake in self.followers.iter().filter_map(Weak::upgrade) {
+            wake.say(Passing::Thinking { conversation, sequence: self.sequence, frame: frame.clone() });
+        }
+    }
+
     fn collect_text(&mut self, key: ReplyRoom, cursor: &mut Cursor, frames: &mut Vec<Utf8Bytes>) {
         cursor.replies.retain(|reply, _| self.replies.contains_key(reply));
         for (reply, live) in &self.replies {
@@ -314,6 +329,7 @@ impl State {
                     attempt: live.attempt,
                     offset: from,
                     text: &live.text[from..],
+                    thinking: None,
                 }),
             };
             if let Some(frame) = frame {

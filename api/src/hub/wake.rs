@@ -33,6 +33,9 @@ pub(crate) enum Passing {
     Personal(Utf8Bytes),
     /// Someone is typing: for those who may see the conversation at the moment it is sent.
     Typing { conversation: ConversationId, user: UserId, frame: Utf8Bytes },
+    /// The model thinks: for those who may see the conversation at the moment it is sent and have been told everything up
+    /// to `sequence`, the attempt's beginning among it.
+    Thinking { conversation: ConversationId, sequence: u64, frame: Utf8Bytes },
 }
 
 impl Wake {

@@ -121,6 +121,16 @@ impl Socket {
                 }
                 self.send(vec![frame]).await
             }
+            Passing::Thinking { conversation, sequence, frame } => {
+                let (Some(identity), Some(subscription)) = (&self.identity, self.subscriptions.get(&conversation))
+                else {
+                    return Ok(());
+                };
+                if subscription.cursor.sequence < sequence || !subscription.room.is_visible_to(identity) {
+                    return Ok(());
+                }
+                self.send(vec![frame]).await
+            }
         }
     }
 }

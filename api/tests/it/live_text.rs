@@ -76,7 +76,7 @@ async fn text_is_held_back_until_its_attempt_is_an_event_and_a_new_attempt_begin
     test.owner.delta(id, reply, 0, "One").await;
     ann.text(id, "One").await;
     let key = nats::live::ReplyKey { shard: 0, conversation: id, reply };
-    let second = nats::live::Delta { attempt: 2, offset: 0, text: "Two".to_owned() };
+    let second = nats::live::Delta { attempt: 2, offset: 0, text: "Two".to_owned(), thinking: false };
     nats::live::publish(&test.core, key, &second).await.unwrap();
     ann.hears_nothing_of_kind(id, "delta").await;
     let parts = Vec::new();
@@ -84,6 +84,28 @@ async fn text_is_held_back_until_its_attempt_is_an_event_and_a_new_attempt_begin
     test.owner.claim(id, reply, 2).await;
     let delta = ann.about(id, "delta").await;
     assert_eq!((&delta["attempt"], &delta["offset"], &delta["text"]), (&json!(2), &json!(0), &json!("Two")));
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn that_the_model_thinks_is_told_and_changes_no_text(pool: PgPool) {
+    let test = TestEdge::start(&pool).await;
+    let id = test.owner.conversation().await;
+    let mut ann = test.client("ann").await;
+    ann.follow(id).await;
+    let reply = test.owner.running_reply(id).await;
+    let sign = |attempt| nats::live::Delta { attempt, offset: 0, text: String::new(), thinking: true };
+    let key = nats::live::ReplyKey { shard: 0, conversation: id, reply };
+    test.owner.delta(id, reply, 0, "One").await;
+    ann.text(id, "One").await;
+    nats::live::publish(&test.core, key, &sign(1)).await.unwrap();
+    let told = ann.about(id, "delta").await;
+    assert_eq!((&told["thinking"], &told["offset"], &told["text"]), (&json!(true), &json!(0), &json!("")));
+    test.owner.delta(id, reply, 3, " two").await;
+    let text = ann.about(id, "delta").await;
+    assert_eq!((text.get("thinking"), &text["text"]), (None, &json!(" two")));
+    // The log does not say yet that the next attempt has begun.
+    nats::live::publish(&test.core, key, &sign(2)).await.unwrap();
+    ann.hears_nothing_of_kind(id, "delta").await;
 }
 
 /// Enough text to fill every buffer between the edge and a client that does not read.

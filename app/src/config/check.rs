@@ -4,12 +4,15 @@
 use std::collections::HashSet;
 
 use figment::value::magic::RelativePathBuf;
+use workers::provider::known;
 
 use super::{Algorithm, Deadlines, Error, Issuer, Protocol, Provider, Secret, Settings};
 
 /// The shortest shared secret that tokens may be signed with, in bytes: RFC 7518, section 3.2, for HS256. Whoever has one
 /// token can try secrets against it at home, and a short one is found.
 const MIN_SECRET_BYTES: usize = 32;
+/// How many tokens a model is taken to read and write in one call where nobody says.
+const CONTEXT_WINDOW: u32 = 128_000;
 /// The tenant of an only issuer's people.
 const ONLY_TENANT: &str = "default";
 
@@ -58,8 +61,25 @@ fn complete_provider(key: &str, provider: &mut Provider) -> Result<(), Error> {
     if provider.id.is_empty() || provider.id.contains('/') {
         return Err(Error(format!("setting `{key}.id` must be a name without a slash")));
     }
-    if provider.protocol == Protocol::OpenaiChat && provider.base_url.is_none() {
+    let known = known::provider(&provider.id);
+    if provider.protocol.is_none() {
+        provider.protocol = known.map(|known| known.protocol);
+    }
+    let Some(protocol) = provider.protocol else {
+        let why = format!("`{}` is none of the providers that `bestchat providers` lists", provider.id);
+        return Err(Error(format!("setting `{key}.protocol` is missing: {why}")));
+    };
+    let has_address = provider.base_url.is_some() || known.is_some_and(|known| known.base_url.is_some());
+    if protocol != Protocol::Demo && !has_address {
         return Err(Error(format!("setting `{key}.base_url` is missing: provider `{}` needs an address", provider.id)));
+    }
+    let is_parameter = |name: &String| known.is_some_and(|known| known.parameters.contains_key(name));
+    if let Some(name) = provider.parameters.keys().find(|name| !is_parameter(name)) {
+        return Err(Error(format!("setting `{key}.parameters`: the address of `{}` has no `{name}`", provider.id)));
+    }
+    for model in &mut provider.models {
+        let window = known.and_then(|known| known.model(&model.id)?.context_window?.try_into().ok());
+        model.context_window = model.context_window.or(window).or(Some(CONTEXT_WINDOW));
     }
     Ok(())
 }

@@ -75,11 +75,34 @@ fn a_provider_needs_configuration_alone() {
     "#;
     let settings = load(toml, &[]).unwrap();
     assert_eq!(settings.providers[0].models[0].id, "m1");
-    assert_eq!(settings.providers[0].protocol, Protocol::OpenaiChat);
+    assert_eq!(settings.providers[0].protocol, Some(Protocol::OpenaiChat));
 
     let inline = r#"[{id="mock", protocol="openai-chat", base_url="http://x/v1", api_key="k", models=[{id="m1"}]}]"#;
     let settings = load("", &[("BESTCHAT_PROVIDERS", inline)]).unwrap();
-    assert_eq!(settings.providers[0].models[0].context_window, 128_000);
+    assert_eq!(settings.providers[0].models[0].context_window, Some(128_000));
+}
+
+#[test]
+fn a_provider_that_is_known_needs_a_key_alone() {
+    let toml = r#"
+        [[providers]]
+        id = "anthropic"
+        api_key = "k"
+        [[providers]]
+        id = "openai"
+        protocol = "openai-responses"
+        base_url = "https://proxy.example/v1"
+        models = [{ id = "gpt-6-luna" }, { id = "gpt-6-sol", context_window = 1000 }, { id = "mine" }]
+        [[providers]]
+        id = "azure"
+        parameters = { resource = "ours" }
+    "#;
+    let settings = load(toml, &[("BESTCHAT_ALLOW_PRIVATE_ADDRESSES", "true")]).unwrap();
+    assert!(settings.allow_private_addresses && !load("", &[]).unwrap().allow_private_addresses);
+    let protocols = settings.providers.iter().map(|provider| provider.protocol.unwrap().as_str());
+    assert_eq!(protocols.collect::<Vec<_>>(), ["anthropic", "openai-responses", "openai-chat"]);
+    let windows = settings.providers[1].models.iter().map(|model| model.context_window.unwrap());
+    assert_eq!(windows.collect::<Vec<_>>(), [1_050_000, 1_000, 128_000]);
 }
 
 #[test]
@@ -158,6 +181,9 @@ fn mistakes_are_named_with_their_place() {
         ),
         ("[[auth.issuers]]\njwks_url='a'\nalgorithms=['HS256']", &[], &["HS256", "published keys"]),
         ("[[providers]]\nid='a'\nprotocol='openai-chat'", &[], &["providers[0].base_url"]),
+        ("[[providers]]\nid='mine'", &[], &["`providers[0].protocol`", "`mine`", "bestchat providers"]),
+        ("[[providers]]\nid='azure'\nparameters={region='x'}", &[], &["`providers[0].parameters`", "`region`"]),
+        ("[[providers]]\nid='a'\nprotocol='telepathy'", &[], &["providers", "telepathy", "openai-chat"]),
         ("", &[("BESTCHAT_CONFIG", "nowhere.toml")], &["BESTCHAT_CONFIG", "nowhere.toml"]),
     ] {
         let error = load(toml, environment).unwrap_err();

@@ -27,7 +27,7 @@ async fn up_offers_what_is_there_and_the_first_of_it_answers() {
     let ollama = [("OLLAMA_HOST", host.strip_prefix("http://").unwrap())];
     let nothing = [("OLLAMA_HOST", "127.0.0.1:1")];
     for (environment, offered, answers) in [
-        ([&key[..], &ollama[..]].concat(), &["openai", "ollama", "demo"][..], "openai/gpt-5-mini"),
+        ([&key[..], &ollama[..]].concat(), &["openai", "ollama", "demo"][..], "openai/gpt-6-luna"),
         (ollama.to_vec(), &["ollama", "demo"][..], "ollama/tiny:1b"),
         (nothing.to_vec(), &["demo"][..], "demo/echo"),
     ] {

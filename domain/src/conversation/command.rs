@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::event::{Finish, Part, ReplyError, Usage};
+use super::event::ReplyError;
+use super::part::{Finish, Part, Usage};
 use crate::{MessageId, ModelRef, UserId};
 
 /// A command to a conversation.

@@ -2,7 +2,8 @@
 
 use super::{
     Command, Conversation, Error, Event, MAX_ATTEMPTS, MAX_MESSAGE_BYTES, MAX_MESSAGES, MAX_OPEN_REPLIES,
-    MAX_PARTICIPANTS, MAX_SYSTEM_PROMPT_BYTES, MAX_TITLE_BYTES, OpenReply, Parent, Part, Phase, ReplyError, ReplyState,
+    MAX_PARTICIPANTS, MAX_RAW_USAGE_BYTES, MAX_SYSTEM_PROMPT_BYTES, MAX_TITLE_BYTES, OpenReply, Parent, Part, Phase,
+    ReplyError, ReplyState, Usage,
 };
 use crate::{Actor, Asked, Asker, Decide, MessageId, ModelRef, Tenant, UserId};
 
@@ -204,7 +205,7 @@ impl Conversation {
                     parts: storable_parts(parts),
                     finish: *finish,
                     model: model.clone(),
-                    usage: *usage,
+                    usage: storable_usage(usage),
                 };
                 self.end_attempt(*reply, *attempt, parts, vec![completed])
             }
@@ -328,8 +329,9 @@ fn check_parts(parts: &[Part]) -> Result<(), Error> {
     if parts.iter().map(Part::bytes).sum::<usize>() > MAX_MESSAGE_BYTES {
         return Err(Error::MessageTooLarge { limit: MAX_MESSAGE_BYTES });
     }
-    parts.iter().try_for_each(|Part::Text { text }| check_text(text))?;
-    if parts.iter().all(|Part::Text { text }| text.trim().is_empty()) {
+    let said = |part: &Part| part.text().ok_or(Error::UnsupportedPart).and_then(check_text);
+    parts.iter().try_for_each(said)?;
+    if parts.iter().filter_map(Part::text).all(|text| text.trim().is_empty()) {
         return Err(Error::EmptyMessage);
     }
     Ok(())
@@ -347,7 +349,11 @@ fn storable(text: &str) -> String {
 }
 
 fn storable_parts(parts: &[Part]) -> Vec<Part> {
-    parts.iter().map(|Part::Text { text }| Part::Text { text: storable(text) }).collect()
+    parts.iter().map(|part| part.map(storable)).collect()
+}
+
+fn storable_usage(usage: &Usage) -> Usage {
+    Usage { raw: usage.raw.as_deref().filter(|raw| raw.len() <= MAX_RAW_USAGE_BYTES).map(storable), ..usage.clone() }
 }
 
 fn storable_error(error: &ReplyError) -> ReplyError {

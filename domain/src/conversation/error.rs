@@ -42,6 +42,9 @@ pub enum Error {
     /// A message needs some text.
     #[error("a message needs some text")]
     EmptyMessage,
+    /// A person's message holds what only a model or a tool says.
+    #[error("a person's message holds only text")]
+    UnsupportedPart,
     /// The message is longer than accepted.
     #[error("a message has at most {limit} bytes")]
     MessageTooLarge {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::part::{Finish, Part, Usage};
 use crate::{MessageId, ModelRef, Tenant, UserId};
 
 /// An event of a conversation.
@@ -151,57 +152,6 @@ pub enum Event {
     ConversationUnarchived {},
     /// It is gone for everyone.
     ConversationDeleted {},
-}
-
-/// A piece of a message.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ts_rs::TS)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum Part {
-    /// Text, in Markdown.
-    Text {
-        /// The text.
-        text: String,
-    },
-}
-
-impl Part {
-    /// The piece's size in bytes, as counted against a message's limit.
-    pub fn bytes(&self) -> usize {
-        match self {
-            Self::Text { text } => text.len(),
-        }
-    }
-}
-
-/// Why a model stopped by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ts_rs::TS)]
-#[serde(rename_all = "snake_case")]
-pub enum Finish {
-    /// It had said all.
-    Stop,
-    /// It reached its output limit.
-    Length,
-    /// The provider withheld the rest.
-    ContentFilter,
-    /// A reason that we do not know.
-    Other,
-}
-
-/// Tokens of one attempt. The counts do not overlap; none means that the provider said nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ts_rs::TS)]
-pub struct Usage {
-    /// Input tokens read anew.
-    #[ts(type = "number | null")]
-    pub input: Option<u64>,
-    /// Input tokens read from the provider's cache.
-    #[ts(type = "number | null")]
-    pub cached_input: Option<u64>,
-    /// Output tokens without the reasoning ones.
-    #[ts(type = "number | null")]
-    pub output: Option<u64>,
-    /// Output tokens spent on reasoning.
-    #[ts(type = "number | null")]
-    pub reasoning: Option<u64>,
 }
 
 /// Why a reply, or one attempt at it, ended without an answer.

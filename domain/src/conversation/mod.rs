@@ -9,6 +9,7 @@ mod command;
 mod decide;
 mod error;
 mod event;
+mod part;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -20,7 +21,8 @@ use serde::{Deserialize, Serialize};
 
 pub use command::{Command, Parent};
 pub use error::Error;
-pub use event::{Event, Finish, Part, ReplyError, Usage};
+pub use event::{Event, ReplyError};
+pub use part::{Finish, MAX_RAW_USAGE_BYTES, Part, Usage};
 
 use crate::{Asked, Decide, MessageId, ModelRef, Tenant, UserId};
 use tree::Tree;

@@ -17,7 +17,7 @@ fn reply() -> ReplyKey {
 }
 
 fn text(attempt: u32, offset: usize, text: &str) -> Delta {
-    Delta { attempt, offset, text: text.to_owned() }
+    Delta { attempt, offset, text: text.to_owned(), thinking: false }
 }
 
 #[tokio::test]

@@ -105,7 +105,8 @@ function withEvent(
       // A message that is not known yet comes with its page, as it stands then.
       if (!reply) return messages;
       const ended = change?.parts !== undefined;
-      const { liveText, ...rest } = reply;
+      // A sign of life comes again, if the model still thinks.
+      const { liveText, thinking: _, ...rest } = reply;
       const keepsText =
         !ended && liveText !== undefined && (change?.attempt ?? reply.attempt) === reply.attempt;
       return new Map(messages).set(reply.id, { ...rest, ...change, ...(keepsText ? { liveText } : {}) });

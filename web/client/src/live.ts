@@ -20,11 +20,15 @@ export class LiveTexts {
 
   /** The messages with a delta in them; `gap` when text before it is missing. */
   add(
-    { reply, ...delta }: Delta & { reply: string },
+    { reply, thinking, ...delta }: Delta & { reply: string; thinking?: boolean },
     messages: Messages,
   ): { messages: Messages; gap: boolean } {
     const message = messages.get(reply);
     if (message && hasEnded(message)) return { messages, gap: false };
+    if (thinking) {
+      const news = message && message.attempt === delta.attempt && !message.thinking;
+      return { messages: news ? new Map(messages).set(reply, { ...message, thinking: true }) : messages, gap: false };
+    }
     const known = this.#texts.get(reply);
     const { live, gap } = splice(known, delta);
     if (live === known) return { messages, gap };
@@ -54,8 +58,8 @@ export class LiveTexts {
       this.#texts.delete(reply);
       return messages;
     }
-    return message.liveText === live.text
-      ? messages
-      : new Map(messages).set(reply, { ...message, liveText: live.text });
+    if (message.liveText === live.text) return messages;
+    const { thinking: _, ...rest } = message;
+    return new Map(messages).set(reply, { ...rest, liveText: live.text });
   }
 }

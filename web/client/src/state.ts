@@ -2,8 +2,8 @@
 
 import type { ConversationView, MessageView, Part, ServerFrame, Snapshot } from './wire.js';
 
-/** A message; of a running reply, with the text that has come so far. */
-export type Message = MessageView & { liveText?: string };
+/** A message; of a running reply, with the text that has come so far, and whether the model thinks at the moment. */
+export type Message = MessageView & { liveText?: string; thinking?: true };
 
 /** A conversation at a sequence. Never changed in place: a change makes a new one. */
 export interface ConversationState {

@@ -225,7 +225,7 @@ export type ConversationView = {
     updated_at: string };
 
 /** Why a model stopped by itself. */
-export type Finish = "stop" | "length" | "content_filter" | "other";
+export type Finish = "stop" | "length" | "tool_calls" | "content_filter" | "other";
 
 /** A message in a conversation's tree. A reply's id is the id of the assistant message that it becomes. */
 export type MessageId = string;
@@ -281,7 +281,32 @@ export type ModelView = {
 /** A piece of a message. */
 export type Part = { "type": "text",
     /** The text. */
-    text: string };
+    text: string }
+  | { "type": "reasoning",
+    /** The thought, or its summary; empty where the provider hides it. */
+    text: string,
+    /** What its provider wants back with it; nobody else can read it. */
+    signature: string | null,
+    /** The model that thought it: shown again to no other. */
+    model: string }
+  | { "type": "tool_call",
+    /** Unique within its message. */
+    id: string,
+    /** The tool. */
+    name: string,
+    /** A JSON object, as text. The model wrote it: it need not parse. */
+    arguments: string,
+    /** What its provider wants back with it. */
+    signature: string | null }
+  | { "type": "tool_result",
+    /** The call. */
+    id: string,
+    /** The tool. */
+    name: string,
+    /** What it gave, as text. */
+    content: string,
+    /** Whether the call failed. */
+    is_error: boolean };
 
 /** How much of a running reply a client has. */
 export type ReplyCursor = {
@@ -373,7 +398,9 @@ export type ServerFrame = { "type": "hello",
     /** Where the text begins, in bytes of UTF-8. */
     offset: number,
     /** The text. */
-    text: string }
+    text: string,
+    /** Set where there is no text, because the model thinks at the moment: a sign of life, with offset 0. */
+    thinking?: boolean }
   | { "type": "typing",
     /** Where. */
     conversation: string,
@@ -405,14 +432,19 @@ export type Tenant = string;
 
 /** Tokens of one attempt. The counts do not overlap; none means that the provider said nothing. */
 export type Usage = {
-    /** Input tokens read anew. */
+    /** Input tokens read anew, and not written to the provider's cache. */
     input: number | null,
     /** Input tokens read from the provider's cache. */
     cached_input: number | null,
+    /** Input tokens read anew and written to the provider's cache. */
+    cache_write?: number,
     /** Output tokens without the reasoning ones. */
     output: number | null,
     /** Output tokens spent on reasoning. */
-    reasoning: number | null };
+    reasoning: number | null,
+    /** The provider's own words for it, as it sent them: JSON, of at most [`MAX_RAW_USAGE_BYTES`]. Kept so that a bill
+ * can be checked, and counts read anew should we have read them wrongly. */
+    raw?: string };
 
 /** A person, as the login names them: the `sub` of a verified token. Unique within a tenant. */
 export type UserId = string;

@@ -99,6 +99,23 @@ test('deltas: overlap, repeat, gap', async () => {
   expect(server.of('subscribe')[1]?.replies).toEqual([{ reply: 'r1', attempt: 1, offset: 6 }]);
 });
 
+test('a sign of life says that the model thinks, until it says something', async () => {
+  const { state, text } = await following(4, running);
+  const sign = { ...delta('r1', 1, 0, ''), thinking: true };
+  server.send(delta('r1', 1, 0, 'ab'));
+  server.send(sign);
+  await until(() => expect(state()?.messages.get('r1')?.thinking).toBe(true));
+  expect(text()).toBe('ab');
+  server.send(delta('r1', 1, 2, 'c'));
+  await until(() => expect(text()).toBe('abc'));
+  expect(state()?.messages.get('r1')).not.toHaveProperty('thinking');
+  server.send({ ...sign, attempt: 2 });
+  server.send(renamed(5));
+  await until(() => expect(state()?.sequence).toBe(5));
+  expect(state()?.messages.get('r1')).not.toHaveProperty('thinking');
+  expect(server.of('subscribe')).toHaveLength(1);
+});
+
 test('a new attempt replaces the text, whichever of event and delta comes first', async () => {
   const { text } = await following(4, running);
   server.send(delta('r1', 1, 0, 'first'));

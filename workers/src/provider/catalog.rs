@@ -5,10 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use domain::ModelRef;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use super::demo::Demo;
-use super::openai_chat::OpenAiChat;
+use super::connect::connect;
 use super::{Deadlines, Error, ErrorKind, Provider};
 
 /// A provider as it is configured.
@@ -19,12 +18,18 @@ pub struct ProviderConfig {
     pub id: String,
     /// What it speaks.
     pub protocol: Protocol,
-    /// Where it is, up to what `/chat/completions` follows; not needed for `demo`.
+    /// Where it is, up to what the protocol's own paths follow; not needed for `demo`.
     #[serde(default)]
     pub base_url: Option<String>,
-    /// Its key, if it needs one.
+    /// Its key, if it needs one; the secret one where there is an `access_key_id`.
     #[serde(default)]
     pub api_key: Option<ApiKey>,
+    /// Which key signs calls to AWS; without it, `api_key` is shown as it is.
+    #[serde(default)]
+    pub access_key_id: Option<String>,
+    /// What a key of AWS comes with that expires.
+    #[serde(default)]
+    pub session_token: Option<ApiKey>,
     /// The models that it offers; with none, every name is passed on to it.
     #[serde(default)]
     pub models: Vec<ModelConfig>,
@@ -42,14 +47,41 @@ pub struct ModelConfig {
 }
 
 /// What a provider speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Protocol {
-    /// Chat completions.
-    #[serde(rename = "openai-chat")]
+    /// Chat completions, which most speak.
     OpenaiChat,
+    /// Responses.
+    OpenaiResponses,
+    /// Messages.
+    Anthropic,
+    /// `generateContent`.
+    Gemini,
+    /// Converse.
+    Bedrock,
+    /// Cohere's chat, version 2.
+    Cohere,
+    /// Ollama's own chat.
+    Ollama,
     /// Nothing: it is in this binary, and no model.
-    #[serde(rename = "demo")]
     Demo,
+}
+
+impl Protocol {
+    /// Its name in configurations.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OpenaiChat => "openai-chat",
+            Self::OpenaiResponses => "openai-responses",
+            Self::Anthropic => "anthropic",
+            Self::Gemini => "gemini",
+            Self::Bedrock => "bedrock",
+            Self::Cohere => "cohere",
+            Self::Ollama => "ollama",
+            Self::Demo => "demo",
+        }
+    }
 }
 
 /// A secret that does not show itself in logs.
@@ -80,7 +112,15 @@ impl ProviderConfig {
     /// The provider that needs no key and no network.
     pub fn demo() -> Self {
         let models = vec![ModelConfig { id: "echo".to_owned(), context_window: None }];
-        Self { id: "demo".to_owned(), protocol: Protocol::Demo, base_url: None, api_key: None, models }
+        Self {
+            id: "demo".to_owned(),
+            protocol: Protocol::Demo,
+            base_url: None,
+            api_key: None,
+            access_key_id: None,
+            session_token: None,
+            models,
+        }
     }
 }
 
@@ -158,10 +198,8 @@ impl Catalog {
         if config.id.is_empty() || config.id.contains('/') {
             return Err(bad("its id must not be empty and has no slash"));
         }
-        let (provider, note): (Arc<dyn Provider>, _) = match config.protocol {
-            Protocol::OpenaiChat => (Arc::new(OpenAiChat::new(config, deadlines)?), ""),
-            Protocol::Demo => (Arc::new(Demo), " (demo, not a model)"),
-        };
+        let provider = connect(config, deadlines)?;
+        let note = if config.protocol == Protocol::Demo { " (demo, not a model)" } else { "" };
         for model in &config.models {
             let reference = ModelRef::try_from(format!("{}/{}", config.id, model.id));
             let reference = reference.map_err(|error| bad(&error.to_string()))?;

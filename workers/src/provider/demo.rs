@@ -26,7 +26,7 @@ pub struct Demo;
 impl Provider for Demo {
     fn stream(&self, request: Request) -> BoxStream<'static, Result<Chunk, Error>> {
         let question = request.messages.iter().rfind(|message| message.role == Role::User);
-        let question = question.map_or("", |message| message.content.as_str());
+        let question = &question.map(said).unwrap_or_default();
         let commands = Commands::read(question);
         let answer = answer(question, &request.messages, &commands);
         let end = commands.end(&request.messages, &answer);
@@ -112,12 +112,17 @@ impl Commands {
             return Err(Error::new(ErrorKind::Interrupted, "The demo broke off because the message told it to."));
         }
         let usage = Usage {
-            input: Some(prompt.iter().map(|message| words(&message.content)).sum()),
+            input: Some(prompt.iter().map(|message| words(&said(message))).sum()),
             output: Some(words(answer)),
             ..Usage::default()
         };
         Ok(Chunk::Finished { finish: Finish::Stop, usage })
     }
+}
+
+/// What a message says, its pieces of text as paragraphs.
+fn said(message: &PromptMessage) -> String {
+    message.texts().collect::<Vec<_>>().join("\n\n")
 }
 
 fn words(text: &str) -> u64 {

@@ -9,21 +9,6 @@ use super::{ModelConfig, Protocol, ProviderConfig};
 /// How long an Ollama on this machine has to say that it is there.
 const OLLAMA_DEADLINE: Duration = Duration::from_millis(500);
 const OLLAMA_PORT: u16 = 11434;
-const OPENAI: &str = "https://api.openai.com/v1";
-/// The models offered with a key alone; `[[providers]]` names others.
-const OPENAI_MODELS: &[(&str, u64)] = &[("gpt-5-mini", 400_000), ("gpt-5", 400_000), ("gpt-4.1", 1_047_576)];
-
-/// `OpenAI` with a key, or whoever speaks like it at `base_url`.
-pub fn openai(key: String, base_url: Option<String>) -> ProviderConfig {
-    let model = |(id, context): &(&str, u64)| ModelConfig { id: (*id).to_owned(), context_window: Some(*context) };
-    ProviderConfig {
-        id: "openai".to_owned(),
-        protocol: Protocol::OpenaiChat,
-        base_url: Some(base_url.unwrap_or_else(|| OPENAI.to_owned())),
-        api_key: Some(key.into()),
-        models: OPENAI_MODELS.iter().map(model).collect(),
-    }
-}
 
 #[derive(Deserialize)]
 struct Tags {
@@ -47,6 +32,8 @@ pub async fn ollama(host: Option<&str>) -> Option<ProviderConfig> {
         protocol: Protocol::OpenaiChat,
         base_url: Some(format!("{ollama}/v1")),
         api_key: None,
+        access_key_id: None,
+        session_token: None,
         models,
     })
 }

@@ -5,20 +5,50 @@
 //! when the provider said that it was done: a stream that merely ends is an error. And dropping the stream closes
 //! the provider's socket, so that stopping a reply also stops its bill.
 
+pub mod address;
+mod answer;
+mod anthropic;
+mod aws_frames;
+mod bedrock;
+mod call;
 pub mod catalog;
+mod cohere;
+mod connect;
 pub mod demo;
 mod error;
 pub mod found;
-pub mod openai_chat;
+mod gemini;
+#[cfg(test)]
+mod histories;
+pub mod known;
+mod lines;
+mod media;
+mod ollama;
+mod openai_chat;
+mod openai_responses;
+#[cfg(test)]
+mod playback;
+pub mod price;
+mod refusal;
+#[cfg(test)]
+mod replay;
+mod request;
+mod sigv4;
 pub mod sse;
+mod turns;
+mod wire;
 
 use std::time::Duration;
 
-use domain::conversation::{Finish, Usage};
 use futures::stream::BoxStream;
 
+pub use answer::{Chunk, MAX_ANSWER_BYTES, MAX_TOOL_CALLS};
 pub use catalog::{ApiKey, Catalog, ConfigError, ModelConfig, ModelInfo, Protocol, ProviderConfig};
 pub use error::{Deadline, Error, ErrorKind};
+pub use request::{
+    Effort, Media, OutputSchema, PromptMessage, PromptPart, Reasoning, Request, Role, Tool, ToolCall, ToolChoice,
+    ToolResult,
+};
 
 /// Someone who answers prompts.
 pub trait Provider: Send + Sync {
@@ -26,52 +56,6 @@ pub trait Provider: Send + Sync {
     ///
     /// The stream ends after its first error, or after [`Chunk::Finished`].
     fn stream(&self, request: Request) -> BoxStream<'static, Result<Chunk, Error>>;
-}
-
-/// One streamed call to a model.
-#[derive(Clone, Debug)]
-pub struct Request {
-    /// The model, as its provider knows it.
-    pub model: String,
-    /// The prompt, oldest message first.
-    pub messages: Vec<PromptMessage>,
-    /// An opaque name for the person asking, for the provider's abuse limits.
-    pub user: Option<String>,
-}
-
-/// A message of a prompt.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct PromptMessage {
-    /// Who speaks.
-    pub role: Role,
-    /// What is said.
-    pub content: String,
-}
-
-/// Who speaks in a prompt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// The installation or the conversation's owner: instructions.
-    System,
-    /// A person.
-    User,
-    /// The model.
-    Assistant,
-}
-
-/// A piece of an answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Chunk {
-    /// The next piece of text, never empty.
-    Text(String),
-    /// The answer is whole. Always the last item, and only after the provider's own terminal mark.
-    Finished {
-        /// Why the model stopped.
-        finish: Finish,
-        /// Tokens used, as far as the provider told.
-        usage: Usage,
-    },
 }
 
 /// How long each part of a call may take.

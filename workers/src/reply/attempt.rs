@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::live_text::{LiveText, MAX_BYTES};
+use super::parts::Parts;
 use super::prompt::{self, Found, Prompt};
 use super::{ATTEMPT_LEASE, Worker, spans};
 use crate::metrics::Call;
@@ -122,7 +123,8 @@ impl Attempt<'_> {
             Ok(resolved) => resolved,
             Err(error) => return Ended::Failed(error),
         };
-        let request = provider::Request { model: model.model().to_owned(), messages: prompt.messages, user: None };
+        let (name, messages) = (model.model().to_owned(), prompt.messages);
+        let request = provider::Request { model: name, messages, ..provider::Request::default() };
         let (mut call, span) =
             (Call::begin(&self.worker.replies.catalog, &model), spans::chat(&model, self.conversation));
         let passing = self.pass_on(provider.stream(request), model, live, &mut call);
@@ -150,6 +152,7 @@ impl Attempt<'_> {
         // Beside the stream, so that a slow Postgres does not hold the text back.
         let mut renewing = pin!(self.keep_lease());
         let end = Instant::now() + MAX_STREAMING;
+        let mut said = Parts::new(model);
         loop {
             let due = live.due();
             tokio::select! {
@@ -160,17 +163,17 @@ impl Attempt<'_> {
                 () = tokio::time::sleep_until(end) => return Ended::Failed(too_slow()),
                 () = sleep_until(due) => live.publish().await,
                 chunk = chunks.next() => match chunk {
-                    Some(Ok(Chunk::Text(text))) => {
-                        call.spoke();
-                        if !live.push(&text).await {
-                            return Ended::Failed(too_long());
-                        }
-                    }
                     Some(Ok(Chunk::Finished { finish, usage })) => {
                         call.finished(&usage);
-                        let parts = parts(live.text().to_owned());
+                        let Some((parts, model)) = said.whole() else { return Ended::Failed(too_long()) };
                         let (reply, attempt) = (self.reply, self.number);
                         return Ended::Finished(Command::CompleteReply { reply, attempt, parts, finish, model, usage });
+                    }
+                    Some(Ok(piece)) => {
+                        if !tell(&piece, live, call).await {
+                            return Ended::Failed(too_long());
+                        }
+                        said.push(piece);
                     }
                     Some(Err(error)) => return Ended::Failed(error),
                     None => return Ended::Failed(broke_off()),
@@ -258,6 +261,19 @@ impl Attempt<'_> {
         let shard = shard_of(&self.conversation.to_string(), self.worker.replies.shards);
         ReplyKey { shard, conversation: self.conversation, reply: self.reply }
     }
+}
+
+/// Tells listeners of a piece: the text itself, and of a thought that there is one. False when the text is too long.
+async fn tell(piece: &Chunk, live: &mut LiveText, call: &mut Call) -> bool {
+    match piece {
+        Chunk::Text(text) => {
+            call.spoke();
+            return live.push(text).await;
+        }
+        Chunk::Reasoning(_) => live.think().await,
+        Chunk::ReasoningSignature(_) | Chunk::ToolCall { .. } | Chunk::Finished { .. } => {}
+    }
+    true
 }
 
 fn parts(text: String) -> Vec<Part> {

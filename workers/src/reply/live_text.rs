@@ -13,6 +13,8 @@ pub(super) const MAX_BYTES: usize = 512 * 1024;
 const GATHER: Duration = Duration::from_millis(20);
 /// How often the whole text is kept for those who join.
 const KEEP_EVERY: Duration = Duration::from_millis(250);
+/// How often listeners are told that the model thinks, while it does.
+const SIGN_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) struct LiveText {
     client: nats::Client,
@@ -25,6 +27,7 @@ pub(super) struct LiveText {
     kept: Option<usize>,
     last_publish: Option<Instant>,
     last_keep: Option<Instant>,
+    last_sign: Option<Instant>,
 }
 
 impl LiveText {
@@ -38,11 +41,8 @@ impl LiveText {
             kept: None,
             last_publish: None,
             last_keep: None,
+            last_sign: None,
         }
-    }
-
-    pub(super) fn text(&self) -> &str {
-        &self.text
     }
 
     pub(super) fn into_text(self) -> String {
@@ -60,6 +60,20 @@ impl LiveText {
         fitting.len() == piece.len()
     }
 
+    /// The model thinks: says so, but not too often. What it thinks is not told live.
+    pub(super) async fn think(&mut self) {
+        if self.last_sign.is_some_and(|last| last.elapsed() < SIGN_EVERY) {
+            return;
+        }
+        // In front of the sign, since text behind it would say that the thought is over.
+        self.publish().await;
+        let sign = Delta { attempt: self.attempt, offset: 0, text: String::new(), thinking: true };
+        if let Err(error) = live::publish(&self.client, self.key, &sign).await {
+            tracing::debug!(%error, "a sign of life was not sent");
+        }
+        self.last_sign = Some(Instant::now());
+    }
+
     /// When [`Self::publish`] is due; none when there is nothing to publish or to keep.
     pub(super) fn due(&self) -> Option<Instant> {
         let publish = self.last_publish.filter(|_| self.published < self.text.len()).map(|last| last + GATHER);
@@ -72,7 +86,7 @@ impl LiveText {
     pub(super) async fn publish(&mut self) {
         if self.published < self.text.len() {
             let text = self.text[self.published..].to_owned();
-            let delta = Delta { attempt: self.attempt, offset: self.published, text };
+            let delta = Delta { attempt: self.attempt, offset: self.published, text, thinking: false };
             if let Err(error) = live::publish(&self.client, self.key, &delta).await {
                 tracing::debug!(%error, "live text was not sent");
             }
@@ -87,7 +101,7 @@ impl LiveText {
 
     /// Keeps the whole text so far for those who join.
     pub(super) async fn keep(&mut self) {
-        let whole = Delta { attempt: self.attempt, offset: 0, text: self.text.clone() };
+        let whole = Delta { attempt: self.attempt, offset: 0, text: self.text.clone(), thinking: false };
         if let Err(error) = live::keep(&self.client, self.key, &whole).await {
             tracing::debug!(%error, "live text was not kept");
         }

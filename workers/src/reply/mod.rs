@@ -6,9 +6,11 @@
 
 mod attempt;
 mod live_text;
+mod parts;
 mod pending;
 mod prompt;
 mod running;
+mod said;
 mod spans;
 
 use std::sync::Arc;

@@ -4,10 +4,11 @@
 use std::collections::HashMap;
 
 use domain::conversation::{self, Conversation, Event, Part};
-use domain::{ConversationId, MessageId, ModelRef, UserId};
+use domain::{ConversationId, MessageId, ModelRef};
 use sqlx::PgPool;
 use store::{codec, log};
 
+use super::said::Said;
 use crate::provider::{PromptMessage, Role};
 
 /// How many events are read at a time.
@@ -33,12 +34,6 @@ pub(super) enum Found {
     Over,
     /// The log does not hold the reply, or not yet the attempt.
     Unknown,
-}
-
-struct Said {
-    parent: Option<MessageId>,
-    author: Option<UserId>,
-    text: String,
 }
 
 /// What the log has told so far.
@@ -86,23 +81,26 @@ impl Told {
                 self.system_prompt = system_prompt;
             }
             Event::MessageSubmitted { message, parent, author, parts, .. } => {
-                let said = Said { parent, author: Some(author), text: text(&parts) };
-                self.messages.insert(message, said);
+                self.messages.insert(message, Said { parent, author: Some(author), parts, model: None });
             }
             Event::ReplyRequested { reply, parent, model, .. } => {
                 if reply == asked {
                     self.request = Some((parent, model));
                 }
-                self.messages.insert(reply, Said { parent: Some(parent), author: None, text: String::new() });
+                let said = Said { parent: Some(parent), author: None, parts: Vec::new(), model: None };
+                self.messages.insert(reply, said);
             }
-            Event::ReplyCompleted { reply, parts, .. }
-            | Event::ReplyStopped { reply, parts, .. }
-            | Event::ReplyFailed { reply, parts, .. } => {
-                if let Some(said) = self.messages.get_mut(&reply) {
-                    said.text = text(&parts);
-                }
+            Event::ReplyCompleted { reply, parts, model, .. } => self.hear_end(reply, parts, Some(model)),
+            Event::ReplyStopped { reply, parts, .. } | Event::ReplyFailed { reply, parts, .. } => {
+                self.hear_end(reply, parts, None);
             }
             _ => {}
+        }
+    }
+
+    fn hear_end(&mut self, reply: MessageId, parts: Vec<Part>, model: Option<ModelRef>) {
+        if let Some(said) = self.messages.get_mut(&reply) {
+            (said.parts, said.model) = (parts, model);
         }
     }
 
@@ -148,27 +146,11 @@ impl Told {
         path.reverse();
         let mut messages = Vec::with_capacity(path.len() + 1);
         if let Some(content) = self.system_prompt {
-            messages.push(PromptMessage { role: Role::System, content });
+            messages.push(PromptMessage::text(Role::System, content));
         }
         let several_people = several_people(&path);
-        // A reply that was stopped or failed before it said anything is nothing that the model said.
-        messages.extend(
-            path.into_iter().filter(|said| !said.text.is_empty()).map(|said| said.into_message(several_people)),
-        );
+        messages.extend(path.into_iter().flat_map(|said| said.into_messages(several_people)));
         Some(Prompt { model, messages })
-    }
-}
-
-impl Said {
-    fn into_message(self, several_people: bool) -> PromptMessage {
-        match self.author {
-            None => PromptMessage { role: Role::Assistant, content: self.text },
-            // Among several people the model must know who says what.
-            Some(author) if several_people => {
-                PromptMessage { role: Role::User, content: format!("{author}: {}", self.text) }
-            }
-            Some(_) => PromptMessage { role: Role::User, content: self.text },
-        }
     }
 }
 
@@ -178,17 +160,14 @@ fn several_people(path: &[Said]) -> bool {
     authors.any(|author| Some(author) != first)
 }
 
-fn text(parts: &[Part]) -> String {
-    parts.iter().map(|Part::Text { text }| text.as_str()).collect::<Vec<_>>().join("\n\n")
-}
-
 #[cfg(test)]
 mod tests {
     use domain::conversation::{Finish, Usage};
-    use domain::{CommandId, Tenant};
+    use domain::{CommandId, Tenant, UserId};
     use uuid::Uuid;
 
     use super::*;
+    use crate::provider::PromptPart;
 
     fn id(name: &str) -> MessageId {
         MessageId(CommandId(Uuid::nil()).derive(name))
@@ -237,7 +216,7 @@ mod tests {
             told.hear(event, id(reply));
         }
         let messages = told.into_prompt().unwrap_or_default().messages;
-        messages.into_iter().map(|message| (message.role, message.content)).collect()
+        messages.into_iter().map(|message| (message.role, message.texts().collect())).collect()
     }
 
     #[test]
@@ -293,6 +272,32 @@ mod tests {
             panic!("the attempt runs");
         };
         assert_eq!(prompt.messages.len(), 1);
+    }
+
+    #[test]
+    fn replays_what_the_model_thought_and_called() {
+        let model: ModelRef = "demo/echo".parse().unwrap_or_else(|_| unreachable!());
+        let parts = vec![
+            Part::Reasoning { text: "hm".to_owned(), signature: Some("s".to_owned()), model },
+            Part::ToolCall { id: "c".to_owned(), name: "t".to_owned(), arguments: "{}".to_owned(), signature: None },
+        ];
+        let Event::ReplyCompleted { reply, attempt, finish, model, usage, .. } = answers("r1") else { unreachable!() };
+        let called = Event::ReplyCompleted { reply, attempt, parts, finish, model, usage };
+        let mut told = Told::default();
+        let events = [
+            says("one", None, "ann", None),
+            asks("r1", "one"),
+            called,
+            says("two", Some("r1"), "ann", None),
+            asks("r2", "two"),
+        ];
+        events.into_iter().for_each(|event| told.hear(event, id("r2")));
+        let messages = told.into_prompt().unwrap_or_default().messages;
+        let kinds: Vec<_> = messages.iter().map(|message| (message.role, message.parts.len())).collect();
+        assert_eq!(kinds, [(Role::User, 1), (Role::Assistant, 2), (Role::User, 1), (Role::User, 1)]);
+        assert!(
+            matches!(&messages[2].parts[..], [PromptPart::ToolResult(result)] if result.id == "c" && result.is_error)
+        );
     }
 
     #[test]

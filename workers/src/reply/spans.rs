@@ -56,20 +56,21 @@ pub(super) fn chat(model: &ModelRef, conversation: ConversationId) -> Span {
 
 /// What the model's answer came to.
 pub(super) fn answered(span: &Span, finish: Finish, usage: &Usage) {
-    let sum = |counts: [Option<u64>; 2]| counts.into_iter().flatten().reduce(u64::saturating_add);
+    let sum = |counts: &[Option<u64>]| counts.iter().copied().flatten().reduce(u64::saturating_add);
     span.record(
         "gen_ai.response.finish_reasons",
         match finish {
             Finish::Stop => "stop",
             Finish::Length => "length",
+            Finish::ToolCalls => "tool_calls",
             Finish::ContentFilter => "content_filter",
             Finish::Other => "other",
         },
     );
-    if let Some(input) = sum([usage.input, usage.cached_input]) {
+    if let Some(input) = sum(&[usage.input, usage.cached_input, usage.cache_write]) {
         span.record("gen_ai.usage.input_tokens", input);
     }
-    if let Some(output) = sum([usage.output, usage.reasoning]) {
+    if let Some(output) = sum(&[usage.output, usage.reasoning]) {
         span.record("gen_ai.usage.output_tokens", output);
     }
 }

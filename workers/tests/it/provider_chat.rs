@@ -23,7 +23,8 @@ async fn an_answer_split_at_every_byte_is_the_same_answer() {
     let body = [": hello\n\n", role, &delta("Grüße, "), &delta("Welt 🌍"), STOP, &last, DONE].concat();
     let (text, end) = play_to_end(vec![Step::Drip([EVENT_STREAM, &body].concat().into_bytes()), Step::Close]).await;
     assert_eq!(text, "Grüße, Welt 🌍");
-    let usage = Usage { input: Some(6), cached_input: Some(4), output: Some(5), reasoning: Some(2) };
+    let usage =
+        Usage { input: Some(6), cached_input: Some(4), output: Some(5), reasoning: Some(2), ..Usage::default() };
     assert_eq!(end, Ok(finished(Finish::Stop, usage)));
     assert_eq!(play_stream(&body).await, (text, end));
 }
@@ -31,7 +32,7 @@ async fn an_answer_split_at_every_byte_is_the_same_answer() {
 #[tokio::test]
 async fn the_request_is_a_chat_completion_with_the_key_in_its_header() {
     let mut fake = Fake::start(vec![send(EVENT_STREAM), send(STOP), Step::Close]).await;
-    collect(&fake.provider(Deadlines::default()), "Hi").await.1.unwrap();
+    collect(&*fake.provider(Deadlines::default()), "Hi").await.1.unwrap();
     let request = fake.request().await;
     assert!(request.starts_with("POST /v1/chat/completions HTTP/1.1\r\n"), "{request}");
     assert!(request.contains(&format!("authorization: Bearer {KEY}\r\n")), "{request}");
@@ -61,7 +62,7 @@ async fn either_terminal_mark_ends_an_answer() {
 #[tokio::test]
 async fn a_server_that_says_nothing_after_its_reason_is_not_waited_for_long() {
     let fake = Fake::start(vec![send(EVENT_STREAM), send(delta("a") + STOP), Step::Hang]).await;
-    let (text, end) = collect(&fake.provider(Deadlines::default()), "Hi").await;
+    let (text, end) = collect(&*fake.provider(Deadlines::default()), "Hi").await;
     assert_eq!((text, end), ("a".to_owned(), Ok(stopped())));
 }
 
@@ -71,7 +72,7 @@ async fn finish_reasons_are_open() {
         ("stop", Finish::Stop),
         ("length", Finish::Length),
         ("content_filter", Finish::ContentFilter),
-        ("tool_calls", Finish::Other),
+        ("tool_calls", Finish::ToolCalls),
         ("bored", Finish::Other),
     ] {
         let body =
@@ -103,7 +104,8 @@ async fn oddities_of_compatible_servers_are_read() {
 
 #[tokio::test]
 async fn usage_never_overlaps() {
-    let usage = |input, cached_input, output, reasoning| Usage { input, cached_input, output, reasoning };
+    let usage =
+        |input, cached_input, output, reasoning| Usage { input, cached_input, output, reasoning, ..Usage::default() };
     for (json, expected) in [
         (r#"{"prompt_tokens":5,"completion_tokens":3}"#, usage(Some(5), None, Some(3), None)),
         // xAI: reasoning beside the completion, seen by its size or by the sum.
@@ -187,7 +189,7 @@ async fn the_next_call_uses_the_same_connection() {
     let mut fake = Fake::start(steps).await;
     let provider = fake.provider(Deadlines::default());
     for _ in 0..3 {
-        assert_eq!(collect(&provider, "Hi").await, ("a".to_owned(), Ok(stopped())));
+        assert_eq!(collect(&*provider, "Hi").await, ("a".to_owned(), Ok(stopped())));
         tokio::time::sleep(std::time::Duration::from_millis(150)).await;
     }
     assert_eq!(fake.seen().await, Seen::Connected);

@@ -1,14 +1,15 @@
-//! A server made of bytes: sends exactly what a test says, split as it says, and reports what it saw.
+//! A server made of bytes: sends exactly what a test says, split as it says, and reports what it saw. It speaks whatever
+//! protocol a test makes it speak; what is named after none is of chat completions.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
-use workers::provider::openai_chat::OpenAiChat;
 use workers::provider::{
-    Chunk, Deadlines, Error, ModelConfig, PromptMessage, Protocol, Provider, ProviderConfig, Request, Role,
+    Catalog, Chunk, Deadlines, Error, ModelConfig, PromptMessage, Protocol, Provider, ProviderConfig, Request, Role,
 };
 
 pub(crate) const KEY: &str = "very-secret-key";
@@ -74,7 +75,7 @@ impl Fake {
         }
     }
 
-    pub(crate) fn provider(&self, deadlines: Deadlines) -> OpenAiChat {
+    pub(crate) fn provider(&self, deadlines: Deadlines) -> Arc<dyn Provider> {
         provider(&self.base_url, deadlines)
     }
 }
@@ -132,51 +133,73 @@ async fn read_request(socket: &mut TcpStream) -> Option<String> {
     }
 }
 
-pub(crate) fn provider(base_url: &str, deadlines: Deadlines) -> OpenAiChat {
+pub(crate) fn provider(base_url: &str, deadlines: Deadlines) -> Arc<dyn Provider> {
+    provider_of(config(base_url), deadlines)
+}
+
+/// The provider that a configuration means.
+pub(crate) fn provider_of(config: ProviderConfig, deadlines: Deadlines) -> Arc<dyn Provider> {
     _ = rustls::crypto::ring::default_provider().install_default();
-    OpenAiChat::new(&config(base_url), deadlines).unwrap()
+    Catalog::new(vec![config], None, deadlines).unwrap().resolve(None).unwrap().0
 }
 
 pub(crate) fn config(base_url: &str) -> ProviderConfig {
+    config_of(Protocol::OpenaiChat, base_url)
+}
+
+pub(crate) fn config_of(protocol: Protocol, base_url: &str) -> ProviderConfig {
     ProviderConfig {
         id: "mock".to_owned(),
-        protocol: Protocol::OpenaiChat,
+        protocol,
         base_url: Some(base_url.to_owned()),
         api_key: Some(KEY.to_owned().into()),
+        access_key_id: None,
+        session_token: None,
         models: vec![ModelConfig { id: "m1".to_owned(), context_window: Some(128_000) }],
     }
 }
 
 pub(crate) fn ask(question: &str) -> Request {
-    let messages = vec![
-        PromptMessage { role: Role::System, content: "Be brief.".to_owned() },
-        PromptMessage { role: Role::User, content: question.to_owned() },
-    ];
-    Request { model: "m1".to_owned(), messages, user: Some("u1".to_owned()) }
+    let messages = vec![PromptMessage::text(Role::System, "Be brief."), PromptMessage::text(Role::User, question)];
+    Request { model: "m1".to_owned(), messages, user: Some("u1".to_owned()), ..Request::default() }
 }
 
-/// Everything that the provider streams: the text, and how it ended.
-pub(crate) async fn collect(provider: &dyn Provider, question: &str) -> (String, Result<Chunk, Error>) {
-    let mut stream = provider.stream(ask(question));
-    let mut text = String::new();
+/// Everything that the provider streams, but its own words for what it cost.
+pub(crate) async fn collect_all(provider: &dyn Provider, request: Request) -> (Vec<Chunk>, Result<Chunk, Error>) {
+    let mut stream = provider.stream(request);
+    let mut pieces = Vec::new();
     let mut end = None;
     while let Some(item) = tokio::time::timeout(Duration::from_secs(20), stream.next()).await.unwrap() {
         assert!(end.is_none(), "something came after the end: {item:?}");
         match item {
-            Ok(Chunk::Text(piece)) => {
-                assert!(!piece.is_empty());
-                text.push_str(&piece);
+            Ok(Chunk::Finished { finish, mut usage }) => {
+                usage.raw = None;
+                end = Some(Ok(Chunk::Finished { finish, usage }));
             }
-            last => end = Some(last),
+            Ok(piece) => pieces.push(piece),
+            error => end = Some(error),
         }
     }
-    (text, end.unwrap())
+    (pieces, end.unwrap())
+}
+
+/// The same: the text alone, and how it ended.
+pub(crate) async fn collect(provider: &dyn Provider, question: &str) -> (String, Result<Chunk, Error>) {
+    let (pieces, end) = collect_all(provider, ask(question)).await;
+    let texts = pieces.into_iter().filter_map(|piece| match piece {
+        Chunk::Text(text) => {
+            assert!(!text.is_empty());
+            Some(text)
+        }
+        _ => None,
+    });
+    (texts.collect(), end)
 }
 
 /// What a server that plays `steps` makes of a call.
 pub(crate) async fn play_to_end(steps: Vec<Step>) -> (String, Result<Chunk, Error>) {
     let fake = Fake::start(steps).await;
-    collect(&fake.provider(Deadlines::default()), "Hi").await
+    collect(&*fake.provider(Deadlines::default()), "Hi").await
 }
 
 /// A stream of these bytes, ended by closing the connection.

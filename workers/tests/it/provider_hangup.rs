@@ -19,7 +19,7 @@ const SHORT: Deadlines = Deadlines {
 async fn end_of(steps: Vec<Step>, deadlines: Deadlines) -> (String, ErrorKind) {
     let mut fake = Fake::start(steps).await;
     let began = Instant::now();
-    let (text, end) = collect(&fake.provider(deadlines), "Hi").await;
+    let (text, end) = collect(&*fake.provider(deadlines), "Hi").await;
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
     // The socket of a call that failed does not stay open.
     while fake.seen().await != Seen::HungUp {}
@@ -72,7 +72,7 @@ async fn reasoning_and_every_token_extend_the_deadline() {
     let fake = Fake::start(steps).await;
     let second = Duration::from_secs(1);
     let deadlines = Deadlines { connect: second, first_token: second, between_tokens: second };
-    let (text, end) = collect(&fake.provider(deadlines), "Hi").await;
+    let (text, end) = collect(&*fake.provider(deadlines), "Hi").await;
     assert_eq!((text.as_str(), end.is_ok()), ("aa", true));
 }
 
@@ -120,7 +120,7 @@ async fn an_end_without_a_terminal_mark_is_an_interruption() {
 #[tokio::test]
 async fn a_provider_that_is_not_there_is_a_network_error() {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let error = collect(&provider(&format!("http://{free}/v1"), SHORT), "Hi").await.1.unwrap_err();
+    let error = collect(&*provider(&format!("http://{free}/v1"), SHORT), "Hi").await.1.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Network, "{error}");
     assert!(!error.message.contains("/v1"), "{error}");
     let (_, end) = play_to_end(vec![Step::Close]).await;
@@ -133,7 +133,7 @@ async fn a_connection_that_never_stands_meets_its_own_deadline() {
     let fake = Fake::start(vec![Step::Hang]).await;
     let deadlines = Deadlines { first_token: Duration::from_mins(1), ..SHORT };
     let provider = provider(&fake.base_url.replace("http:", "https:"), deadlines);
-    let kind = collect(&provider, "Hi").await.1.unwrap_err().kind;
+    let kind = collect(&*provider, "Hi").await.1.unwrap_err().kind;
     assert_eq!(kind, ErrorKind::Timeout(Deadline::Connect));
 }
 
@@ -166,6 +166,6 @@ async fn an_unpolled_stream_sends_nothing() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     drop(stream);
     let provider = fake.provider(SHORT);
-    _ = collect(&provider, "only this").await;
+    _ = collect(&*provider, "only this").await;
     assert!(fake.request().await.contains("only this"));
 }

@@ -117,6 +117,10 @@ pub(crate) enum ServerFrame<'a> {
         offset: usize,
         /// The text.
         text: &'a str,
+        /// Set where there is no text, because the model thinks at the moment: a sign of life, with offset 0.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[ts(optional)]
+        thinking: Option<bool>,
     },
     /// Someone is typing.
     Typing {

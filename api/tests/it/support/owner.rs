@@ -90,13 +90,13 @@ impl Owner {
 
     /// A piece of a running reply's text.
     pub(crate) async fn delta(&self, id: ConversationId, reply: MessageId, offset: usize, text: &str) {
-        let delta = Delta { attempt: 1, offset, text: text.to_owned() };
+        let delta = Delta { attempt: 1, offset, text: text.to_owned(), thinking: false };
         live::publish(&self.client, key(id, reply), &delta).await.unwrap();
     }
 
     /// The whole text so far, kept for those who join.
     pub(crate) async fn keep(&self, id: ConversationId, reply: MessageId, text: &str) {
-        let whole = Delta { attempt: 1, offset: 0, text: text.to_owned() };
+        let whole = Delta { attempt: 1, offset: 0, text: text.to_owned(), thinking: false };
         live::keep(&self.client, key(id, reply), &whole).await.unwrap();
     }
 }

@@ -98,6 +98,8 @@ impl Follow {
                 (self.live, self.due) = (true, None);
                 Some(Told::Live { sequence: sequence? })
             }
+            // A sign of life, and no text.
+            "delta" if frame["thinking"] == true => None,
             "delta" => {
                 let reply = frame["reply"].as_str()?.to_owned();
                 let (attempt, text) = (frame["attempt"].as_u64()?, frame["text"].as_str()?.to_owned());

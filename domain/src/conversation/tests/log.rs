@@ -34,7 +34,8 @@ fn recorded(event: &Event) -> &'static str {
 
 fn one_of_each() -> Vec<Event> {
     let (title, system_prompt) = (Some("Plans".to_owned()), Some("Be brief.".to_owned()));
-    let usage = Usage { input: Some(1), cached_input: Some(2), output: Some(3), reasoning: Some(4) };
+    let usage =
+        Usage { input: Some(1), cached_input: Some(2), output: Some(3), reasoning: Some(4), ..Usage::default() };
     vec![
         Event::ConversationStarted {
             owner: user("ann"),
@@ -122,13 +123,49 @@ fn fields_of_later_versions_are_passed_over() {
 
 #[test]
 fn the_words_within_events_stay() {
-    let words = [Finish::Stop, Finish::Length, Finish::ContentFilter, Finish::Other];
-    assert_eq!(json!(words), json!(["stop", "length", "content_filter", "other"]));
-    assert_eq!(serde_json::from_str::<Part>(r#"{"type":"text","text":"a"}"#).unwrap(), text("a")[0]);
+    let words = [Finish::Stop, Finish::Length, Finish::ToolCalls, Finish::ContentFilter, Finish::Other];
+    assert_eq!(json!(words), json!(["stop", "length", "tool_calls", "content_filter", "other"]));
     assert_eq!(
         json!(Usage::default()),
         json!({ "input": null, "cached_input": null, "output": null, "reasoning": null })
     );
+}
+
+#[test]
+fn the_parts_of_messages_stay() {
+    let (id, name) = (|| "c1".to_owned(), || "weather".to_owned());
+    let signature = Some("s".to_owned());
+    for (part, written) in [
+        (text("a").remove(0), r#"{"type":"text","text":"a"}"#),
+        (
+            Part::Reasoning { text: "hm".to_owned(), signature: signature.clone(), model: model() },
+            r#"{"type":"reasoning","text":"hm","signature":"s","model":"mock/m1"}"#,
+        ),
+        (
+            Part::ToolCall { id: id(), name: name(), arguments: "{}".to_owned(), signature },
+            r#"{"type":"tool_call","id":"c1","name":"weather","arguments":"{}","signature":"s"}"#,
+        ),
+        (
+            Part::ToolResult { id: id(), name: name(), content: "rain".to_owned(), is_error: false },
+            r#"{"type":"tool_result","id":"c1","name":"weather","content":"rain","is_error":false}"#,
+        ),
+    ] {
+        assert_eq!(serde_json::to_string(&part).unwrap(), written);
+        assert_eq!(serde_json::from_str::<Part>(written).unwrap(), part);
+    }
+}
+
+#[test]
+fn usage_gained_what_is_written_only_where_it_is_known() {
+    let before = Usage { input: Some(1), output: Some(3), ..Usage::default() };
+    let after = Usage { cache_write: Some(5), raw: Some(r#"{"n":1}"#.to_owned()), ..before.clone() };
+    for (usage, written) in [
+        (before, r#"{"input":1,"cached_input":null,"output":3,"reasoning":null}"#),
+        (after, r#"{"input":1,"cached_input":null,"cache_write":5,"output":3,"reasoning":null,"raw":"{\"n\":1}"}"#),
+    ] {
+        assert_eq!(serde_json::to_string(&usage).unwrap(), written);
+        assert_eq!(serde_json::from_str::<Usage>(written).unwrap(), usage);
+    }
 }
 
 #[test]

@@ -71,6 +71,18 @@ fn a_message_needs_some_text() {
 }
 
 #[test]
+fn a_person_says_only_text() {
+    let (id, name) = (String::from("c1"), String::from("weather"));
+    let thought = Part::Reasoning { text: "hm".to_owned(), signature: None, model: model() };
+    let call = Part::ToolCall { id: id.clone(), name: name.clone(), arguments: "{}".to_owned(), signature: None };
+    let result = Part::ToolResult { id, name, content: "rain".to_owned(), is_error: false };
+    for part in [thought, call, result] {
+        let parts = [text("hello"), vec![part]].concat();
+        given([started()]).when(ann(submit_parts(parts))).then_expect_error(Error::UnsupportedPart);
+    }
+}
+
+#[test]
 fn a_message_has_a_limit_over_all_its_parts() {
     let limit = MAX_MESSAGE_BYTES;
     let full = [text("ä"), text(&"x".repeat(limit - 2))].concat();

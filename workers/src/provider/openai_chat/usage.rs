@@ -3,6 +3,8 @@
 use domain::conversation::Usage;
 use serde_json::Value;
 
+use crate::provider::answer::raw_usage;
+
 /// Reads a `usage` object; `None` when it says nothing, as in `{}` or before the last frame.
 ///
 /// `prompt_tokens` includes the cached ones and `completion_tokens` the reasoning ones, except where a server counts
@@ -16,20 +18,26 @@ pub(super) fn read(usage: &Value) -> Option<Usage> {
         // DeepSeek; Moonshot.
         .or_else(|| count("/prompt_cache_hit_tokens"))
         .or_else(|| count("/cached_tokens"));
+    // OpenRouter. None was written where it says 0.
+    let cache_write = count("/prompt_tokens_details/cache_write_tokens").filter(|written| *written > 0);
     let reasoning = count("/completion_tokens_details/reasoning_tokens").or_else(|| count("/reasoning_tokens"));
     if prompt.is_none() && completion.is_none() {
         return None;
     }
-    let read_anew = |prompt: u64| match cached {
-        // More than the whole: this server counts the cached ones apart.
-        Some(cached) if cached <= prompt => prompt - cached,
-        _ => prompt,
-    };
+    // More than the whole: this server counts that part apart.
+    let without = |whole: u64, part: Option<u64>| part.and_then(|part| whole.checked_sub(part)).unwrap_or(whole);
     let written = |completion: u64| match reasoning {
         Some(reasoning) if !apart(prompt, completion, reasoning, total) => completion - reasoning,
         _ => completion,
     };
-    Some(Usage { input: prompt.map(read_anew), cached_input: cached, output: completion.map(written), reasoning })
+    Some(Usage {
+        input: prompt.map(|prompt| without(without(prompt, cached), cache_write)),
+        cached_input: cached,
+        cache_write,
+        output: completion.map(written),
+        reasoning,
+        raw: raw_usage(usage),
+    })
 }
 
 /// Whether the reasoning tokens are counted beside the completion's instead of among them.

@@ -10,16 +10,20 @@ use chrono::DateTime;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
-use crate::provider::{Error, ErrorKind};
+use super::{Error, ErrorKind};
 
 /// How much of a provider's own message people see, in characters.
 const MAX_EXCERPT_CHARS: usize = 200;
 /// The longest wait that a provider can ask of us.
 const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 
-/// A provider's error in the shapes that compatible servers give it.
-#[derive(Debug, Default)]
+/// A provider's error, or ours about what it sent: what is known of it until it is told to someone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Refusal {
+    /// The kind, where a protocol knows it for certain.
+    kind: Option<ErrorKind>,
+    /// Our own words in place of the provider's, and the kind that they mean if nothing else is known.
+    ours: Option<(ErrorKind, String)>,
     /// Codes and types, lower case, separated by spaces.
     words: String,
     status: Option<u16>,
@@ -63,6 +67,47 @@ impl Refusal {
         refusal
     }
 
+    /// The provider sent something that its protocol does not know. For people: what, without a full stop.
+    pub(super) fn protocol(what: &str) -> Self {
+        Self { ours: Some((ErrorKind::Protocol, what.to_owned())), ..Self::default() }
+    }
+
+    /// The provider broke the answer off. For people: how, without a full stop.
+    pub(super) fn interrupted(how: &str) -> Self {
+        Self { ours: Some((ErrorKind::Interrupted, how.to_owned())), ..Self::default() }
+    }
+
+    /// It is of this kind, whatever its words say.
+    #[must_use]
+    pub(super) fn with_kind(self, kind: ErrorKind) -> Self {
+        Self { kind: Some(kind), ..self }
+    }
+
+    /// A further word for programs; such words count more than the message's phrases.
+    #[must_use]
+    pub(super) fn with_word(mut self, word: &str) -> Self {
+        self.words.push_str(&word.to_lowercase());
+        self.words.push(' ');
+        self
+    }
+
+    /// What the provider says to people.
+    #[must_use]
+    pub(super) fn with_message(self, message: &str) -> Self {
+        Self { message: message.to_owned(), ..self }
+    }
+
+    /// The status that it would have had, unless it names one.
+    #[must_use]
+    pub(super) fn or_status(self, status: u16) -> Self {
+        Self { status: self.status.or(Some(status)), ..self }
+    }
+
+    /// Whether it says that the bytes made no sense, and not that the provider refuses.
+    pub(super) fn is_nonsense(&self) -> bool {
+        self.kind() == ErrorKind::Protocol
+    }
+
     fn add_words(&mut self, error: &Value) {
         // OpenRouter and vLLM put the status here that the answer would have had; others, numbers of their own.
         let status = |code: u64| u16::try_from(code).ok().filter(|code| (400..600).contains(code));
@@ -83,12 +128,15 @@ impl Refusal {
         self
     }
 
-    /// The typed error, its message naming the provider `id` and without `key`.
-    pub(super) fn into_error(self, id: &str, key: Option<&str>) -> Error {
+    /// The typed error, its message naming the provider `id` and without any of the `secrets`.
+    pub(super) fn into_error(self, id: &str, secrets: &[&str]) -> Error {
         let kind = self.kind();
+        if let Some((_, ours)) = self.ours {
+            return Error { kind, message: format!("{id}: {ours}."), retry_after: self.retry_after };
+        }
         let reason = reason(kind);
         // Providers quote the key in these, whole or in part.
-        let excerpt = if kind == ErrorKind::Auth { String::new() } else { excerpt(&self.message, key) };
+        let excerpt = if kind == ErrorKind::Auth { String::new() } else { excerpt(&self.message, secrets) };
         let status = self.status.map(|status| format!(" (status {status})")).unwrap_or_default();
         let message = if excerpt.is_empty() {
             format!("{id}: {reason}{status}.")
@@ -99,7 +147,11 @@ impl Refusal {
     }
 
     fn kind(&self) -> ErrorKind {
-        self.kind_by_words().or_else(|| self.kind_by_message()).unwrap_or_else(|| kind_by_status(self.status))
+        let certain = self.kind.or_else(|| self.kind_by_words());
+        certain.or_else(|| self.kind_by_message()).unwrap_or_else(|| match (&self.ours, self.status) {
+            (Some((kind, _)), None) => *kind,
+            (_, status) => kind_by_status(status),
+        })
     }
 
     fn kind_by_words(&self) -> Option<ErrorKind> {
@@ -163,8 +215,8 @@ fn kind_by_status(status: Option<u16>) -> ErrorKind {
         Some(404) => ErrorKind::UnknownModel,
         Some(413) => ErrorKind::ContextTooLong,
         Some(429) => ErrorKind::Rate,
-        // 408 and 425 ask for the same request once more.
-        Some(408 | 425 | 500..) => ErrorKind::Overload,
+        // 408 and 425 ask for the same request once more; with 424, a model failed behind the one who answers (Bedrock).
+        Some(408 | 424 | 425 | 500..) => ErrorKind::Overload,
         Some(300..500) => ErrorKind::Invalid,
         // An error inside an answer that had begun well, and that does not say what it is.
         _ => ErrorKind::Interrupted,
@@ -188,11 +240,9 @@ fn reason(kind: ErrorKind) -> &'static str {
 }
 
 /// One short line of what the provider says, without what could be a credential.
-fn excerpt(message: &str, key: Option<&str>) -> String {
-    let message = match key {
-        Some(key) if !key.is_empty() => message.replace(key, "…"),
-        _ => message.to_owned(),
-    };
+fn excerpt(message: &str, secrets: &[&str]) -> String {
+    let secrets = secrets.iter().filter(|secret| !secret.is_empty());
+    let message = secrets.fold(message.to_owned(), |message, secret| message.replace(secret, "…"));
     let words = message.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
     let line = words.map(|word| if is_credential(word) { "…" } else { word }).collect::<Vec<_>>().join(" ");
     if line.chars().count() <= MAX_EXCERPT_CHARS {

@@ -5,18 +5,18 @@ use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use reqwest::Response;
-use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use reqwest::header::CONTENT_TYPE;
 use serde::de::IgnoredAny;
-use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
-use super::answer::Answer;
-use super::refusal::Refusal;
-use super::wire::Body;
-use super::{Endpoint, MAX_ERROR_BYTES, MAX_REPLY_BYTES, root};
-use crate::provider::sse::{BOM, Framer};
+use super::endpoint::Endpoint;
+use super::frames::Frames;
+use crate::provider::answer::{Answer, MAX_ANSWER_BYTES};
+use crate::provider::refusal::Refusal;
+use crate::provider::sse::BOM;
+use crate::provider::wire::{Framing, Read};
 use crate::provider::{Chunk, Deadline, Error, ErrorKind, Request};
 
 /// How long usage is waited for once the model has said why it stopped: the answer itself is whole.
@@ -25,17 +25,20 @@ const USAGE_GRACE: Duration = Duration::from_secs(2);
 const RELEASE_GRACE: Duration = Duration::from_secs(1);
 /// How long the body of an error may take to arrive; its status alone says enough.
 const ERROR_GRACE: Duration = Duration::from_secs(5);
+/// How much of an answer that is an error is read.
+const MAX_ERROR_BYTES: usize = 64 * 1024;
 /// The largest answer accepted that does not stream: the text, escaped, and what surrounds it.
-const MAX_DOCUMENT_BYTES: usize = 2 * MAX_REPLY_BYTES;
+const MAX_DOCUMENT_BYTES: usize = 2 * MAX_ANSWER_BYTES;
 
 /// An answer that is being read.
 pub(super) struct Reply {
     endpoint: Arc<Endpoint>,
     response: Response,
     form: Form,
-    framer: Framer,
+    frames: Frames,
+    reader: Box<dyn Read>,
     answer: Answer,
-    /// What comes after the texts that still wait in `answer`.
+    /// What comes after the pieces that still wait in `answer`.
     failed: Option<Error>,
     /// Until when the next token must come, or what the provider still sends after the last one.
     deadline: Instant,
@@ -49,7 +52,7 @@ pub(super) struct Reply {
 enum Form {
     /// Not known yet; at most the beginning of a byte order mark.
     Unknown(BytesMut),
-    Events,
+    Stream,
     /// One JSON document: an error, or an answer that does not stream.
     Document(BytesMut),
 }
@@ -58,30 +61,26 @@ impl Reply {
     /// Sends the request and waits for the head of an answer that is not an error.
     pub(super) async fn open(endpoint: Arc<Endpoint>, request: &Request) -> Result<Self, Error> {
         let deadline = Instant::now() + endpoint.deadlines.first_token;
-        let body = serde_json::to_vec(&Body::from(request))
-            .map_err(|_| endpoint.error(ErrorKind::Invalid, "the prompt cannot be written as JSON"))?;
-        let call = endpoint
-            .client
-            .post(endpoint.url.clone())
-            .headers(endpoint.headers.clone())
-            .header(CONTENT_TYPE, "application/json")
-            .header(ACCEPT, "text/event-stream")
-            .body(body);
+        let call = endpoint.post(request)?;
         let span = span(&endpoint);
         let response = match timeout_at(deadline, call.send()).instrument(span.clone()).await {
             Ok(Ok(response)) => response,
-            Ok(Err(error)) => return Err(unreachable(&endpoint, &error)),
-            Err(_) => return Err(late(&endpoint, Deadline::FirstToken)),
+            Ok(Err(error)) => return Err(endpoint.unreachable(&error)),
+            Err(_) => return Err(endpoint.late(Deadline::FirstToken)),
         };
         span.record("http.response.status_code", response.status().as_u16());
         if !response.status().is_success() {
             return Err(refused(&endpoint, response).await);
         }
+        let framing = endpoint.wire.framing();
+        // Binary frames are told from anything else by their own checksums.
+        let form = if framing == Framing::AwsFrames { Form::Stream } else { Form::Unknown(BytesMut::new()) };
         Ok(Self {
+            frames: Frames::new(framing),
+            reader: endpoint.wire.reader(),
             endpoint,
             response,
-            form: Form::Unknown(BytesMut::new()),
-            framer: Framer::default(),
+            form,
             answer: Answer::default(),
             failed: None,
             deadline,
@@ -91,15 +90,15 @@ impl Reply {
         })
     }
 
-    /// The next text, or the end.
+    /// The next piece, or the end.
     pub(super) async fn next(&mut self) -> Result<Chunk, Error> {
         if self.spoken && !self.closing {
             // From now on, not from the last token: whoever reads may have been busy in between.
             self.deadline = Instant::now() + self.endpoint.deadlines.between_tokens;
         }
         loop {
-            if let Some(text) = self.answer.next_text() {
-                return Ok(text);
+            if let Some(piece) = self.answer.next() {
+                return Ok(piece);
             }
             if let Some(error) = self.failed.take() {
                 return Err(error);
@@ -109,7 +108,8 @@ impl Reply {
             }
             match self.decode() {
                 Ok(true) => self.extend_deadline(),
-                Ok(false) if self.ended => return self.end_of_answer(),
+                // Hands out what the end itself completes.
+                Ok(false) if self.ended => self.end_of_stream(),
                 Ok(false) => self.read().await?,
                 Err(error) => self.failed = Some(error),
             }
@@ -117,7 +117,7 @@ impl Reply {
     }
 
     /// Lets the connection serve the next call: it can once the response has been read to its end, which after
-    /// `[DONE]` is usually already on its way.
+    /// the terminal mark is usually already on its way.
     pub(super) fn release(self) {
         if self.ended {
             return;
@@ -135,22 +135,28 @@ impl Reply {
         tokio::spawn(tokio::time::timeout(RELEASE_GRACE, rest));
     }
 
-    /// Takes one event out of what has arrived; false when there is none.
+    /// Takes one record out of what has arrived; false when there is none.
     fn decode(&mut self) -> Result<bool, Error> {
-        let taken = match self.framer.next_event() {
-            Ok(Some(event)) => self.answer.take(event, &self.endpoint),
+        let taken = match self.frames.next_record() {
+            Ok(Some(record)) if record.data.trim().is_empty() => return Ok(true),
+            Ok(Some(record)) => self.reader.take(&record, &mut self.answer),
             Ok(None) => return Ok(false),
-            Err(error) => Err(self.endpoint.error(ErrorKind::Protocol, &error.to_string())),
+            Err(what) => Err(Refusal::protocol(&what)),
         };
-        match taken {
-            Ok(()) => {}
-            // The model has said why it stopped: its text is whole, and the error comes too late to matter.
-            Err(_) if self.answer.finished().is_some() => self.answer.close(),
-            // The end of the stream has cut its last event in two: a break, not bad grammar.
-            Err(error) if self.ended && error.kind == ErrorKind::Protocol => return Err(self.broken_off()),
-            Err(error) => return Err(error),
-        }
+        self.understood(taken)?;
         Ok(true)
+    }
+
+    fn understood(&mut self, taken: Result<(), Refusal>) -> Result<(), Error> {
+        match taken {
+            Ok(()) => self.answer.begin(),
+            // The model has said why it stopped: its answer is whole, and the error comes too late to matter.
+            Err(_) if self.answer.finished().is_some() => self.answer.close(),
+            // The end of the stream has cut its last record in two: a break, not bad grammar.
+            Err(refusal) if self.ended && refusal.is_nonsense() && !self.is_document() => return Err(self.broken_off()),
+            Err(refusal) => return Err(self.endpoint.refused(refusal)),
+        }
+        Ok(())
     }
 
     fn extend_deadline(&mut self) {
@@ -173,14 +179,15 @@ impl Reply {
             Ok(Ok(None) | Err(_)) => self.end(),
             Ok(Ok(Some(_))) | Err(_) if self.closing => self.end(),
             Ok(Ok(Some(_))) | Err(_) => {
-                Err(late(&self.endpoint, if self.spoken { Deadline::BetweenTokens } else { Deadline::FirstToken }))
+                let deadline = if self.spoken { Deadline::BetweenTokens } else { Deadline::FirstToken };
+                Err(self.endpoint.late(deadline))
             }
         }
     }
 
     fn accept(&mut self, bytes: &[u8]) -> Result<(), Error> {
         match &mut self.form {
-            Form::Events => self.framer.feed(bytes),
+            Form::Stream => self.frames.feed(bytes),
             Form::Document(document) => {
                 if document.len() + bytes.len() > MAX_DOCUMENT_BYTES {
                     return Err(self.endpoint.error(ErrorKind::Protocol, "the answer is too large"));
@@ -207,14 +214,15 @@ impl Reply {
             self.form = Form::Unknown(lead);
             return Ok(());
         }
+        let events = self.endpoint.wire.framing() == Framing::Events;
         match lead[0] {
             b'<' => {
                 return Err(self.endpoint.error(ErrorKind::Protocol, "the provider's address answers with a web page"));
             }
-            b'{' | b'[' if !self.is_event_stream() => self.form = Form::Document(lead),
+            b'{' | b'[' if events && !self.is_event_stream() => self.form = Form::Document(lead),
             _ => {
-                self.form = Form::Events;
-                self.framer.feed(&lead);
+                self.form = Form::Stream;
+                self.frames.feed(&lead);
             }
         }
         Ok(())
@@ -222,29 +230,41 @@ impl Reply {
 
     fn end(&mut self) -> Result<(), Error> {
         self.ended = true;
-        self.framer.end();
+        self.frames.end();
         let Form::Document(document) = &self.form else { return Ok(()) };
         if serde_json::from_slice::<IgnoredAny>(document).is_err_and(|error| error.is_eof()) {
             return Err(self.broken_off());
         }
-        self.answer.take_document(document, &self.endpoint)
+        let taken = self.reader.take_document(document, &mut self.answer);
+        self.understood(taken)
     }
 
-    fn is_event_stream(&self) -> bool {
-        content_type(&self.response).contains("event-stream")
+    /// Nothing more comes. Without the provider's mark, what there is is no answer.
+    fn end_of_stream(&mut self) {
+        match self.answer.finished() {
+            Some(_) => self.answer.close(),
+            None => self.failed = Some(self.broken_off()),
+        }
     }
 
     fn end_of_answer(&self) -> Result<Chunk, Error> {
         self.answer.finished().ok_or_else(|| self.broken_off())
     }
 
+    fn is_document(&self) -> bool {
+        matches!(self.form, Form::Document(_))
+    }
+
+    fn is_event_stream(&self) -> bool {
+        content_type(&self.response).contains("event-stream")
+    }
+
     /// The stream has ended, the answer has not.
     fn broken_off(&self) -> Error {
-        let other_type = !content_type(&self.response).is_empty() && !self.is_event_stream();
-        if other_type && !self.answer.is_begun() && !matches!(self.form, Form::Document(_)) {
-            return self
-                .endpoint
-                .error(ErrorKind::Protocol, "the provider's address does not answer with a chat completion");
+        let events = self.endpoint.wire.framing() == Framing::Events;
+        let other_type = events && !content_type(&self.response).is_empty() && !self.is_event_stream();
+        if other_type && !self.answer.is_begun() && !self.is_document() {
+            return self.endpoint.error(ErrorKind::Protocol, "the provider's address does not answer in its protocol");
         }
         self.endpoint.error(ErrorKind::Interrupted, "the answer broke off before it was complete")
     }
@@ -260,31 +280,13 @@ fn span(endpoint: &Endpoint) -> Span {
         "POST",
         otel.kind = "client",
         http.request.method = "POST",
-        server.address = endpoint.url.host_str(),
+        server.address = endpoint.host(),
         http.response.status_code = Empty,
     )
 }
 
 fn content_type(response: &Response) -> &str {
     response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
-}
-
-fn late(endpoint: &Endpoint, deadline: Deadline) -> Error {
-    let message = match deadline {
-        Deadline::Connect => format!("no connection within {:?}", endpoint.deadlines.connect),
-        Deadline::FirstToken => format!("the answer did not begin within {:?}", endpoint.deadlines.first_token),
-        Deadline::BetweenTokens => format!("the answer paused for more than {:?}", endpoint.deadlines.between_tokens),
-    };
-    endpoint.error(ErrorKind::Timeout(deadline), &message)
-}
-
-fn unreachable(endpoint: &Endpoint, error: &reqwest::Error) -> Error {
-    if error.is_connect() && error.is_timeout() {
-        return late(endpoint, Deadline::Connect);
-    }
-    let what =
-        if error.is_connect() { "the provider cannot be reached" } else { "the provider hung up before it answered" };
-    endpoint.error(ErrorKind::Network, &format!("{what} ({})", root(error)))
 }
 
 /// The typed error of an answer whose status is not a success.
@@ -295,8 +297,7 @@ async fn refused(endpoint: &Endpoint, mut response: Response) -> Error {
         return endpoint.error(ErrorKind::Invalid, "the provider redirects elsewhere; its base_url needs correcting");
     }
     let body = error_body(&mut response).await;
-    let json = serde_json::from_slice::<Value>(&body).ok();
-    let refusal = json.map(|json| Refusal::find(&json).unwrap_or_else(|| Refusal::flat(&json))).unwrap_or_default();
+    let refusal = serde_json::from_slice(&body).map(|json| endpoint.wire.refusal(&json)).unwrap_or_default();
     endpoint.refused(refusal.with_status(status.as_u16(), &headers))
 }
 

@@ -1,0 +1,44 @@
+//! Token counts of Messages: they do not overlap, but for the reasoning among the output.
+
+use domain::conversation::Usage;
+use serde_json::{Map, Value};
+
+use crate::provider::answer::raw_usage;
+
+/// The counts so far. The stream begins with a snapshot; what follows is cumulative and more exact.
+#[derive(Debug, Default)]
+pub(super) struct Counts(Map<String, Value>);
+
+impl Counts {
+    /// Takes in a `usage` object.
+    pub(super) fn take(&mut self, usage: Value) {
+        let Value::Object(fields) = usage else { return };
+        for (key, value) in fields {
+            // Servers that know a count at the beginning only say null or nothing of it at the end.
+            let says_nothing = value.is_null() || value.as_u64() == Some(0);
+            if !says_nothing || !self.0.contains_key(&key) {
+                self.0.insert(key, value);
+            }
+        }
+    }
+
+    /// The same without overlaps.
+    pub(super) fn usage(&self) -> Usage {
+        let count = |key: &str| self.0.get(key).and_then(Value::as_u64);
+        let detail = |key: &str, of: &str| self.0.get(key)?.get(of)?.as_u64();
+        let reasoning = detail("output_tokens_details", "thinking_tokens");
+        let written = count("cache_creation_input_tokens").or_else(|| {
+            let short = detail("cache_creation", "ephemeral_5m_input_tokens");
+            let long = detail("cache_creation", "ephemeral_1h_input_tokens");
+            Some(short?.saturating_add(long.unwrap_or(0)))
+        });
+        Usage {
+            input: count("input_tokens"),
+            cached_input: count("cache_read_input_tokens"),
+            cache_write: written,
+            output: count("output_tokens").map(|output| output.saturating_sub(reasoning.unwrap_or(0))),
+            reasoning,
+            raw: raw_usage(&self.0),
+        }
+    }
+}
