@@ -29,6 +29,14 @@ pub(crate) async fn load<A: Decide>(pool: &PgPool, aggregate_id: &str) -> Result
     }
 }
 
+/// An aggregate's state as the log has it by now; one that there is not stands as it begins.
+///
+/// # Errors
+/// When Postgres does not answer, or an event cannot be read.
+pub async fn state<A: Decide>(pool: &PgPool, aggregate_id: &str) -> Result<A, Error> {
+    load(pool, aggregate_id).await.map(|loaded| loaded.state)
+}
+
 async fn from_start<A: Decide>(pool: &PgPool, aggregate_id: &str) -> Result<Loaded<A>, Error> {
     let repository = PostgresEventRepository::new(pool.clone());
     let events = repository
