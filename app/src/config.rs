@@ -10,7 +10,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf};
 
 use figment::value::magic::RelativePathBuf;
 use serde::{Deserialize, Serialize};
@@ -52,6 +52,8 @@ pub struct Settings {
     pub default_model: Option<String>,
     /// The servers that answer.
     pub providers: Vec<Provider>,
+    /// What people's own keys of providers are sealed with.
+    pub sealing: Sealing,
     /// Whose tokens are believed.
     pub auth: Auth,
     /// Web origins, beside our own, whose pages may connect.
@@ -123,6 +125,22 @@ pub struct Model {
     /// How many tokens it can take in, question and answer together.
     #[serde(default = "context_window")]
     pub context_window: u32,
+}
+
+/// What people's own keys of providers are sealed with: key-encryption keys, each under its version.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sealing {
+    /// The keys, each 32 bytes in base64. After loading those of the files are among them.
+    #[serde(default)]
+    pub keys: BTreeMap<String, Secret>,
+    /// Files that hold one each.
+    #[serde(default)]
+    key_files: BTreeMap<String, RelativePathBuf>,
+    /// The version that seals; the highest where nothing is set. The others are there to open what `bestchat rotate-keys`
+    /// has not put under it yet.
+    #[serde(default)]
+    pub current: Option<u32>,
 }
 
 /// Whose tokens are believed.
