@@ -28,7 +28,8 @@ pub(crate) async fn retry<P: Projection>(pool: &PgPool, shard: Shard) -> Result<
 
 /// Folds an aggregate's events up to position `done`; parks it again at the first that cannot be read.
 async fn refold<P: Projection>(tx: &mut PgTransaction<'_>, id: &str, done: u64) -> Result<(), store::Error> {
-    if let Some(id) = id.parse().ok() {
+    let named = id.parse().ok();
+    if let Some(id) = named {
         P::clear(tx, id).await?;
     }
     let mut after = 0;

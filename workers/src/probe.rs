@@ -10,7 +10,6 @@ pub async fn run(client: nats::Client, cancelled: CancellationToken) {
 
 /// Asks the provider what the edge wants to know of it. It cannot yet, and says so: what is missing is to load the
 /// person's account, open the key (`store::sealing`), and call the provider.
-#[expect(clippy::unused_async, reason = "what is missing asks a provider")]
 async fn try_provider_out(_request: Request) -> Outcome {
     Err(Refusal::NotAvailable)
 }

@@ -315,7 +315,6 @@ async fn a_provider_is_tried_out_by_the_workers(pool: PgPool) {
     assert_eq!(ann.refuses(Method::POST, &format!("{}/test", config("x")), &json!({})).await.0, 404);
 }
 
-#[expect(clippy::unused_async, reason = "workers ask providers")]
 async fn tried_out(request: probe::Request) -> Outcome {
     let failed = Refusal::Failed { code: "auth".to_owned(), message: "The key is not accepted.".to_owned() };
     match request.question {

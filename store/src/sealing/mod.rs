@@ -111,13 +111,13 @@ impl Owner<'_> {
 
 /// The key-encryption keys of an installation.
 pub struct Sealing {
-    keks: BTreeMap<u32, Cipher>,
+    versions: BTreeMap<u32, Cipher>,
     current: u32,
 }
 
 impl fmt::Debug for Sealing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let versions: Vec<&u32> = self.keks.keys().collect();
+        let versions: Vec<&u32> = self.versions.keys().collect();
         f.debug_struct("Sealing").field("versions", &versions).field("current", &self.current).finish()
     }
 }
@@ -128,16 +128,16 @@ impl Sealing {
     /// # Errors
     /// When one is no key, or the current one is missing.
     pub fn new<'a>(keys: impl IntoIterator<Item = (u32, &'a str)>, current: u32) -> Result<Self, SealingError> {
-        let mut keks = BTreeMap::new();
+        let mut versions = BTreeMap::new();
         for (version, key) in keys {
             let key = STANDARD.decode(key.trim()).map(Zeroizing::new);
             let key = key.map_err(|_| SealingError::NotAKey { version })?;
-            keks.insert(version, Cipher::new(&key).ok_or(SealingError::NotAKey { version })?);
+            versions.insert(version, Cipher::new(&key).ok_or(SealingError::NotAKey { version })?);
         }
-        if !keks.contains_key(&current) {
+        if !versions.contains_key(&current) {
             return Err(SealingError::MissingVersion { version: current });
         }
-        Ok(Self { keks, current })
+        Ok(Self { versions, current })
     }
 
     /// The version that seals.
@@ -202,7 +202,7 @@ impl Sealing {
     }
 
     fn kek(&self, version: u32) -> Result<&Cipher, SealingError> {
-        self.keks.get(&version).ok_or(SealingError::MissingVersion { version })
+        self.versions.get(&version).ok_or(SealingError::MissingVersion { version })
     }
 }
 

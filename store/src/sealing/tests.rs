@@ -1,7 +1,5 @@
 //! What is sealed opens for its owner, under its version, unchanged; and never otherwise.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
 use super::*;
 
 const KEY: &str = "sk-test-0123456789abcdef-WXYZ";

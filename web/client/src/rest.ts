@@ -177,7 +177,10 @@ export class Rest {
   ): Promise<Response> {
     const token = await this.#token({ rejected });
     try {
-      return await fetch(url, { ...request, headers: { ...request.headers, authorization: `Bearer ${token}` } });
+      return await fetch(url, {
+        ...request,
+        headers: { ...request.headers, authorization: `Bearer ${token}` },
+      });
     } catch {
       throw new Refused({
         code: 'unreachable',
