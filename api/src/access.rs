@@ -1,6 +1,7 @@
-//! Who may see what: the one place. Whoever may not is told that there is no such conversation.
+//! Who may see what: the one place. Whoever may not is told that there is no such conversation. Of accounts everyone sees
+//! their own; no request can name another.
 
-use domain::ConversationId;
+use domain::{AccountId, ConversationId};
 use projections::{ConversationView, conversation_list, wait};
 use sqlx::PgPool;
 use store::{Position, log};
@@ -18,6 +19,11 @@ pub(crate) async fn conversation(
         Some((tenant, view)) if is_participant(identity, &tenant, &view.participants) => Ok(view),
         _ => Err(Problem::not_found()),
     }
+}
+
+/// The account that `identity` may see and change: its own.
+pub(crate) fn account(identity: &Identity) -> AccountId {
+    AccountId::of(&identity.tenant, &identity.user)
 }
 
 /// Whether `identity` is among the participants of a conversation of `tenant`.

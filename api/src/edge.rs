@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::Shard;
+use domain::{ProviderId, Shard};
 use nats::ask::Asking;
 use serde::Serialize;
 use sqlx::PgPool;
+use store::sealing::Sealing;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use ts_rs::TS;
@@ -30,6 +31,10 @@ pub struct EdgeConfig {
     pub dev_login: Option<DevLogin>,
     /// The models that a conversation can choose.
     pub models: Vec<ModelView>,
+    /// The providers that people can configure.
+    pub providers: Providers,
+    /// What seals people's keys of providers; without it none are taken.
+    pub sealing: Option<Arc<Sealing>>,
     /// How long clients may take.
     pub limits: Limits,
     /// Cancelled when the process stops: it is no longer ready, and sockets are closed with the advice to reconnect.
@@ -48,6 +53,32 @@ pub struct ModelView {
     pub context_window: Option<u64>,
     /// Whether it answers where nobody chose a model. None is marked where the workers alone know.
     pub default: bool,
+}
+
+/// The catalogue: the providers that are known here, and how others can be spoken to.
+#[derive(Clone, Debug, Default, Serialize, TS)]
+#[ts(rename = "ProviderCatalog")]
+pub struct Providers {
+    /// The providers.
+    pub providers: Vec<ProviderView>,
+    /// The protocols that a person's own provider may speak.
+    pub protocols: Vec<String>,
+}
+
+/// A provider of the catalogue.
+#[derive(Clone, Debug, Serialize, TS)]
+pub struct ProviderView {
+    /// Its name: what comes before the slash in a model's reference.
+    pub id: String,
+    /// The models that it is known to offer.
+    pub models: Vec<ModelView>,
+}
+
+impl Providers {
+    /// The provider of this name.
+    pub(crate) fn get(&self, id: &ProviderId) -> Option<&ProviderView> {
+        self.providers.iter().find(|provider| provider.id == id.as_str())
+    }
 }
 
 /// What an edge holds.
@@ -98,6 +129,8 @@ pub struct Edge {
     pub(crate) allowed_origins: Vec<String>,
     pub(crate) dev_login: Option<DevLogin>,
     pub(crate) models: Vec<ModelView>,
+    pub(crate) providers: Providers,
+    pub(crate) sealing: Option<Arc<Sealing>>,
     pub(crate) limits: Limits,
     pub(crate) stopping: CancellationToken,
     pub(crate) hub: Hub,
@@ -110,7 +143,7 @@ pub struct Edge {
 impl Edge {
     /// An edge.
     pub fn new(config: EdgeConfig) -> Arc<Self> {
-        let EdgeConfig { pool, client, shards, verifier, allowed_origins, dev_login, models, limits, stopping } =
+        let EdgeConfig { pool, client, shards, verifier, allowed_origins, dev_login, models, limits, stopping, .. } =
             config;
         let over = CancellationToken::new();
         Arc::new(Self {
@@ -123,6 +156,8 @@ impl Edge {
             allowed_origins,
             dev_login,
             models,
+            providers: config.providers,
+            sealing: config.sealing,
             limits,
             stopping,
             _listening: over.drop_guard(),

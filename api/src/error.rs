@@ -3,8 +3,10 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use domain::account;
 use domain::conversation::Error as Refused;
 use serde_json::json;
+use store::sealing::SealingError;
 use store::writer::Refusal;
 
 /// What a client is told when something is not done.
@@ -45,6 +47,29 @@ impl Problem {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", "this route has no such method")
     }
 
+    pub(crate) fn unknown_provider() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "unknown_provider", "there is no such provider")
+    }
+
+    pub(crate) fn incomplete_provider() -> Self {
+        let message = "this provider is not in the catalogue: say its `protocol` and its `base_url`";
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "incomplete_provider", message)
+    }
+
+    pub(crate) fn unknown_protocol(known: &[String]) -> Self {
+        let message = format!("there is no such protocol; there are {}", known.join(", "));
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_protocol", message)
+    }
+
+    pub(crate) fn keys_not_taken() -> Self {
+        let message = "this installation takes no keys: its operator has not set `[sealing]`";
+        Self::new(StatusCode::NOT_IMPLEMENTED, "keys_not_taken", message)
+    }
+
+    pub(crate) fn not_available(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_IMPLEMENTED, "not_available", message)
+    }
+
     pub(crate) fn too_many(message: impl Into<String>) -> Self {
         Self { retryable: true, ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", message) }
     }
@@ -66,6 +91,37 @@ impl From<Refusal<Refused>> for Problem {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "this conversation is halted")
             }
             Refusal::Unavailable => Self::unavailable(),
+        }
+    }
+}
+
+impl From<Refusal<account::Error>> for Problem {
+    fn from(refusal: Refusal<account::Error>) -> Self {
+        let message = refusal.to_string();
+        match refusal {
+            Refusal::Domain { error } => {
+                let (status, code) = of_account(&error);
+                Self::new(status, code, message)
+            }
+            Refusal::StaleSequence { .. } => Self::new(StatusCode::CONFLICT, "stale_sequence", message),
+            Refusal::CommandIdReused => Self::new(StatusCode::CONFLICT, "command_id_reused", message),
+            Refusal::Unreadable => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "this account is halted"),
+            Refusal::Unavailable => Self::unavailable(),
+        }
+    }
+}
+
+impl From<SealingError> for Problem {
+    fn from(error: SealingError) -> Self {
+        match error {
+            SealingError::Length => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_key", error.to_string()),
+            SealingError::MissingVersion { .. }
+            | SealingError::DoesNotOpen
+            | SealingError::NotAKey { .. }
+            | SealingError::NoChance => {
+                tracing::error!(%error, "a key cannot be sealed");
+                Self::unavailable()
+            }
         }
     }
 }
@@ -107,6 +163,22 @@ fn code(error: &Refused) -> &'static str {
         Refused::TooManyParticipants { .. } => "too_many_participants",
         Refused::TooManyMessages { .. } => "too_many_messages",
         Refused::NotPermitted => "not_permitted",
+    }
+}
+
+fn of_account(error: &account::Error) -> (StatusCode, &'static str) {
+    match error {
+        account::Error::Unknown => (StatusCode::NOT_FOUND, "not_found"),
+        account::Error::NotPermitted => (StatusCode::FORBIDDEN, "not_permitted"),
+        account::Error::UnknownProvider => (StatusCode::NOT_FOUND, "unknown_provider"),
+        account::Error::TooManyProviders { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "too_many_providers"),
+        account::Error::InvalidProtocol { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_protocol"),
+        account::Error::InvalidBaseUrl { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_base_url"),
+        account::Error::InvalidModels { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_models"),
+        account::Error::InvalidKey => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_key"),
+        account::Error::KeyNeeded => (StatusCode::CONFLICT, "key_needed"),
+        account::Error::StaleKey => (StatusCode::CONFLICT, "stale_key"),
+        account::Error::LimitTooHigh { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "limit_too_high"),
     }
 }
 

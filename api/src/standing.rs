@@ -50,7 +50,7 @@ pub(crate) async fn read(tx: &mut PgTransaction<'_>, shard: Shard, id: Conversat
     let parked: Option<i64> = sqlx::query_scalar(
         "select min(sequence) from dead_letters where consumer = any($1) and shard = $2 and aggregate_id = $3",
     )
-    .bind(projections::NAMES)
+    .bind([conversation_list::NAME, transcript::NAME])
     .bind(i32::from(shard))
     .bind(&id)
     .fetch_one(&mut **tx)

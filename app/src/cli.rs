@@ -11,7 +11,7 @@ use crate::config::{Settings, WorkerRole};
 use crate::replay::Speed;
 use crate::roles::{self, Process};
 use crate::wire::Error;
-use crate::{dead_letters, providers, replay, shutdown, telemetry, up, wire};
+use crate::{dead_letters, providers, replay, rotate_keys, shutdown, telemetry, up, wire};
 
 /// The chat backend that loses nothing.
 #[derive(Debug, Parser)]
@@ -39,7 +39,7 @@ enum Command {
     Migrate,
     /// Make a read model anew from the log while everything runs
     Rebuild {
-        /// Which: `conversation_list` or `transcript`
+        /// Which: `account`, `conversation_list` or `transcript`
         name: String,
     },
     /// Print a conversation as it stood, or as it came about
@@ -65,6 +65,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Put every key of a provider under the current key-encryption key; those of `[sealing]` before it can go then
+    RotateKeys,
     /// List every setting, where it comes from, and its value; secrets are hidden
     Config,
 }
@@ -133,6 +135,7 @@ async fn carry_out_as_set(command: Command, settings: Settings) -> Result<(), Er
             }
         }
         Command::Providers { json } => print(&providers::list::text(&settings, json)?),
+        Command::RotateKeys => rotate_keys::rotate_keys(&settings).await,
         Command::Config => print(settings.describe()),
     }
 }

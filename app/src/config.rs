@@ -55,6 +55,8 @@ pub struct Settings {
     pub providers: Vec<Provider>,
     /// Whether people may name providers in networks that are not public.
     pub allow_private_addresses: bool,
+    /// What people's own keys of providers are sealed with.
+    pub sealing: Sealing,
     /// Whose tokens are believed.
     pub auth: Auth,
     /// Web origins, beside our own, whose pages may connect.
@@ -126,6 +128,22 @@ pub struct Model {
     /// How many tokens it can take in, question and answer together. After loading always there.
     #[serde(default)]
     pub context_window: Option<u32>,
+}
+
+/// What people's own keys of providers are sealed with: key-encryption keys, each under its version.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sealing {
+    /// The keys, each 32 bytes in base64. After loading those of the files are among them.
+    #[serde(default)]
+    pub keys: BTreeMap<String, Secret>,
+    /// Files that hold one each.
+    #[serde(default)]
+    key_files: BTreeMap<String, RelativePathBuf>,
+    /// The version that seals; the highest where nothing is set. The others are there to open what `bestchat rotate-keys`
+    /// has not put under it yet.
+    #[serde(default)]
+    pub current: Option<u32>,
 }
 
 /// Whose tokens are believed.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use api::auth::{Algorithm, DevLogin, IssuerConfig, IssuerKey, Verifier};
-use api::{Edge, EdgeConfig, Limits, ModelView};
+use api::{Edge, EdgeConfig, Limits, ModelView, ProviderView, Providers};
 use domain::Tenant;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
@@ -12,12 +12,13 @@ use tokio_util::sync::CancellationToken;
 use workers::provider::Catalog;
 
 use crate::config::{self, Settings};
+use crate::sealing;
 use crate::wire::{self, Error};
 
 /// The tenant of those who log in without a login.
 const DEV_TENANT: &str = "default";
 
-/// Makes an edge that lists these models.
+/// Makes an edge that lists these models, each of a provider of the catalogue.
 pub(crate) async fn edge(
     settings: &Settings,
     pool: PgPool,
@@ -37,6 +38,8 @@ pub(crate) async fn edge(
         issuers.push(dev_login.issuer(DEV_TENANT.parse().map_err(Error::other)?));
     }
     Ok(Edge::new(EdgeConfig {
+        providers: catalogue(&models),
+        sealing: sealing::of(settings)?,
         pool,
         client,
         shards,
@@ -83,6 +86,20 @@ fn algorithm(algorithm: config::Algorithm) -> Algorithm {
         config::Algorithm::ES256 => Algorithm::ES256,
         config::Algorithm::EdDSA => Algorithm::EdDSA,
     }
+}
+
+/// The providers of these models, and what those that people bring may speak.
+fn catalogue(models: &[ModelView]) -> Providers {
+    let mut providers: Vec<ProviderView> = Vec::new();
+    for model in models {
+        let id = model.id.split_once('/').map_or(model.id.as_str(), |(provider, _)| provider);
+        match providers.iter_mut().find(|provider| provider.id == id) {
+            Some(provider) => provider.models.push(model.clone()),
+            None => providers.push(ProviderView { id: id.to_owned(), models: vec![model.clone()] }),
+        }
+    }
+    // All that the workers speak, but for the demo.
+    Providers { providers, protocols: vec!["openai-chat".to_owned()] }
 }
 
 /// The models to choose from, the default among them marked if it is certain that the workers have the same.

@@ -10,6 +10,8 @@ mod metrics;
 mod providers;
 mod replay;
 pub mod roles;
+mod rotate_keys;
+mod sealing;
 mod shutdown;
 pub mod telemetry;
 mod traces;

@@ -148,6 +148,8 @@ impl Running {
                     let catalog = Arc::clone(&catalog);
                     let concurrency = settings.reply_concurrency;
                     let replies = Replies { pool, client, shards, catalog, concurrency, process };
+                    let probes = workers::probe::run(replies.client.clone(), cancelled.clone());
+                    self.roles.first.push((cancelled.clone(), tokio::spawn(probes)));
                     self.roles.first.push((cancelled.clone(), tokio::spawn(replies.run(cancelled))));
                 }
                 WorkerRole::Commands => {

@@ -13,7 +13,7 @@ use crate::config::{Secret, Settings};
 use crate::local::{Nats, NatsOptions, Postgres, PostgresOptions};
 use crate::roles::{self, Running};
 use crate::wire::{self, Error};
-use crate::{cli, shutdown};
+use crate::{cli, sealing, shutdown};
 
 /// How many ports after a taken one are tried.
 const PORTS_TRIED: u16 = 100;
@@ -58,6 +58,7 @@ async fn start(settings: &mut Settings, private: &mut Private) -> Result<Running
     let owner = wire::pool(settings, Role::Owner).await?;
     store::migrate(&owner, settings.shards, wire::UP_SHARDS).await?;
     owner.close().await;
+    sealing::keep(settings)?;
     let listener = listen(settings.listen).await?;
     let address = listener.local_addr().map_err(Error::other)?;
     // Whoever can connect can log in as anyone, so only this machine may.

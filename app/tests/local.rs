@@ -182,18 +182,20 @@ async fn an_edge_cannot_forge_an_event() -> Done {
     create_stream(&url).await?;
     let mut core = Bus::connect(&url).await?;
     core.request("evt.0.a", "genuine").await?;
-    Bus::connect(&url).await?.serve(&["cmd.>", "resume.>"]).await?;
+    Bus::connect(&url).await?.serve(&["cmd.>", "resume.>", "probe.>"]).await?;
     let mut edge = Bus::connect(&server.edge_url()).await?;
 
     // A genuine question gets its answer, and genuine events arrive.
     assert_eq!(edge.request("cmd.0.a", "?").await?, "answer");
     assert_eq!(edge.request("resume.0.a", "?").await?, "answer");
+    assert_eq!(edge.request("probe.a", "?").await?, "answer");
     edge.subscribe("evt.>").await?;
 
     edge.publish("evt.0.a", None, "direct").await?;
     assert!(edge.error().await?.contains("Permissions Violation for Publish to \"evt.0.a\""));
     edge.publish("cmd.0.a", Some("evt.0.a"), "?").await?;
     edge.publish("resume.0.a", Some("evt.0.a"), "?").await?;
+    edge.publish("probe.a", Some("evt.0.a"), "?").await?;
     for api in ["$JS.API.STREAM.MSG.GET.EVT", "$JS.API.DIRECT.GET.EVT", "$JS.API.STREAM.DELETE.EVT", "$JS.API.INFO"] {
         edge.publish(api, Some("evt.0.a"), r#"{"seq":1}"#).await?;
         assert!(edge.error().await?.contains("Permissions Violation for Publish"), "{api}");
@@ -207,7 +209,7 @@ async fn an_edge_cannot_forge_an_event() -> Done {
         edge.publish(private, None, "").await?;
         assert!(edge.error().await?.contains("Permissions Violation for Publish"), "{private}");
     }
-    for private in [">", "internal.>", "_INBOX.>", "_R_.>", "$JS.>", "cmd.>"] {
+    for private in [">", "internal.>", "_INBOX.>", "_R_.>", "$JS.>", "cmd.>", "probe.>"] {
         edge.subscribe(private).await?;
         assert!(edge.error().await?.contains("Permissions Violation for Subscription"), "{private}");
     }
@@ -250,8 +252,8 @@ async fn edges_hear_events_and_each_others_signals() -> Done {
     let (mut one, mut two) = (Bus::connect(&server.edge_url()).await?, Bus::connect(&server.edge_url()).await?);
     let (mut core, mut tools) = (Bus::connect(&server.core_url()).await?, Bus::connect(&server.tools_url()).await?);
     // Tools reach nothing, JetStream included.
-    Bus::connect(&server.core_url()).await?.serve(&["cmd.>", "resume.>"]).await?;
-    for subject in ["cmd.0.x", "resume.x", "internal.x"] {
+    Bus::connect(&server.core_url()).await?.serve(&["cmd.>", "resume.>", "probe.>"]).await?;
+    for subject in ["cmd.0.x", "resume.x", "probe.x", "internal.x"] {
         assert!(tools.request(subject, "").await.is_err_and(|e| e.to_string().contains("503")), "{subject}");
     }
     assert!(tools.request("$JS.API.INFO", "").await?.contains("JetStream not enabled for account"));

@@ -1,5 +1,6 @@
 //! The one question the system asks an aggregate: given what happened, what does this command make happen?
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::{Actor, Tenant};
@@ -29,6 +30,25 @@ pub struct Asked<C> {
     pub asker: Asker,
     /// What is asked.
     pub command: C,
+}
+
+/// What can be asked over the bus: says of which aggregate.
+pub trait Ask: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// The aggregate's type.
+    type Aggregate: Decide<Command = Asked<Self>, Event = Self::Event, Error: Clone + Serialize + DeserializeOwned + Send + Sync>
+        + Clone
+        + 'static;
+    /// What happens there.
+    type Event: cqrs_es::DomainEvent + Clone + std::fmt::Debug + Send + Sync;
+    /// The type's name: in the log, and in subjects.
+    const TYPE: &'static str = <Self::Aggregate as cqrs_es::Aggregate>::TYPE;
+    /// How one of them is named.
+    type Id: std::fmt::Debug + std::fmt::Display + std::str::FromStr + Copy + Serialize + DeserializeOwned + Send + Sync;
+
+    /// Whether this asker may ask an aggregate of this name at all, as far as the name alone tells.
+    fn may_ask(_id: &Self::Id, _asker: &Asker) -> bool {
+        true
+    }
 }
 
 /// An aggregate whose decisions are pure, so that many can be taken in memory before one durable append.

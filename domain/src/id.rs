@@ -48,9 +48,24 @@ uuid_id!(
     MessageId
 );
 uuid_id!(
+    /// A person's account. It follows from the person: see [`AccountId::of`].
+    AccountId
+);
+uuid_id!(
     /// A command, chosen by whoever asks: the same id again gives the first result again.
     CommandId
 );
+
+impl AccountId {
+    /// What the ids of accounts are derived from. Accounts lie in the log under these ids, so it never changes.
+    const NAMESPACE: Uuid = Uuid::from_u128(0x3b6c_2f0e_9d57_4c1a_8e42_71d5_a0f3_6b98);
+
+    /// The account of a person. Names hold no control characters, so U+0000 divides them.
+    #[must_use]
+    pub fn of(tenant: &Tenant, user: &UserId) -> Self {
+        Self(Uuid::new_v5(&Self::NAMESPACE, format!("{tenant}\0{user}").as_bytes()))
+    }
+}
 
 impl CommandId {
     /// An id that follows from this command's: the same command names the same things when it is sent again.
@@ -124,6 +139,62 @@ name_id!(
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a name has 1 to 255 bytes and no control characters")]
 pub struct NameError;
+
+/// A provider's name: what comes before the slash in a [`ModelRef`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ts_rs::TS)]
+#[ts(type = "string")]
+#[serde(try_from = "String", into = "String")]
+pub struct ProviderId(String);
+
+impl ProviderId {
+    /// The longest name accepted, in bytes.
+    pub const MAX_BYTES: usize = 64;
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Why a text is not a provider's name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a provider's name has 1 to 64 small letters, digits, dots, hyphens and underscores, and begins with a letter or digit"
+)]
+pub struct ProviderIdError;
+
+impl TryFrom<String> for ProviderId {
+    type Error = ProviderIdError;
+
+    fn try_from(text: String) -> Result<Self, ProviderIdError> {
+        let is_word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        let fits = text.bytes().all(|byte| is_word(byte) || matches!(byte, b'.' | b'-' | b'_'));
+        if !text.bytes().next().is_some_and(is_word) || !fits || text.len() > Self::MAX_BYTES {
+            return Err(ProviderIdError);
+        }
+        Ok(Self(text))
+    }
+}
+
+impl FromStr for ProviderId {
+    type Err = ProviderIdError;
+
+    fn from_str(text: &str) -> Result<Self, ProviderIdError> {
+        Self::try_from(text.to_owned())
+    }
+}
+
+impl From<ProviderId> for String {
+    fn from(id: ProviderId) -> Self {
+        id.0
+    }
+}
+
+impl fmt::Display for ProviderId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 /// A model of a provider, written `provider/model`; the model's part may itself contain slashes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ts_rs::TS)]

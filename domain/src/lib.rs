@@ -3,13 +3,17 @@
 //! This crate knows no I/O, no clock and no chance: `decide` is a pure function of state and command, `apply` of
 //! state and event. Whatever depends on the world arrives inside the command.
 
+pub mod account;
 pub mod conversation;
 mod decide;
 mod id;
 mod metadata;
 mod shard;
 
-pub use decide::{Asked, Asker, Decide};
-pub use id::{CommandId, ConversationId, MessageId, ModelRef, ModelRefError, NameError, Tenant, UserId};
+pub use decide::{Ask, Asked, Asker, Decide};
+pub use id::{
+    AccountId, CommandId, ConversationId, MessageId, ModelRef, ModelRefError, NameError, ProviderId, ProviderIdError,
+    Tenant, UserId,
+};
 pub use metadata::{Actor, Metadata};
 pub use shard::{Shard, shard_of};

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use async_nats::{Client, HeaderMap, client};
-use domain::conversation::{self, Command, Error as Refused};
-use domain::{Asked, CommandId, ConversationId, Shard, shard_of};
+use domain::{Ask, Asked, CommandId, Shard, conversation, shard_of};
 use serde::{Deserialize, Serialize};
-use store::writer::{Accepted, Refusal};
+use store::writer::{self, Refusal};
 use tokio::time::Instant;
 
 use crate::{metrics, subject, trace};
@@ -19,21 +18,22 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// The pause before it is sent again.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
-/// A command on the bus.
+/// A command on the bus, of a conversation unless it says otherwise.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Request {
+#[serde(bound = "")]
+pub struct Request<C: Ask = conversation::Command> {
     /// Its id: sent again, it gets its first result again.
     pub command_id: CommandId,
-    /// The conversation that it is asked of.
-    pub conversation: ConversationId,
-    /// The sequence that the conversation must stand at, if the asker cares.
+    /// The aggregate that it is asked of.
+    pub id: C::Id,
+    /// The sequence that the aggregate must stand at, if the asker cares.
     pub expected_sequence: Option<u64>,
     /// What is asked, and by whom.
-    pub asked: Asked<Command>,
+    pub asked: Asked<C>,
 }
 
 /// What became of it.
-pub type Outcome = Result<Accepted, Refusal<Refused>>;
+pub type Outcome<C = conversation::Command> = writer::Outcome<<C as Ask>::Aggregate>;
 
 /// Asks on behalf of people (an edge) or of our own workers.
 #[derive(Clone, Debug)]
@@ -66,16 +66,16 @@ impl Asking {
     /// # Errors
     /// The refusal; [`Refusal::Unavailable`] when no answer came in time: the command may have been carried out all the
     /// same, and sending it again tells.
-    pub async fn ask(&self, request: &Request) -> Outcome {
+    pub async fn ask<C: Ask>(&self, request: &Request<C>) -> Outcome<C> {
         let began = Instant::now();
         let outcome = self.ask_until_answered(request).await;
         metrics::asked(self.asker, &outcome, began.elapsed());
         outcome
     }
 
-    async fn ask_until_answered(&self, request: &Request) -> Outcome {
-        let id = request.conversation.to_string();
-        let subject = (self.subject)(shard_of(&id, self.shards), conversation::TYPE, &id);
+    async fn ask_until_answered<C: Ask>(&self, request: &Request<C>) -> Outcome<C> {
+        let id = request.id.to_string();
+        let subject = (self.subject)(shard_of(&id, self.shards), C::TYPE, &id);
         let Ok(body) = serde_json::to_vec(request) else { return Err(Refusal::Unavailable) };
         let body = bytes::Bytes::from(body);
         let headers = headers();
@@ -89,7 +89,7 @@ impl Asking {
             let attempt = self.client.send_request(subject.clone(), asking);
             // Otherwise no one owns the shard just now, or the owner went away over it.
             if let Ok(Ok(message)) = tokio::time::timeout(ATTEMPT_DEADLINE, attempt).await {
-                match serde_json::from_slice::<Outcome>(&message.payload) {
+                match serde_json::from_slice::<Outcome<C>>(&message.payload) {
                     Ok(Err(Refusal::Unavailable)) => {}
                     Ok(outcome) => return outcome,
                     Err(error) => {

@@ -10,6 +10,7 @@ mod connection;
 pub mod consume;
 pub mod live;
 pub mod metrics;
+pub mod probe;
 pub mod relay;
 pub mod serve;
 pub mod signal;

@@ -1,5 +1,6 @@
 //! What the bus tells of itself in figures. docs/operations.md lists them; no label holds content or anyone's id.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use ::metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
@@ -9,9 +10,8 @@ use domain::Shard;
 use futures::future::join_all;
 use sqlx::PgPool;
 use store::log;
-use store::writer::Refusal;
+use store::writer::{Accepted, Refusal};
 
-use crate::ask::Outcome;
 use crate::{Error, streams};
 
 const COMMANDS: &str = "bestchat_commands_total";
@@ -42,7 +42,7 @@ pub fn describe() {
 }
 
 /// Settles a command's figures.
-pub(crate) fn asked(asker: &'static str, outcome: &Outcome, took: Duration) {
+pub(crate) fn asked<E: Display>(asker: &'static str, outcome: &Result<Accepted, Refusal<E>>, took: Duration) {
     let outcome = match outcome {
         Ok(_) => "accepted",
         Err(Refusal::Domain { .. }) => "refused",

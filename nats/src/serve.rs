@@ -1,12 +1,16 @@
 //! Answering commands: the owner of a shard listens to what people and workers ask of it.
 
+use std::fmt::Display;
+
 use async_nats::{Client, HeaderValue, Message, Subscriber};
-use domain::Shard;
+use domain::{Ask, Shard};
 use futures::StreamExt;
 use futures::stream::{SelectAll, select_all};
+use serde::Serialize;
+use store::writer::{Accepted, Refusal};
 use tracing::Span;
 
-use crate::ask::{Outcome, Request};
+use crate::ask::Request;
 use crate::{Error, subject, trace};
 
 /// A command to be answered.
@@ -51,13 +55,21 @@ impl Serving {
 }
 
 impl Incoming {
+    /// The type of the aggregate that something is asked of.
+    pub fn aggregate(&self) -> Option<&str> {
+        self.message.subject.as_str().split('.').nth(2)
+    }
+
     /// The command, if it reads like one and came on the subject where such a one may come: only our own workers can
-    /// publish to `internal.>`, so nothing else may carry their commands, nor may theirs carry people's.
-    pub fn request(&self) -> Option<Request> {
-        let request: Request = serde_json::from_slice(&self.message.payload).ok()?;
+    /// publish to `internal.>`, so nothing else may carry what they ask, nor may theirs carry what people ask.
+    pub fn request<C: Ask>(&self) -> Option<Request<C>> {
+        let request: Request<C> = serde_json::from_slice(&self.message.payload).ok()?;
+        let asker = &request.asked.asker;
         let internal = self.message.subject.as_str().starts_with("internal.");
-        let named = self.message.subject.as_str().rsplit('.').next() == Some(request.conversation.to_string().as_str());
-        (named && internal == request.asked.command.is_internal()).then_some(request)
+        let is_named = self.aggregate() == Some(C::TYPE)
+            && self.message.subject.as_str().rsplit('.').next() == Some(request.id.to_string().as_str());
+        let may_ask = internal == asker.actor.user().is_none() && C::may_ask(&request.id, asker);
+        (is_named && may_ask).then_some(request)
     }
 
     /// A span for the work upon it, in the trace that it belongs to; none when it belongs to none.
@@ -76,7 +88,7 @@ impl Incoming {
     }
 
     /// Answers.
-    pub async fn answer(self, outcome: &Outcome) {
+    pub async fn answer<E: Display + Serialize>(self, outcome: &Result<Accepted, Refusal<E>>) {
         let (Some(reply), Ok(body)) = (self.message.reply, serde_json::to_vec(outcome)) else { return };
         // Whoever asked asks again if the answer is lost.
         let _ = self.client.publish(reply, body.into()).await;

@@ -1,6 +1,6 @@
 //! Every subject, written once.
 
-use domain::{ConversationId, MessageId, Shard, Tenant, UserId};
+use domain::{AccountId, ConversationId, MessageId, Shard, Tenant, UserId};
 use sha2::{Digest, Sha256};
 use store::Recorded;
 
@@ -75,6 +75,14 @@ pub const RESUMES: &str = "resume.>";
 pub fn snapshot_of_resume(resume: &str) -> Option<String> {
     resume.strip_prefix("resume.").map(|rest| format!("snap.{rest}"))
 }
+
+/// Where an edge has a person's provider tried out.
+pub fn probe(account: AccountId) -> String {
+    format!("probe.{account}")
+}
+
+/// Everything that edges have tried out.
+pub const PROBES: &str = "probe.>";
 
 /// Signals in a conversation, such as typing; at most once, from edge to edge.
 pub fn signal(shard: Shard, conversation: ConversationId) -> String {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use domain::conversation::{Event, Part};
+use domain::conversation::{Command, Event, Part};
 use domain::{ConversationId, Shard, Tenant, UserId};
 use nats::signal::ListChange;
 use serde::{Deserialize, Serialize};
@@ -45,11 +45,12 @@ pub(crate) struct ConversationList {
 
 impl Projection for ConversationList {
     const NAME: &'static str = NAME;
+    type Of = Command;
     const TABLES: &'static [&'static str] = &["conversations", "members"];
 
-    async fn load(tx: &mut PgTransaction<'_>, batch: &[Happened]) -> Result<Self, sqlx::Error> {
+    async fn load(tx: &mut PgTransaction<'_>, batch: &[Happened<Command>]) -> Result<Self, sqlx::Error> {
         let mut touched: BTreeMap<ConversationId, Touched> =
-            batch.iter().map(|happened| (happened.conversation, Touched::default())).collect();
+            batch.iter().map(|happened| (happened.id, Touched::default())).collect();
         let ids: Vec<Uuid> = touched.keys().map(|id| id.0).collect();
         let rows: Vec<String> = sqlx::query_scalar("select to_json(c)::text from conversations c where id = any($1)")
             .bind(&ids)
@@ -64,8 +65,8 @@ impl Projection for ConversationList {
         Ok(Self { touched })
     }
 
-    fn apply(&mut self, happened: &Happened) {
-        self.touched.entry(happened.conversation).or_default().apply(happened);
+    fn apply(&mut self, happened: &Happened<Command>) {
+        self.touched.entry(happened.id).or_default().apply(happened);
     }
 
     async fn save(self, tx: &mut PgTransaction<'_>) -> Result<Vec<News>, sqlx::Error> {
@@ -125,7 +126,7 @@ async fn remove_members(tx: &mut PgTransaction<'_>, conversations: &[Uuid]) -> R
 }
 
 impl Touched {
-    fn apply(&mut self, happened: &Happened) {
+    fn apply(&mut self, happened: &Happened<Command>) {
         let Happened { sequence, at, event, .. } = happened;
         if let Some(row) = begun(happened) {
             self.row = Some(row);
@@ -173,10 +174,10 @@ impl Touched {
 }
 
 /// The row of a conversation that an event begins.
-fn begun(Happened { conversation, at, event, .. }: &Happened) -> Option<Row> {
+fn begun(Happened { id, at, event, .. }: &Happened<Command>) -> Option<Row> {
     let Event::ConversationStarted { owner, tenant, title, model, system_prompt } = event else { return None };
     let view = ConversationView {
-        id: *conversation,
+        id: *id,
         title: title.clone(),
         preview: None,
         owner: owner.clone(),

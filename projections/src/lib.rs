@@ -4,6 +4,7 @@
 //! and writes them back, together with its checkpoint, in one transaction. So a view is always the fold of the log up to
 //! its checkpoint, and can be made anew from the log at any time ([`rebuild`]).
 
+pub mod account;
 #[cfg(test)]
 mod batches;
 pub mod conversation_list;
@@ -15,6 +16,7 @@ pub mod transcript;
 mod view;
 pub mod wait;
 
+pub use account::{DefaultView, ProviderConfigView};
 pub use projector::Projector;
 pub use rebuild::{NAMES, RebuildError, rebuild};
 pub use view::{ConversationView, MessageStatus, MessageView, Role};

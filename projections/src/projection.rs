@@ -3,19 +3,18 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
-use domain::conversation::{self, Conversation, Event};
-use domain::{ConversationId, Shard, Tenant, UserId};
+use domain::{Ask, Shard, Tenant, UserId};
 use nats::signal::ListChange;
 use sqlx::{PgPool, PgTransaction};
 use store::{Recorded, checkpoint, codec, dead_letter};
 
-/// An event of a conversation, as projections take it in.
+/// An event of the aggregate that a `C` is asked of, as projections take it in.
 #[derive(Clone, Debug)]
-pub(crate) struct Happened {
-    pub(crate) conversation: ConversationId,
+pub(crate) struct Happened<C: Ask> {
+    pub(crate) id: C::Id,
     pub(crate) sequence: u64,
     pub(crate) at: DateTime<Utc>,
-    pub(crate) event: Event,
+    pub(crate) event: C::Event,
 }
 
 /// News for a person's clients.
@@ -31,22 +30,27 @@ pub(crate) struct News {
 pub(crate) trait Projection: Sized + Send {
     /// Its name: its schema, its checkpoints', and its name among the dead letters.
     const NAME: &'static str;
+    /// What is asked of the aggregates that it is about.
+    type Of: Ask;
     /// Its tables.
     const TABLES: &'static [&'static str];
 
     /// The rows that the events touch, as they stand.
-    fn load(tx: &mut PgTransaction<'_>, batch: &[Happened]) -> impl Future<Output = Result<Self, sqlx::Error>> + Send;
+    fn load(
+        tx: &mut PgTransaction<'_>,
+        batch: &[Happened<Self::Of>],
+    ) -> impl Future<Output = Result<Self, sqlx::Error>> + Send;
 
     /// Folds an event over them.
-    fn apply(&mut self, happened: &Happened);
+    fn apply(&mut self, happened: &Happened<Self::Of>);
 
     /// Writes them back, and tells what is news to whom.
     fn save(self, tx: &mut PgTransaction<'_>) -> impl Future<Output = Result<Vec<News>, sqlx::Error>> + Send;
 
-    /// Removes a conversation's rows.
+    /// Removes an aggregate's rows.
     fn clear(
         tx: &mut PgTransaction<'_>,
-        conversation: ConversationId,
+        id: <Self::Of as Ask>::Id,
     ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
 }
 
@@ -74,8 +78,8 @@ fn search_path(schema: &str) -> String {
 
 /// Takes a batch of a shard into the view called `name`, from its checkpoint on; the caller commits.
 ///
-/// A conversation with an event that cannot be read is halted: the event is parked, and nothing more of the conversation
-/// is taken in until a person has it retried. The others go on.
+/// An aggregate with an event that cannot be read is halted: the event is parked, and nothing more of the aggregate is
+/// taken in until a person has it retried. The others go on.
 pub(crate) async fn take_in<P: Projection>(
     tx: &mut PgTransaction<'_>,
     name: &str,
@@ -90,13 +94,13 @@ pub(crate) async fn take_in<P: Projection>(
     let mut halted = halted(tx, name, shard).await?;
     let mut happened = Vec::with_capacity(batch.len());
     for recorded in batch.iter().filter(|recorded| recorded.pos > done) {
-        if recorded.aggregate_type != conversation::TYPE || halted.contains(&recorded.aggregate_id) {
+        if recorded.aggregate_type != P::Of::TYPE || halted.contains(&recorded.aggregate_id) {
             continue;
         }
-        match read(recorded) {
+        match read::<P::Of>(recorded) {
             Ok(event) => happened.push(event),
             Err(reason) => {
-                tracing::error!(projection = name, position = %recorded.position(), reason, "a conversation is halted");
+                tracing::error!(projection = name, position = %recorded.position(), reason, "an aggregate is halted");
                 dead_letter::park(&mut **tx, name, recorded, &reason).await?;
                 halted.insert(recorded.aggregate_id.clone());
             }
@@ -110,7 +114,7 @@ pub(crate) async fn take_in<P: Projection>(
 /// Folds events over the rows that they touch.
 pub(crate) async fn fold<P: Projection>(
     tx: &mut PgTransaction<'_>,
-    happened: &[Happened],
+    happened: &[Happened<P::Of>],
 ) -> Result<Vec<News>, sqlx::Error> {
     let mut rows = P::load(tx, happened).await?;
     for event in happened {
@@ -119,11 +123,11 @@ pub(crate) async fn fold<P: Projection>(
     rows.save(tx).await
 }
 
-/// The event of a conversation; else why it is none.
-pub(crate) fn read(recorded: &Recorded) -> Result<Happened, String> {
-    let conversation = recorded.aggregate_id.parse().map_err(|_| "the aggregate's id is no uuid".to_owned())?;
-    let event = codec::decode::<Conversation>(recorded).map_err(|error| error.to_string())?;
-    Ok(Happened { conversation, sequence: recorded.sequence, at: recorded.recorded_at, event })
+/// The event; else why it is none.
+pub(crate) fn read<C: Ask>(recorded: &Recorded) -> Result<Happened<C>, String> {
+    let id = recorded.aggregate_id.parse().map_err(|_| "the aggregate's id is no uuid".to_owned())?;
+    let event = codec::decode::<C::Aggregate>(recorded).map_err(|error| error.to_string())?;
+    Ok(Happened { id, sequence: recorded.sequence, at: recorded.recorded_at, event })
 }
 
 async fn halted(tx: &mut PgTransaction<'_>, name: &str, shard: Shard) -> Result<HashSet<String>, sqlx::Error> {

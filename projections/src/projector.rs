@@ -12,6 +12,7 @@ use store::lease::{Leases, RENEW_EVERY};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
+use crate::account::Account;
 use crate::conversation_list::ConversationList;
 use crate::projection::{News, Projection, begin, take_in};
 use crate::retry::retry;
@@ -70,7 +71,11 @@ impl Projector {
 
     fn follow(&self, shard: Shard) -> DropGuard {
         let cancelled = CancellationToken::new();
-        for follower in [Follower::of::<ConversationList>(self, shard), Follower::of::<Transcript>(self, shard)] {
+        for follower in [
+            Follower::of::<ConversationList>(self, shard),
+            Follower::of::<Transcript>(self, shard),
+            Follower::of::<Account>(self, shard),
+        ] {
             let cancelled = cancelled.clone();
             tokio::spawn(async move {
                 tokio::select! {

@@ -5,6 +5,7 @@ use futures::{StreamExt, TryStreamExt};
 use sqlx::PgPool;
 use store::{checkpoint, log};
 
+use crate::account::{self, Account};
 use crate::conversation_list::{self, ConversationList};
 use crate::projection::{Projection, begin, search, take_in};
 use crate::transcript::{self, Transcript};
@@ -15,7 +16,7 @@ const PAGE: u32 = 5_000;
 const SHARDS_AT_ONCE: usize = 4;
 
 /// The views that can be rebuilt.
-pub const NAMES: &[&str] = &[conversation_list::NAME, transcript::NAME];
+pub const NAMES: &[&str] = &[account::NAME, conversation_list::NAME, transcript::NAME];
 
 /// Why a view was not rebuilt: the old one stays.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +45,7 @@ impl From<sqlx::Error> for RebuildError {
 /// When there is no such view, another process rebuilds it, or Postgres does not answer.
 pub async fn rebuild(owner: &PgPool, name: &str) -> Result<u64, RebuildError> {
     match name {
+        account::NAME => rebuild_as::<Account>(owner).await,
         conversation_list::NAME => rebuild_as::<ConversationList>(owner).await,
         transcript::NAME => rebuild_as::<Transcript>(owner).await,
         _ => Err(RebuildError::Unknown(name.to_owned())),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::conversation::Event;
+use domain::conversation::{Command, Event};
 use domain::{ConversationId, MessageId};
 use serde::{Deserialize, Serialize};
 use sqlx::{PgExecutor, PgTransaction};
@@ -31,11 +31,12 @@ pub(crate) struct Transcript {
 
 impl Projection for Transcript {
     const NAME: &'static str = NAME;
+    type Of = Command;
     const TABLES: &'static [&'static str] = &["messages"];
 
-    async fn load(tx: &mut PgTransaction<'_>, batch: &[Happened]) -> Result<Self, sqlx::Error> {
+    async fn load(tx: &mut PgTransaction<'_>, batch: &[Happened<Command>]) -> Result<Self, sqlx::Error> {
         let changed: BTreeSet<(ConversationId, MessageId)> =
-            batch.iter().filter_map(|happened| Some((happened.conversation, changes(&happened.event)?))).collect();
+            batch.iter().filter_map(|happened| Some((happened.id, changes(&happened.event)?))).collect();
         let (conversations, ids): (Vec<Uuid>, Vec<Uuid>) = changed.iter().map(|(c, id)| (c.0, id.0)).unzip();
         let rows: Vec<String> = sqlx::query_scalar(
             "select to_json(m)::text from unnest($1::uuid[], $2::uuid[]) as changed(conversation, id)
@@ -53,8 +54,8 @@ impl Projection for Transcript {
         Ok(Self { messages, deleted: BTreeSet::new() })
     }
 
-    fn apply(&mut self, happened: &Happened) {
-        let conversation = happened.conversation;
+    fn apply(&mut self, happened: &Happened<Command>) {
+        let conversation = happened.id;
         if let Some(message) = begun(happened) {
             self.messages.insert((conversation, message.id), message);
         } else if let Event::ConversationDeleted {} = happened.event {
@@ -95,7 +96,7 @@ impl Projection for Transcript {
 }
 
 /// The message that an event begins.
-fn begun(Happened { sequence, at, event, .. }: &Happened) -> Option<MessageView> {
+fn begun(Happened { sequence, at, event, .. }: &Happened<Command>) -> Option<MessageView> {
     let blank = |id: MessageId, parent: Option<MessageId>| MessageView {
         id,
         parent,

@@ -7,6 +7,8 @@ use domain::Decide;
 use postgres_es::PostgresEventRepository;
 use sqlx::{PgExecutor, PgPool};
 
+use crate::log::unsigned;
+use crate::writer::Key;
 use crate::{Error, log, snapshot};
 
 /// How many events are read at a time behind a snapshot.
@@ -31,19 +33,25 @@ impl<A: Default> Default for Loaded<A> {
 }
 
 /// Those of the aggregates of which the log holds an event: one look for all, since most that are not in memory are new.
-pub(crate) async fn begun<A: Decide>(db: impl PgExecutor<'_>, ids: &[String]) -> Result<HashSet<String>, Error> {
-    let begun: Vec<String> = sqlx::query_scalar(
+pub(crate) async fn begun(
+    db: impl PgExecutor<'_>,
+    asked: impl Iterator<Item = &Key> + Clone,
+) -> Result<HashSet<Key>, Error> {
+    let types: Vec<&'static str> = asked.clone().map(|key| key.aggregate).collect();
+    let ids: Vec<&str> = asked.clone().map(|key| key.id.as_str()).collect();
+    let begun: Vec<i64> = sqlx::query_scalar(
         // With a limit and the index's order, so that it is looked up id by id: as a plain `exists` it was planned on an empty
         // table as a join that reads the whole table, and stayed so while the table grew.
-        "select asked.id from unnest($2::text[]) as asked(id) cross join lateral (
-             select e.sequence from events e where e.aggregate_type = $1 and e.aggregate_id = asked.id
+        "select asked.nth from unnest($1::text[], $2::text[]) with ordinality as asked(type, id, nth) cross join lateral (
+             select e.sequence from events e where e.aggregate_type = asked.type and e.aggregate_id = asked.id
              order by e.aggregate_type, e.aggregate_id, e.sequence limit 1) first",
     )
-    .bind(A::TYPE)
+    .bind(types)
     .bind(ids)
     .fetch_all(db)
     .await?;
-    Ok(begun.into_iter().collect())
+    let begun: HashSet<u64> = begun.into_iter().map(unsigned).collect();
+    Ok(asked.zip(1..).filter(|(_, nth)| begun.contains(nth)).map(|(key, _)| key.clone()).collect())
 }
 
 /// Loads an aggregate: from its snapshot and the events behind it, else, through postgres-es, from all its events.
@@ -52,6 +60,14 @@ pub(crate) async fn load<A: Decide>(pool: &PgPool, aggregate_id: &str) -> Result
         Some(loaded) => behind_snapshot(pool, aggregate_id, loaded).await,
         None => from_start(pool, aggregate_id).await,
     }
+}
+
+/// An aggregate's state as the log has it by now; one that there is not stands as it begins.
+///
+/// # Errors
+/// When Postgres does not answer, or an event cannot be read.
+pub async fn state<A: Decide>(pool: &PgPool, aggregate_id: &str) -> Result<A, Error> {
+    load(pool, aggregate_id).await.map(|loaded| loaded.state)
 }
 
 async fn from_start<A: Decide>(pool: &PgPool, aggregate_id: &str) -> Result<Loaded<A>, Error> {

@@ -222,6 +222,28 @@ pub async fn last_sequence(db: impl PgExecutor<'_>, aggregate_type: &str, aggreg
     Ok(last.map_or(0, unsigned))
 }
 
+/// The aggregates of a type, by id, from the one after `after` on; at most `limit`.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn aggregates(
+    db: impl PgExecutor<'_>,
+    aggregate_type: &str,
+    after: &str,
+    limit: u32,
+) -> Result<Vec<String>, Error> {
+    let ids = sqlx::query_scalar(
+        "select aggregate_id from events where aggregate_type = $1 and aggregate_id > $2 and sequence = 1
+         order by aggregate_id limit $3",
+    )
+    .bind(aggregate_type)
+    .bind(after)
+    .bind(i64::from(limit))
+    .fetch_all(db)
+    .await?;
+    Ok(ids)
+}
+
 /// The sequence that an aggregate stands at once its shard has been read up to position `pos`.
 ///
 /// # Errors

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::Shard;
-use domain::conversation::Conversation;
+use domain::conversation::{self, Conversation};
+use domain::{Ask, Shard, account};
 use nats::ask::Asking;
 use nats::serve::{Incoming, Serving};
 use nats::signal::Freed;
@@ -121,7 +121,7 @@ impl Commands {
 
     async fn own(self, shard: Shard, valid_until: watch::Receiver<Instant>, cancelled: CancellationToken) {
         let (committed, to_relay) = mpsc::channel(RELAY_QUEUE);
-        let writer: Handle<Conversation> = writer::spawn(self.pool.clone(), shard, committed);
+        let writer = writer::spawn(self.pool.clone(), shard, committed);
         let jetstream = nats::relay::jetstream(&self.client);
         let background = TaskTracker::new();
         // On a clean stop the relay ends once the writer has, having published all it was given; with this task at the latest.
@@ -158,12 +158,12 @@ async fn serve(
                 None => break,
             },
         };
-        answer(&writer, incoming, &valid_until, &answers);
+        dispatch(&writer, incoming, &valid_until, &answers);
     }
     let drained = async {
         serving.stop().await;
         while let Some(incoming) = serving.next().await {
-            answer(&writer, incoming, &valid_until, &answers);
+            dispatch(&writer, incoming, &valid_until, &answers);
         }
     };
     // Whoever asked before this would otherwise wait for an answer until they ask again.
@@ -173,13 +173,27 @@ async fn serve(
     Ok(())
 }
 
-fn answer(
+/// Each aggregate's commands to its handle; behind them is one writer.
+fn dispatch(
     writer: &Handle<Conversation>,
     incoming: Incoming,
     valid_until: &Arc<watch::Receiver<Instant>>,
     answers: &TaskTracker,
 ) {
-    let Some(request) = incoming.request() else {
+    match incoming.aggregate() {
+        Some(conversation::TYPE) => answer::<conversation::Command>(writer, incoming, valid_until, answers),
+        Some(account::TYPE) => answer::<account::Command>(&writer.of(), incoming, valid_until, answers),
+        _ => tracing::warn!("something is asked of no aggregate that there is"),
+    }
+}
+
+fn answer<C: Ask>(
+    writer: &Handle<C::Aggregate>,
+    incoming: Incoming,
+    valid_until: &Arc<watch::Receiver<Instant>>,
+    answers: &TaskTracker,
+) {
+    let Some(request) = incoming.request::<C>() else {
         tracing::warn!("something on a command subject is no command");
         return;
     };
@@ -190,7 +204,7 @@ fn answer(
     let execute = Execute {
         // So that nobody can take the id of someone else's command, or of a worker's.
         command_id: request.command_id.derive(&request.asked.asker.to_string()).into(),
-        aggregate_id: request.conversation.to_string(),
+        aggregate_id: request.id.to_string(),
         expected_sequence: request.expected_sequence,
         actor: request.asked.asker.actor.clone(),
         traceparent: nats::trace::of(&span),

@@ -7,6 +7,7 @@
 pub mod commands;
 pub mod metrics;
 mod open_replies;
+pub mod probe;
 pub mod provider;
 pub mod reaper;
 pub mod reply;

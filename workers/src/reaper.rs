@@ -151,7 +151,7 @@ impl Reaper {
         let key = ReplyKey { shard: self.shard, conversation, reply };
         let request = Request {
             command_id: CommandId(conversation.0).derive(&format!("{reply}:expire:{attempt}")).into(),
-            conversation,
+            id: conversation,
             expected_sequence: None,
             asked: Asked {
                 asker: Asker { tenant: None, actor: Actor::Worker("reaper".to_owned()) },

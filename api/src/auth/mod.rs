@@ -7,7 +7,7 @@ mod jwks;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use domain::{Tenant, UserId};
+use domain::{Actor, Asker, Tenant, UserId};
 use jsonwebtoken::{DecodingKey, Validation, decode, decode_header};
 use serde::Deserialize;
 
@@ -34,6 +34,11 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// Who asks, on the bus.
+    pub(crate) fn asker(&self) -> Asker {
+        Asker { tenant: Some(self.tenant.clone()), actor: Actor::User(self.user.clone()) }
+    }
+
     /// How long the token still holds.
     pub fn remaining(&self) -> Duration {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

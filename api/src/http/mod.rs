@@ -1,14 +1,19 @@
 //! The routes: one file per resource.
 
+mod account;
 mod console;
 mod conversations;
+mod default_provider;
 mod dev_token;
 mod events;
 pub(crate) mod health;
 pub(crate) mod identity;
+mod limits;
 mod messages;
 mod models;
 pub(crate) mod origin;
+mod provider_configs;
+mod providers;
 mod status;
 
 use std::sync::Arc;
@@ -17,7 +22,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, Method, header};
-use axum::routing::{any, get, post};
+use axum::routing::{any, get, post, put};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -42,6 +47,13 @@ pub(crate) fn router(edge: Arc<Edge>) -> Router {
         .route("/api/conversations/{id}/messages", get(messages::page))
         .route("/api/conversations/{id}/events", get(events::page))
         .route("/api/models", get(models::list))
+        .route("/api/providers", get(providers::list))
+        .route("/api/providers/{provider}/models", get(providers::models))
+        .route("/api/providers/default", get(default_provider::get).put(default_provider::set))
+        .route("/api/providers/configs", get(provider_configs::list))
+        .route("/api/providers/configs/{provider}", put(provider_configs::save).delete(provider_configs::remove))
+        .route("/api/providers/configs/{provider}/test", post(provider_configs::test))
+        .route("/api/limits", get(limits::get).put(limits::set))
         .route("/api/dev/token", post(dev_token::issue))
         .route("/api/health", get(health::health))
         .route("/api/status", get(status::status))
@@ -68,7 +80,7 @@ fn cors(allowed: &[String]) -> CorsLayer {
     let origins = allowed.iter().filter_map(|origin| HeaderValue::from_str(origin).ok());
     CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
-        .allow_methods([Method::GET, Method::POST])
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
         .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
         .max_age(Duration::from_mins(10))
 }

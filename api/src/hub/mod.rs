@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use axum::extract::ws::Utf8Bytes;
-use domain::{ConversationId, Shard, Tenant, UserId, shard_of};
+use domain::{ConversationId, Shard, Tenant, UserId, conversation, shard_of};
 use nats::live::{self, Delta, ReplyKey};
 use nats::signal::Heard;
 use sqlx::PgPool;
@@ -125,6 +125,10 @@ impl Hub {
     }
 
     fn heard_event(&self, event: &Recorded) {
+        // The id alone does not say: a conversation may have been given the id of someone's account.
+        if event.aggregate_type != conversation::TYPE {
+            return;
+        }
         let Ok(id) = event.aggregate_id.parse() else { return };
         let Some(room) = self.find(id) else { return };
         room.heard_event(event);

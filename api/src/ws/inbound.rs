@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::Utf8Bytes;
-use domain::{Actor, Asked, Asker, CommandId, ConversationId, shard_of};
+use domain::{Asked, CommandId, ConversationId, shard_of};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use nats::ask::Request;
@@ -131,10 +131,9 @@ fn command_asked(
     command: ClientCommand,
     span: Span,
 ) {
-    let Some(Identity { tenant, user, .. }) = socket.identity.clone() else { return };
-    let asker = Asker { tenant: Some(tenant), actor: Actor::User(user) };
+    let Some(asker) = socket.identity.as_ref().map(Identity::asker) else { return };
     let command = command.into_domain(id);
-    let request = Request { command_id: id, conversation, expected_sequence, asked: Asked { asker, command } };
+    let request = Request { command_id: id, id: conversation, expected_sequence, asked: Asked { asker, command } };
     let edge = socket.edge.clone();
     let asking = async move {
         let frame = match edge.asking.ask(&request).await {

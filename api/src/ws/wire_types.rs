@@ -9,7 +9,7 @@ use std::path::Path;
 use ts_rs::{Config, TS, TypeVisitor};
 
 use super::frame::{ClientFrame, PROTOCOL, ServerFrame};
-use crate::edge::ModelView;
+use crate::edge::{ModelView, Providers};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../web/client/src/wire.ts");
 
@@ -30,13 +30,17 @@ fn generate() -> String {
     types.visit::<ServerFrame<'static>>();
     types.visit::<domain::conversation::Event>();
     types.visit::<ModelView>();
+    types.visit::<Providers>();
+    types.visit::<projections::ProviderConfigView>();
+    types.visit::<projections::DefaultView>();
+    types.visit::<domain::account::Limits>();
     header() + &types.declared.into_values().collect::<String>()
 }
 
 fn header() -> String {
     format!(
         "// The types of the wire, version {PROTOCOL}; docs/protocol.md says what they mean.\n\
-         // Generated from api/src/ws/frame/, domain/src/conversation/event.rs and projections/src/view.rs\n\
+         // Generated from api/src/, domain/src/*/event.rs and projections/src/\n\
          // by `make types`: change those, not this.\n"
     )
 }

@@ -2,6 +2,7 @@
 //! `nats/nats-server.conf`.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
+mod accounts;
 mod auth;
 mod bad_input;
 mod following;

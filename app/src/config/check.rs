@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use figment::value::magic::RelativePathBuf;
 use workers::provider::known;
 
-use super::{Algorithm, Deadlines, Error, Issuer, Protocol, Provider, Secret, Settings};
+use super::{Algorithm, Deadlines, Error, Issuer, Protocol, Provider, Sealing, Secret, Settings};
 
 /// The shortest shared secret that tokens may be signed with, in bytes: RFC 7518, section 3.2, for HS256. Whoever has one
 /// token can try secrets against it at home, and a short one is found.
@@ -47,6 +47,7 @@ pub(super) fn complete(settings: &mut Settings) -> Result<(), Error> {
             return Err(Error(format!("two providers have the id `{}`", provider.id)));
         }
     }
+    complete_sealing(&mut settings.sealing)?;
     let only = settings.auth.issuers.len() == 1;
     for (at, issuer) in settings.auth.issuers.iter_mut().enumerate() {
         let key = format!("auth.issuers[{at}]");
@@ -82,6 +83,32 @@ fn complete_provider(key: &str, provider: &mut Provider) -> Result<(), Error> {
         model.context_window = model.context_window.or(window).or(Some(CONTEXT_WINDOW));
     }
     Ok(())
+}
+
+fn complete_sealing(sealing: &mut Sealing) -> Result<(), Error> {
+    for (version, file) in &sealing.key_files {
+        if sealing.keys.contains_key(version) {
+            let both = format!("`sealing.keys.{version}` and `sealing.key_files.{version}`");
+            return Err(Error(format!("settings {both} are both set: set one of them")));
+        }
+        sealing.keys.insert(version.clone(), read(&format!("sealing.key_files.{version}"), file)?);
+    }
+    let mut versions = Vec::new();
+    for version in sealing.keys.keys() {
+        let number = version.parse::<u32>().ok().filter(|number| number.to_string() == *version);
+        let number = number.ok_or_else(|| Error(format!("setting `sealing.keys.{version}`: a version is a number")))?;
+        versions.push(number);
+    }
+    match sealing.current {
+        Some(current) if !versions.contains(&current) => {
+            Err(Error(format!("setting `sealing.current`: there is no version {current} among `sealing.keys`")))
+        }
+        Some(_) => Ok(()),
+        None => {
+            sealing.current = versions.into_iter().max();
+            Ok(())
+        }
+    }
 }
 
 fn complete_issuer(key: &str, issuer: &mut Issuer) -> Result<(), Error> {
@@ -125,15 +152,20 @@ fn complete_tenant(key: &str, issuer: &mut Issuer, only: bool) -> Result<(), Err
     Ok(())
 }
 
-/// Reads a secret from its file, without the line end that editors add.
+/// Takes a secret from its file, if that is set.
 fn resolve(key: &str, secret: &mut Option<Secret>, file: Option<&RelativePathBuf>) -> Result<(), Error> {
     let Some(file) = file else { return Ok(()) };
     if secret.is_some() {
         return Err(Error(format!("settings `{key}` and `{key}_file` are both set: set one of them")));
     }
+    *secret = Some(read(&format!("{key}_file"), file)?);
+    Ok(())
+}
+
+/// Reads a secret from its file, without the line end that editors add.
+fn read(key: &str, file: &RelativePathBuf) -> Result<Secret, Error> {
     let path = file.relative();
     let text = std::fs::read_to_string(&path)
-        .map_err(|e| Error(format!("setting `{key}_file`: cannot read {}: {e}", path.display())))?;
-    *secret = Some(Secret::from(text.trim_end_matches(['\r', '\n']).to_owned()));
-    Ok(())
+        .map_err(|e| Error(format!("setting `{key}`: cannot read {}: {e}", path.display())))?;
+    Ok(Secret::from(text.trim_end_matches(['\r', '\n']).to_owned()))
 }

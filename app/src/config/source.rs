@@ -19,9 +19,10 @@ const SHARED: [(&str, &str); 3] =
 /// Settings that an outer layer may replace by a file, or the other way round.
 const SECRETS: [&str; 3] = ["database_url", "nats_url", "nats_edge_url"];
 /// A variable is a text unless its setting is one of these: a key such as `0123` must not become a number.
-const COUNTS: [&str; 7] = [
+const COUNTS: [&str; 8] = [
     "shards",
     "allow_private_addresses",
+    "sealing.current",
     "reply_concurrency",
     "trace_sampling",
     "deadlines.connect",
@@ -71,6 +72,7 @@ fn defaults() -> Result<Layer, Error> {
         "data": ".bestchat",
         "providers": [],
         "allow_private_addresses": false,
+        "sealing": { "keys": {}, "key_files": {} },
         "auth": { "issuers": [] },
         "allowed_origins": [],
         "worker_roles": ["commands", "reply"],

@@ -194,8 +194,31 @@ fn mistakes_are_named_with_their_place() {
 }
 
 #[test]
+fn sealing_keys_have_versions_and_may_come_from_files() {
+    let toml = "sealing.keys = { 1 = 'one' }\nsealing.key_files = { 12 = 'kek' }";
+    let folder = Folder::with(&[("bestchat.toml", toml), ("kek", "twelve\n")]);
+    let sealing = folder.load(&[("BESTCHAT_SEALING__KEYS__3", "three")]).unwrap().sealing;
+    let keys: Vec<(&str, &str)> = sealing.keys.iter().map(|(version, key)| (version.as_str(), key.expose())).collect();
+    assert_eq!(keys, [("1", "one"), ("12", "twelve"), ("3", "three")]);
+    assert_eq!(sealing.current, Some(12), "the highest, unless the settings say another");
+    assert_eq!(folder.load(&[("BESTCHAT_SEALING__CURRENT", "1")]).unwrap().sealing.current, Some(1));
+    assert_eq!(load("", &[]).unwrap().sealing.current, None);
+    for (toml, expected) in [
+        ("sealing.current = 1", "`sealing.current`"),
+        ("sealing.keys = { 1 = 'a' }\nsealing.current = 2", "`sealing.current`"),
+        ("sealing.keys = { one = 'a' }", "`sealing.keys.one`"),
+        ("sealing.keys = { 01 = 'a' }", "`sealing.keys.01`"),
+        ("sealing.keys = { 1 = 'a' }\nsealing.key_files = { 1 = 'b' }", "both set"),
+        ("sealing.key_files = { 1 = 'nowhere' }", "`sealing.key_files.1`"),
+    ] {
+        let error = load(toml, &[]).unwrap_err();
+        assert!(error.contains(expected), "{toml}: {error}");
+    }
+}
+
+#[test]
 fn a_secret_is_never_shown() {
-    let toml = "[[providers]]\nid='a'\nprotocol='openai-chat'\nbase_url='http://x'\napi_key='hush'\n[[auth.issuers]]\nsecret='hush hush hush hush hush hush hush'";
+    let toml = "sealing.keys = { 1 = 'hush' }\n[[providers]]\nid='a'\nprotocol='openai-chat'\nbase_url='http://x'\napi_key='hush'\n[[auth.issuers]]\nsecret='hush hush hush hush hush hush hush'";
     let settings =
         load(toml, &[("DATABASE_URL", "postgres://u:hush@h/d"), ("NATS_EDGE_URL", "nats://hush@h")]).unwrap();
     let text = settings.describe();
@@ -204,6 +227,7 @@ fn a_secret_is_never_shown() {
         "database_url = (hidden)",
         "nats_edge_url = (hidden)",
         "providers[0].api_key = (hidden)",
+        "sealing.keys.1 = (hidden)",
         "auth.issuers[0].secret = (hidden)",
         "listen = \"127.0.0.1:8080\"",
         "shards = (not set)",

@@ -14,6 +14,7 @@ mod faults;
 mod found_providers;
 mod given_servers;
 mod happy;
+mod keys;
 mod logs;
 mod metrics;
 mod parked;

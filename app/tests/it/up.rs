@@ -94,6 +94,17 @@ async fn up_needs_nothing_and_keeps_everything() {
     }
     assert_eq!(prints(&["dead-letters"]).trim(), "Nothing is parked.");
 
+    // Keys of providers are sealed with a key of its own, which can be replaced while it runs.
+    let url = format!("http://{address}/api/providers/configs/demo");
+    let key = json!({ "api_key": "a key that the demo does not need" });
+    let saved = reqwest::Client::new().put(url).bearer_auth(&login).json(&key).send().await.unwrap();
+    assert!(saved.status().is_success(), "{saved:?}");
+    assert!(prints(&["rotate-keys"]).contains("1 keys of 1 accounts are under version 1, 0 of them newly"));
+    let keys = folder.join(".bestchat/sealing-keys");
+    let kept = std::fs::read_to_string(&keys).unwrap();
+    std::fs::write(&keys, format!("{kept}2 QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkI=\n")).unwrap();
+    assert!(prints(&["rotate-keys"]).contains("1 keys of 1 accounts are under version 2, 1 of them newly"));
+
     assert!(first.stop().await.success());
     until("no server is left", async || running_in(folder).is_empty()).await;
 

@@ -24,7 +24,7 @@ pub use error::Error;
 pub use event::{Event, ReplyError};
 pub use part::{Finish, MAX_RAW_USAGE_BYTES, Part, Usage};
 
-use crate::{Asked, Decide, MessageId, ModelRef, Tenant, UserId};
+use crate::{Ask, Asked, ConversationId, Decide, MessageId, ModelRef, Tenant, UserId};
 use tree::Tree;
 
 /// The aggregate's type: in the log, and in subjects.
@@ -83,6 +83,12 @@ enum ReplyState {
     Running,
     /// The attempt is being worked on and shall stop.
     Stopping,
+}
+
+impl Ask for Command {
+    type Aggregate = Conversation;
+    type Event = Event;
+    type Id = ConversationId;
 }
 
 impl cqrs_es::Aggregate for Conversation {

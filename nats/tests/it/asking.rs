@@ -23,7 +23,7 @@ fn serve(client: &Client, pool: &PgPool) -> AbortOnDropHandle<()> {
     AbortOnDropHandle::new(tokio::spawn(async move {
         let mut serving = Serving::start(client, 0).await.unwrap();
         while let Some(incoming) = serving.next().await {
-            let Some(request) = incoming.request() else { continue };
+            let Some(request) = incoming.request::<Command>() else { continue };
             let outcome = owner.writer.execute(execute(&request)).await;
             incoming.answer(&outcome).await;
         }
@@ -81,7 +81,7 @@ async fn a_command_is_read_on_its_own_subject_only(pool: PgPool) {
     let core = server.core().await;
     let mut serving = Serving::start(core.clone(), 0).await.unwrap();
     let peoples = new_conversation();
-    let id = peoples.conversation.to_string();
+    let id = peoples.id.to_string();
     let asker = Asker { tenant: None, actor: Actor::Worker("reply".to_owned()) };
     let reply = MessageId(Uuid::now_v7());
     let claim = Command::ClaimReply { reply, attempt: 1, worker: "w".to_owned(), lease_ms: 1_000 };
@@ -96,6 +96,6 @@ async fn a_command_is_read_on_its_own_subject_only(pool: PgPool) {
         (subject::command(0, "conversation", &elsewhere), &peoples, false),
     ] {
         let incoming = received(&core, &mut serving, subject.clone(), request).await;
-        assert_eq!(incoming.request().is_some(), reads, "{subject} {:?}", request.asked.command);
+        assert_eq!(incoming.request::<Command>().is_some(), reads, "{subject} {:?}", request.asked.command);
     }
 }

@@ -55,14 +55,14 @@ pub(crate) fn start() -> Command {
 pub(crate) fn request(conversation: ConversationId, command: Command) -> Request {
     let ann = Asker { tenant: "acme".parse().ok(), actor: Actor::User("ann".parse().unwrap()) };
     let asked = Asked { asker: ann, command };
-    Request { command_id: CommandId(Uuid::new_v4()), conversation, expected_sequence: None, asked }
+    Request { command_id: CommandId(Uuid::new_v4()), id: conversation, expected_sequence: None, asked }
 }
 
 /// A request as a writer takes it.
 pub(crate) fn execute(request: &Request) -> Execute<Conversation> {
     Execute {
         command_id: request.command_id,
-        aggregate_id: request.conversation.to_string(),
+        aggregate_id: request.id.to_string(),
         traceparent: None,
         expected_sequence: request.expected_sequence,
         actor: request.asked.asker.actor.clone(),

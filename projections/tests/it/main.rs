@@ -2,6 +2,7 @@
 //! events into the log past the bus, and followers find them there.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod accounts;
 mod log;
 mod poison;
 mod projecting;

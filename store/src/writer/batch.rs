@@ -1,33 +1,32 @@
 //! One batch of commands: decided, appended, answered.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 
-use cqrs_es::DomainEvent;
-use domain::{CommandId, Decide, Metadata, Shard, shard_of};
-use futures::StreamExt;
+use domain::{CommandId, Shard, shard_of};
+use futures::{FutureExt, StreamExt};
 use sqlx::PgPool;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
-use uuid::Uuid;
 
+use super::asked::{AnyAsked, AnyState, Refused};
 use super::decided::Decided;
 use super::recent::{First, Recent};
-use super::warm::Warm;
+use super::warm::{Key, Warm};
 use super::{Accepted, BATCH_DEADLINE, MAX_BATCH, MAX_TRIES, Pending, RETRY_PAUSE, Refusal};
 use crate::append::{AppendError, NewEvent, append};
-use crate::load::{Loaded, begun, load};
+use crate::load::begun;
 use crate::own::Own;
-use crate::{Error, Position, Recorded, codec, log, metrics, snapshot};
+use crate::{Error, Position, Recorded, log, metrics, snapshot};
 
 /// How many cold aggregates are loaded at once.
 const LOADS_AT_ONCE: usize = 8;
 
-pub(super) struct Writer<A: Decide> {
+pub(super) struct Writer {
     pool: PgPool,
     shard: Shard,
     committed: mpsc::Sender<Vec<Recorded>>,
-    warm: Warm<A>,
+    warm: Warm<Box<dyn AnyState>>,
     recent: Recent,
     /// The position of the shard's last event, once known.
     head: Option<u64>,
@@ -46,12 +45,7 @@ enum Again {
     Unacceptable(sqlx::Error),
 }
 
-impl<A> Writer<A>
-where
-    A: Decide + Clone + 'static,
-    A::Command: Clone + Send + Sync,
-    A::Error: Clone + Send,
-{
+impl Writer {
     pub(super) fn new(pool: PgPool, shard: Shard, committed: mpsc::Sender<Vec<Recorded>>) -> Self {
         Self {
             connection: Own::like(&pool),
@@ -65,7 +59,7 @@ where
         }
     }
 
-    pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Pending<A>>) {
+    pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Pending>) {
         // Not only when the first who asks waits for it.
         self.connection.stand().await;
         let mut batch = Vec::with_capacity(MAX_BATCH);
@@ -75,7 +69,7 @@ where
         }
     }
 
-    async fn carry_out(&mut self, batch: Vec<Pending<A>>) {
+    async fn carry_out(&mut self, batch: Vec<Pending>) {
         for attempt in 1..=MAX_TRIES {
             let tried = timeout(BATCH_DEADLINE, self.try_batch(&batch)).await;
             match tried.unwrap_or(Err(Again::Silent(Error::Silent))) {
@@ -83,8 +77,7 @@ where
                     let size = batch.len();
                     for (pending, decided) in batch.into_iter().zip(decided) {
                         pending.span.record("db.operation.batch.size", size);
-                        // Whoever asked may have gone; the result stands all the same.
-                        let _ = pending.answer.send(decided.into_outcome());
+                        pending.asked.answer(decided.into_outcome());
                     }
                     return;
                 }
@@ -115,7 +108,7 @@ where
     }
 
     /// So that one command whose events Postgres will not take does not take the others with it.
-    async fn one_by_one(&mut self, batch: Vec<Pending<A>>) {
+    async fn one_by_one(&mut self, batch: Vec<Pending>) {
         if batch.len() == 1 {
             return refuse_all(batch);
         }
@@ -125,7 +118,7 @@ where
     }
 
     /// Decides and appends; on success every command has its result, durable.
-    async fn try_batch(&mut self, batch: &[Pending<A>]) -> Result<Vec<Decided<A>>, Again> {
+    async fn try_batch(&mut self, batch: &[Pending]) -> Result<Vec<Decided>, Again> {
         let head = match self.head {
             Some(head) => head,
             None => log::head(&self.pool, self.shard).await.map_err(Again::Silent)?,
@@ -134,7 +127,7 @@ where
         let mut events = Vec::new();
         let mut decided = Vec::with_capacity(batch.len());
         for pending in batch {
-            decided.push(if unreadable.contains(pending.execute.aggregate_id.as_str()) {
+            decided.push(if unreadable.contains(&pending.key) {
                 Decided::Settled(Err(Refusal::Unreadable))
             } else {
                 self.decide(pending, head, &mut events)
@@ -148,7 +141,7 @@ where
         self.head = Some(head + recorded.len() as u64);
         self.keep_snapshots(batch);
         for pending in batch {
-            self.warm.drop_unborn(&pending.execute.aggregate_id);
+            self.warm.drop_unborn(&pending.key);
         }
         if !recorded.is_empty() && self.committed.try_send(recorded).is_err() {
             tracing::debug!(shard = self.shard, "the relay is behind and will read the log");
@@ -156,38 +149,39 @@ where
         Ok(decided)
     }
 
-    async fn load_cold(&mut self, batch: &[Pending<A>]) -> Result<HashSet<String>, Error> {
+    async fn load_cold(&mut self, batch: &[Pending]) -> Result<HashSet<Key>, Error> {
         let shards = match self.shards {
             Some(shards) => shards,
             None => *self.shards.insert(crate::shard_count(&self.pool).await?),
         };
-        let cold: HashSet<&String> = batch
-            .iter()
-            .map(|pending| &pending.execute.aggregate_id)
-            .filter(|id| !self.warm.contains(id) && may_lie_in(self.shard, shards, id))
-            .collect();
+        let mut cold: HashMap<&Key, &dyn AnyAsked> = HashMap::new();
+        for Pending { key, asked, .. } in batch {
+            if !self.warm.contains(key) && may_lie_in(self.shard, shards, &key.id) {
+                cold.entry(key).or_insert(asked.as_ref());
+            }
+        }
         let mut unreadable = HashSet::new();
         if cold.is_empty() {
             return Ok(unreadable);
         }
-        let cold: Vec<String> = cold.into_iter().cloned().collect();
         let mut connection = self.connection.take().await?;
-        let begun = begun::<A>(&mut connection, &cold).await?;
+        let begun = begun(&mut connection, cold.keys().copied()).await?;
         self.connection.give_back(connection);
-        let (cold, new): (Vec<_>, Vec<_>) = cold.into_iter().partition(|id| begun.contains(id));
-        for id in new {
-            self.warm.insert(id, Loaded::default());
+        let (cold, new): (Vec<_>, Vec<_>) = cold.into_iter().partition(|(key, _)| begun.contains(*key));
+        for (key, asked) in new {
+            self.warm.insert(key.clone(), asked.unborn());
         }
-        let pool = &self.pool;
-        let mut loads = futures::stream::iter(cold)
-            .map(|id| async move { (load::<A>(pool, &id).await, id) })
-            .buffer_unordered(LOADS_AT_ONCE);
-        while let Some((loaded, id)) = loads.next().await {
+        let loads: Vec<_> = cold
+            .into_iter()
+            .map(|(key, asked)| asked.load(self.pool.clone()).map(move |loaded| (loaded, key)))
+            .collect();
+        let mut loads = futures::stream::iter(loads).buffer_unordered(LOADS_AT_ONCE);
+        while let Some((loaded, key)) = loads.next().await {
             match loaded {
-                Ok(loaded) => self.warm.insert(id, loaded),
+                Ok(loaded) => self.warm.insert(key.clone(), loaded),
                 Err(error @ Error::Undecodable { .. }) => {
                     tracing::error!(shard = self.shard, %error, "an aggregate is halted");
-                    unreadable.insert(id);
+                    unreadable.insert(key.clone());
                 }
                 Err(error) => return Err(error),
             }
@@ -195,60 +189,42 @@ where
         Ok(unreadable)
     }
 
-    fn decide(&mut self, pending: &Pending<A>, head: u64, events: &mut Vec<NewEvent>) -> Decided<A> {
-        let execute = &pending.execute;
-        if let Some(first) = self.recent.get(execute.command_id) {
-            let answer = first.answer::<A>(&pending.digest);
+    fn decide(&mut self, pending: &Pending, head: u64, events: &mut Vec<NewEvent>) -> Decided {
+        if let Some(first) = self.recent.get(pending.command_id) {
+            let answer = first.answer(&pending.digest);
             // The one in this batch that it repeats may itself turn out to be a repeat.
             return if first.eventless { Decided::Eventless(answer) } else { Decided::Settled(answer) };
         }
-        let Some(aggregate) = self.warm.get_mut(&execute.aggregate_id) else {
-            tracing::error!(shard = self.shard, id = execute.aggregate_id, "no aggregate of this shard");
+        let Some(aggregate) = self.warm.get_mut(&pending.key) else {
+            tracing::error!(shard = self.shard, id = pending.key.id, "no aggregate of this shard");
             return Decided::Settled(Err(Refusal::Unavailable));
         };
-        let news = match aggregate.state.decide(&execute.command) {
-            Ok(news) => news,
-            Err(error) => return Decided::Eventless(Err(Refusal::Domain { error })),
-        };
-        // After the decision, so that whoever may not know of the aggregate does not learn where it stands.
-        if execute.expected_sequence.is_some_and(|expected| expected != aggregate.sequence) {
-            return Decided::Eventless(Err(Refusal::StaleSequence { actual: aggregate.sequence }));
-        }
-        let mut rows = match rows(pending, aggregate.sequence, &news) {
+        let mut rows = match pending.asked.decide(aggregate, &pending.digest) {
             Ok(rows) => rows,
-            Err(error) => {
+            Err(Refused::ByState(refusal)) => return Decided::Eventless(Err(refusal)),
+            Err(Refused::Unwritable(error)) => {
                 tracing::error!(shard = self.shard, %error, "an event cannot be written");
                 return Decided::Settled(Err(Refusal::Unavailable));
             }
         };
-        let added = news.len() as u64;
-        aggregate.sequence += added;
-        for event in news {
-            aggregate.state.apply(event);
-        }
-        // Only now does an aggregate that this command began have a tenant.
-        let tenant = aggregate.state.tenant().map(ToString::to_string).unwrap_or_default();
-        for row in &mut rows {
-            row.tenant.clone_from(&tenant);
-        }
-        let bytes = rows.iter().map(|row| row.payload.get().len()).sum();
+        let sequence = aggregate.sequence;
+        let (eventless, bytes) = (rows.is_empty(), rows.iter().map(|row| row.payload.get().len()).sum());
         events.append(&mut rows);
         let pos = head + events.len() as u64;
-        let accepted = Accepted { sequence: aggregate.sequence, position: Position { shard: self.shard, pos } };
-        self.warm.grew(&execute.aggregate_id, bytes);
+        let accepted = Accepted { sequence, position: Position { shard: self.shard, pos } };
+        self.warm.grew(&pending.key, bytes);
         // Seen by repeats within the batch; a batch that does not become durable takes it back.
-        let eventless = added == 0;
-        self.recent.insert(execute.command_id, First { digest: pending.digest.clone(), accepted, eventless });
+        self.recent.insert(pending.command_id, First { digest: pending.digest.clone(), accepted, eventless });
         if eventless { Decided::Eventless(Ok(accepted)) } else { Decided::Appended(accepted) }
     }
 
     /// A command that makes nothing happen may be one that was carried out long ago: then its first result is the answer.
-    async fn answer_repeated(&mut self, batch: &[Pending<A>], decided: &mut [Decided<A>]) -> Result<(), Error> {
+    async fn answer_repeated(&mut self, batch: &[Pending], decided: &mut [Decided]) -> Result<(), Error> {
         let suspects: Vec<CommandId> = batch
             .iter()
             .zip(&*decided)
             .filter(|(_, decided)| decided.is_eventless())
-            .map(|(pending, _)| pending.execute.command_id)
+            .map(|(pending, _)| pending.command_id)
             .collect();
         if suspects.is_empty() {
             return Ok(());
@@ -256,9 +232,9 @@ where
         let found = self.recent.look_up(&self.pool, self.shard, &suspects).await?;
         for (pending, decided) in batch.iter().zip(decided) {
             if decided.is_eventless()
-                && let Some(first) = found.get(&pending.execute.command_id)
+                && let Some(first) = found.get(&pending.command_id)
             {
-                *decided = Decided::Settled(first.answer::<A>(&pending.digest));
+                *decided = Decided::Settled(first.answer(&pending.digest));
             }
         }
         Ok(())
@@ -290,26 +266,25 @@ where
     }
 
     /// Believes nothing any more that a batch may have changed.
-    fn forget(&mut self, batch: &[Pending<A>]) {
+    fn forget(&mut self, batch: &[Pending]) {
         self.head = None;
         self.warm.clear();
         for pending in batch {
-            self.recent.remove(pending.execute.command_id);
+            self.recent.remove(pending.command_id);
         }
     }
 
-    fn keep_snapshots(&mut self, batch: &[Pending<A>]) {
-        let ids: HashSet<&str> = batch.iter().map(|pending| pending.execute.aggregate_id.as_str()).collect();
-        for id in ids {
-            let Some(aggregate) = self.warm.get_mut(id) else { continue };
+    fn keep_snapshots(&mut self, batch: &[Pending]) {
+        let keys: HashSet<&Key> = batch.iter().map(|pending| &pending.key).collect();
+        for key in keys {
+            let Some(aggregate) = self.warm.get_mut(key) else { continue };
             if aggregate.sequence < aggregate.snapshot + snapshot::EVERY {
                 continue;
             }
             aggregate.snapshot = aggregate.sequence;
-            let (pool, id, sequence, state) =
-                (self.pool.clone(), id.to_owned(), aggregate.sequence, aggregate.state.clone());
+            let keeping = aggregate.state.keep(self.pool.clone(), key.id.clone(), aggregate.sequence);
             tokio::spawn(async move {
-                if let Err(error) = snapshot::write(&pool, &id, sequence, &state).await {
+                if let Err(error) = keeping.await {
                     tracing::debug!(%error, "a snapshot was not kept; the log is read instead");
                 }
             });
@@ -323,39 +298,12 @@ fn may_lie_in(shard: Shard, shards: Shard, id: &str) -> bool {
     shard_of(id, shards) == shard && !id.contains('\0')
 }
 
-fn ids<A: Decide>(batch: &[Pending<A>]) -> Vec<CommandId> {
-    batch.iter().map(|pending| pending.execute.command_id).collect()
+fn ids(batch: &[Pending]) -> Vec<CommandId> {
+    batch.iter().map(|pending| pending.command_id).collect()
 }
 
-fn refuse_all<A: Decide>(batch: Vec<Pending<A>>) {
+fn refuse_all(batch: Vec<Pending>) {
     for pending in batch {
-        let _ = pending.answer.send(Err(Refusal::Unavailable));
+        pending.asked.answer(Err(Refusal::Unavailable));
     }
-}
-
-/// A command's events as rows, the tenant still to be filled in.
-fn rows<A: Decide>(pending: &Pending<A>, sequence: u64, news: &[A::Event]) -> Result<Vec<NewEvent>, Error> {
-    let execute = &pending.execute;
-    let metadata = Metadata {
-        actor: execute.actor.clone(),
-        command: execute.command_id,
-        digest: pending.digest.clone(),
-        traceparent: execute.traceparent.clone(),
-    };
-    let metadata = serde_json::value::to_raw_value(&metadata).map_err(|e| Error::Unencodable(e.to_string()))?;
-    let row = |(event, nth): (&A::Event, u64)| {
-        Ok(NewEvent {
-            aggregate_type: A::TYPE,
-            aggregate_id: execute.aggregate_id.clone(),
-            sequence: sequence + nth,
-            event_type: event.event_type(),
-            event_version: event.event_version(),
-            payload: codec::encode::<A>(event)?,
-            metadata: metadata.clone(),
-            tenant: String::new(),
-            event_id: Uuid::now_v7(),
-            command_id: (nth == 1).then_some(execute.command_id),
-        })
-    };
-    news.iter().zip(1..).map(row).collect()
 }

@@ -9,13 +9,18 @@
 //!
 //! A command that makes nothing happen is appended nowhere, so no append finds out that it was decided upon an old state.
 //! It is looked up first, for it may have been carried out long ago, and answered only if the head is still where it was.
+//!
+//! One writer serves every aggregate of its shard, so that what is asked of different ones shares a batch, and there is one
+//! head to be right about. What it need not know of an aggregate stands behind the two traits of `asked`.
 
+mod asked;
 mod batch;
 mod decided;
 mod recent;
 mod warm;
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use domain::{CommandId, Decide, Shard};
@@ -26,7 +31,9 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::Span;
 
 use crate::{Position, Recorded, TRACE_TARGET};
+use asked::{AnyAsked, Asked};
 use batch::Writer;
+pub(crate) use warm::Key;
 
 /// The most commands decided and appended together.
 const MAX_BATCH: usize = 256;
@@ -95,44 +102,53 @@ pub enum Refusal<E: fmt::Display> {
 /// What became of a command.
 pub type Outcome<A> = Result<Accepted, Refusal<<A as cqrs_es::Aggregate>::Error>>;
 
-struct Pending<A: Decide> {
-    execute: Execute<A>,
+/// A command that waits for its batch.
+struct Pending {
+    command_id: CommandId,
+    key: Key,
     digest: String,
-    answer: oneshot::Sender<Outcome<A>>,
+    asked: Box<dyn AnyAsked>,
     /// Ends with the answer.
     span: Span,
 }
 
-/// A shard's writer, to be asked.
+/// A shard's writer, to be asked commands of one type of aggregate.
 #[derive(Debug)]
 pub struct Handle<A: Decide> {
-    waiting: mpsc::Sender<Pending<A>>,
+    waiting: mpsc::Sender<Pending>,
+    aggregate: PhantomData<fn(A)>,
 }
 
 impl<A: Decide> Clone for Handle<A> {
     fn clone(&self) -> Self {
-        Self { waiting: self.waiting.clone() }
+        self.of()
     }
 }
 
-/// Starts the writer of a shard. It ends when the last handle is gone and what waited has been answered.
+/// Starts the writer of a shard; [`Handle::of`] gives handles for its other aggregates. It ends when the last handle is gone
+/// and what waited has been answered.
 ///
 /// What it commits goes to `committed` in order; when that is full, a batch is left out, and the receiver finds the gap
 /// in the positions and reads it from the log.
-pub fn spawn<A>(pool: PgPool, shard: Shard, committed: mpsc::Sender<Vec<Recorded>>) -> Handle<A>
+pub fn spawn<A: Decide>(pool: PgPool, shard: Shard, committed: mpsc::Sender<Vec<Recorded>>) -> Handle<A> {
+    let (waiting, queue) = mpsc::channel(MAX_WAITING);
+    tokio::spawn(Writer::new(pool, shard, committed).run(queue));
+    Handle { waiting, aggregate: PhantomData }
+}
+
+impl<A: Decide> Handle<A> {
+    /// The same writer, to be asked commands of another type of aggregate.
+    #[must_use]
+    pub fn of<B: Decide>(&self) -> Handle<B> {
+        Handle { waiting: self.waiting.clone(), aggregate: PhantomData }
+    }
+}
+
+impl<A> Handle<A>
 where
     A: Decide + Clone + 'static,
     A::Command: Clone + Serialize + Send + Sync,
     A::Error: Clone + Send,
-{
-    let (waiting, queue) = mpsc::channel(MAX_WAITING);
-    tokio::spawn(Writer::new(pool, shard, committed).run(queue));
-    Handle { waiting }
-}
-
-impl<A: Decide> Handle<A>
-where
-    A::Command: Serialize,
 {
     /// Carries a command out.
     ///
@@ -147,7 +163,9 @@ where
     pub fn submit(&self, execute: Execute<A>) -> impl Future<Output = Outcome<A>> + use<A> {
         let digest = digest(&execute);
         let (answer, outcome) = oneshot::channel();
-        let queued = self.waiting.try_send(Pending { execute, digest, answer, span: span() }).is_ok();
+        let key = Key { aggregate: A::TYPE, id: execute.aggregate_id.clone() };
+        let (command_id, asked) = (execute.command_id, Box::new(Asked::<A> { execute, answer }));
+        let queued = self.waiting.try_send(Pending { command_id, key, digest, asked, span: span() }).is_ok();
         async move { if queued { outcome.await.unwrap_or(Err(Refusal::Unavailable)) } else { Err(Refusal::Unavailable) } }
     }
 }

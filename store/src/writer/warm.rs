@@ -9,8 +9,15 @@ const MAX_BYTES: usize = 64 * 1024 * 1024;
 /// What each takes for being there.
 const OVERHEAD: usize = 512;
 
+/// An aggregate's name in its shard: two of different types may have the same id.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    pub(crate) aggregate: &'static str,
+    pub(crate) id: String,
+}
+
 pub(super) struct Warm<A> {
-    aggregates: LruCache<String, Loaded<A>>,
+    aggregates: LruCache<Key, Loaded<A>>,
     bytes: usize,
 }
 
@@ -19,33 +26,33 @@ impl<A> Warm<A> {
         Self { aggregates: LruCache::unbounded(), bytes: 0 }
     }
 
-    pub(super) fn contains(&self, id: &str) -> bool {
-        self.aggregates.contains(id)
+    pub(super) fn contains(&self, key: &Key) -> bool {
+        self.aggregates.contains(key)
     }
 
-    pub(super) fn get_mut(&mut self, id: &str) -> Option<&mut Loaded<A>> {
-        self.aggregates.get_mut(id)
+    pub(super) fn get_mut(&mut self, key: &Key) -> Option<&mut Loaded<A>> {
+        self.aggregates.get_mut(key)
     }
 
-    pub(super) fn insert(&mut self, id: String, loaded: Loaded<A>) {
+    pub(super) fn insert(&mut self, key: Key, loaded: Loaded<A>) {
         self.bytes += size(&loaded);
-        if let Some(old) = self.aggregates.put(id, loaded) {
+        if let Some(old) = self.aggregates.put(key, loaded) {
             self.bytes -= size(&old);
         }
     }
 
     /// Counts what was added to an aggregate that is kept.
-    pub(super) fn grew(&mut self, id: &str, bytes: usize) {
-        if let Some(loaded) = self.aggregates.get_mut(id) {
+    pub(super) fn grew(&mut self, key: &Key, bytes: usize) {
+        if let Some(loaded) = self.aggregates.get_mut(key) {
             loaded.bytes += bytes;
             self.bytes += bytes;
         }
     }
 
     /// Drops an aggregate that has no event: whoever asks for any id may not push out those that are there.
-    pub(super) fn drop_unborn(&mut self, id: &str) {
-        if self.aggregates.peek(id).is_some_and(|loaded| loaded.sequence == 0)
-            && let Some(dropped) = self.aggregates.pop(id)
+    pub(super) fn drop_unborn(&mut self, key: &Key) {
+        if self.aggregates.peek(key).is_some_and(|loaded| loaded.sequence == 0)
+            && let Some(dropped) = self.aggregates.pop(key)
         {
             self.bytes -= size(&dropped);
         }
@@ -73,6 +80,10 @@ fn size<A>(loaded: &Loaded<A>) -> usize {
 mod tests {
     use super::*;
 
+    fn key(id: &str) -> Key {
+        Key { aggregate: "tally", id: id.to_owned() }
+    }
+
     fn loaded(sequence: u64, bytes: usize) -> Loaded<()> {
         Loaded { state: (), sequence, snapshot: 0, bytes }
     }
@@ -80,28 +91,39 @@ mod tests {
     #[test]
     fn the_least_recently_used_go_when_all_grow_too_large() {
         let mut warm = Warm::new();
-        warm.insert("a".to_owned(), loaded(1, MAX_BYTES / 2));
-        warm.insert("b".to_owned(), loaded(1, MAX_BYTES / 4));
+        warm.insert(key("a"), loaded(1, MAX_BYTES / 2));
+        warm.insert(key("b"), loaded(1, MAX_BYTES / 4));
         warm.trim();
-        assert!(warm.contains("a") && warm.contains("b"));
-        warm.grew("b", MAX_BYTES / 2);
-        assert!(warm.get_mut("b").is_some());
+        assert!(warm.contains(&key("a")) && warm.contains(&key("b")));
+        warm.grew(&key("b"), MAX_BYTES / 2);
+        assert!(warm.get_mut(&key("b")).is_some());
         warm.trim();
-        assert!(!warm.contains("a") && warm.contains("b"));
-        warm.grew("b", MAX_BYTES);
+        assert!(!warm.contains(&key("a")) && warm.contains(&key("b")));
+        warm.grew(&key("b"), MAX_BYTES);
         warm.trim();
-        assert!(!warm.contains("b"));
+        assert!(!warm.contains(&key("b")));
         assert_eq!(warm.bytes, 0);
     }
 
     #[test]
     fn what_was_never_begun_is_not_kept() {
         let mut warm = Warm::new();
-        warm.insert("a".to_owned(), loaded(0, 0));
-        warm.insert("b".to_owned(), loaded(1, 0));
-        warm.drop_unborn("a");
-        warm.drop_unborn("b");
-        assert!(!warm.contains("a") && warm.contains("b"));
+        warm.insert(key("a"), loaded(0, 0));
+        warm.insert(key("b"), loaded(1, 0));
+        warm.drop_unborn(&key("a"));
+        warm.drop_unborn(&key("b"));
+        assert!(!warm.contains(&key("a")) && warm.contains(&key("b")));
         assert_eq!(warm.bytes, OVERHEAD);
+    }
+
+    #[test]
+    fn aggregates_of_different_types_may_have_the_same_id() {
+        let mut warm = Warm::new();
+        let other = Key { aggregate: "sum", id: "a".to_owned() };
+        warm.insert(key("a"), loaded(1, 0));
+        assert!(!warm.contains(&other));
+        warm.insert(other.clone(), loaded(7, 0));
+        assert_eq!(warm.get_mut(&key("a")).map(|loaded| loaded.sequence), Some(1));
+        assert_eq!(warm.get_mut(&other).map(|loaded| loaded.sequence), Some(7));
     }
 }

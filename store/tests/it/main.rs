@@ -16,5 +16,6 @@ mod roles;
 mod snapshots;
 mod tally;
 mod transactions;
+mod two_aggregates;
 mod unreadable;
 mod writer;

@@ -8,7 +8,15 @@ export { newId } from './id.js';
 export type { ConversationList, ListSnapshot } from './list.js';
 export type { Ack, CommandOptions } from './outbox.js';
 export { Refused } from './refused.js';
-export { frameOf, type LoggedEvent, Rest, type TokenSource } from './rest.js';
+export {
+  frameOf,
+  type LoggedEvent,
+  type ProviderConfig,
+  Rest,
+  type Saved,
+  type Tested,
+  type TokenSource,
+} from './rest.js';
 export {
   type ConversationState,
   type EventFrame,

@@ -1,8 +1,18 @@
-// The reads over HTTP: lists, older messages, the raw log.
+// What is asked over HTTP: lists, older messages, the raw log; providers and limits of one's own.
 
 import { Refused } from './refused.js';
 import type { EventFrame } from './state.js';
-import type { ConversationEvent, ConversationView, MessageView, ModelView } from './wire.js';
+import type {
+  ConfiguredModel,
+  ConversationEvent,
+  ConversationView,
+  DefaultView,
+  Limits,
+  MessageView,
+  ModelView,
+  ProviderCatalog,
+  ProviderConfigView,
+} from './wire.js';
 
 /** Gives a token for the next request; `rejected` says that the last one was not accepted. */
 export type TokenSource = (context: { rejected: boolean }) => Promise<string> | string;
@@ -25,7 +35,25 @@ export function frameOf({ sequence, recorded_at: at, payload: event }: LoggedEve
   return { sequence, at, event };
 }
 
-/** The typed reads of a BestChat server. Every one may reject with `Refused`. */
+/** A provider as one configures it: what is left out is as the catalogue says; without `api_key` the key that is there stays. */
+export interface ProviderConfig {
+  protocol?: string;
+  base_url?: string;
+  models?: { id: ConfiguredModel['id']; context_window?: number }[];
+  api_key?: string;
+}
+
+/** What a provider that was tried out said. */
+export type Tested =
+  | { ok: true; model: string; took_ms: number }
+  | { ok: false; error: { code: string; message: string } };
+
+/** Where a change can be seen: the `min_position` of a read. */
+export interface Saved {
+  position: string;
+}
+
+/** The typed requests to a BestChat server. Every one may reject with `Refused`. */
 export class Rest {
   readonly #base: string;
   readonly #token: TokenSource;
@@ -71,21 +99,88 @@ export class Rest {
     return this.#get('/api/models', {});
   }
 
+  /** The providers that are known, and the protocols that one's own may speak. */
+  providers(): Promise<ProviderCatalog> {
+    return this.#get('/api/providers', {});
+  }
+
+  /** The models of a provider: asked of itself, or what is known of it where it cannot be asked. */
+  providerModels(provider: string): Promise<{ models: ModelView[]; source: 'provider' | 'catalog' }> {
+    return this.#get(`/api/providers/${encodeURIComponent(provider)}/models`, {});
+  }
+
+  /** The providers that one has configured. */
+  providerConfigs(read: { min_position?: string } = {}): Promise<{ configs: ProviderConfigView[] }> {
+    return this.#get('/api/providers/configs', read);
+  }
+
+  /** Configures a provider. */
+  saveProviderConfig(provider: string, config: ProviderConfig): Promise<Saved> {
+    return this.#send('PUT', `/api/providers/configs/${encodeURIComponent(provider)}`, config);
+  }
+
+  /** Forgets a provider and its key. */
+  removeProviderConfig(provider: string): Promise<Saved> {
+    return this.#send('DELETE', `/api/providers/configs/${encodeURIComponent(provider)}`);
+  }
+
+  /** Has a provider asked for one token. */
+  testProvider(provider: string, model?: string): Promise<Tested> {
+    return this.#send('POST', `/api/providers/configs/${encodeURIComponent(provider)}/test`, { model });
+  }
+
+  /** The provider that answers where one chose none; `null` means the installation's default. */
+  defaultProvider(read: { min_position?: string } = {}): Promise<DefaultView> {
+    return this.#get('/api/providers/default', read);
+  }
+
+  /** Chooses it. */
+  setDefaultProvider(choice: Partial<DefaultView>): Promise<Saved> {
+    return this.#send('PUT', '/api/providers/default', choice);
+  }
+
+  /** How much one may use. */
+  limits(read: { min_position?: string } = {}): Promise<Limits> {
+    return this.#get('/api/limits', read);
+  }
+
+  /** Sets all limits; one that is left out is none. */
+  setLimits(limits: Partial<Limits>): Promise<Saved> {
+    return this.#send('PUT', '/api/limits', limits);
+  }
+
   async #get<T>(path: string, query: Record<string, string | number | boolean | undefined>): Promise<T> {
     const given = Object.entries(query).filter(([, value]) => value !== undefined);
     const search = new URLSearchParams(given.map(([key, value]) => [key, String(value)])).toString();
     const url = `${this.#base}${path}${search && `?${search}`}`;
-    let response = await this.#fetch(url, false);
-    if (response.status === 401) response = await this.#fetch(url, true);
+    return this.#answer(url, { method: 'GET' });
+  }
+
+  #send<T>(method: string, path: string, body?: unknown): Promise<T> {
+    const headers = { 'content-type': 'application/json' };
+    const content = body === undefined ? {} : { headers, body: JSON.stringify(body) };
+    return this.#answer(`${this.#base}${path}`, { method, ...content });
+  }
+
+  async #answer<T>(url: string, request: RequestInit & { headers?: Record<string, string> }): Promise<T> {
+    let response = await this.#fetch(url, request, false);
+    if (response.status === 401) response = await this.#fetch(url, request, true);
     const body: unknown = await response.json().catch(() => null);
     if (!response.ok || body === null) throw refusal(response.status, body);
     return body as T;
   }
 
-  async #fetch(url: string, rejected: boolean): Promise<Response> {
+  async #fetch(
+    url: string,
+    request: RequestInit & { headers?: Record<string, string> },
+    rejected: boolean,
+  ): Promise<Response> {
     const token = await this.#token({ rejected });
     try {
-      return await fetch(url, { headers: { authorization: `Bearer ${token}` } });
+      return await fetch(url, {
+        ...request,
+        headers: { ...request.headers, authorization: `Bearer ${token}` },
+      });
     } catch {
       throw new Refused({
         code: 'unreachable',

@@ -1,5 +1,5 @@
 // The types of the wire, version 1; docs/protocol.md says what they mean.
-// Generated from api/src/ws/frame/, domain/src/conversation/event.rs and projections/src/view.rs
+// Generated from api/src/, domain/src/*/event.rs and projections/src/
 // by `make types`: change those, not this.
 
 /** A command as a client words it. Ids may be left out: they then follow from the command's id. */
@@ -90,6 +90,13 @@ export type ClientFrame = { "type": "auth",
     /** Where. */
     conversation: string }
   | { "type": "ping" };
+
+/** A model of a provider, as a person names it. */
+export type ConfiguredModel = {
+    /** Its name at the provider. */
+    id: string,
+    /** How many tokens it can take in, question and answer together, if known. */
+    context_window: number | null };
 
 /** An event of a conversation. */
 export type ConversationEvent = { "type": "ConversationStarted",
@@ -224,8 +231,30 @@ export type ConversationView = {
     /** When something last happened in it. */
     updated_at: string };
 
+/** The provider that answers where a person chose none. */
+export type DefaultView = {
+    /** Which; none means the installation's default. */
+    provider: string | null,
+    /** Its model; none means the first that it offers. */
+    model: string | null };
+
 /** Why a model stopped by itself. */
 export type Finish = "stop" | "length" | "tool_calls" | "content_filter" | "other";
+
+/** How much one person may use. None means no limit of this kind. */
+export type Limits = {
+    /** Money in a day (UTC), in millionths of a US dollar. */
+    micro_usd_per_day: number | null,
+    /** Money in a calendar month (UTC), in millionths of a US dollar. */
+    micro_usd_per_month: number | null,
+    /** Tokens, of input and output together, in a day (UTC). */
+    tokens_per_day: number | null,
+    /** The same in a calendar month (UTC). */
+    tokens_per_month: number | null,
+    /** Calls to providers in a minute. */
+    requests_per_minute: number | null,
+    /** Replies that run at once. */
+    concurrent_replies: number | null };
 
 /** A message in a conversation's tree. A reply's id is the id of the assistant message that it becomes. */
 export type MessageId = string;
@@ -307,6 +336,35 @@ export type Part = { "type": "text",
     content: string,
     /** Whether the call failed. */
     is_error: boolean };
+
+/** The catalogue: the providers that are known here, and how others can be spoken to. */
+export type ProviderCatalog = {
+    /** The providers. */
+    providers: Array<ProviderView>,
+    /** The protocols that a person's own provider may speak. */
+    protocols: Array<string> };
+
+/** A provider as a person has configured it. */
+export type ProviderConfigView = {
+    /** Which. */
+    provider: string,
+    /** How it is spoken to; none means as the catalogue says. */
+    protocol: string | null,
+    /** Where it is; none means where the catalogue says. */
+    base_url: string | null,
+    /** The models that it is asked for; with none, those of the catalogue. */
+    models: Array<ConfiguredModel>,
+    /** The last four characters of its key, empty when the key is too short to show as much; none without a key. */
+    last_four: string | null,
+    /** When it was last changed. */
+    updated_at: string };
+
+/** A provider of the catalogue. */
+export type ProviderView = {
+    /** Its name: what comes before the slash in a model's reference. */
+    id: string,
+    /** The models that it is known to offer. */
+    models: Array<ModelView> };
 
 /** How much of a running reply a client has. */
 export type ReplyCursor = {

@@ -251,7 +251,7 @@ impl Attempt<'_> {
         let id = CommandId(self.conversation.0).derive(&format!("{}:{step}:{}", self.reply, self.number));
         Request {
             command_id: id.into(),
-            conversation: self.conversation,
+            id: self.conversation,
             expected_sequence: None,
             asked: Asked { asker: Asker { tenant: None, actor: Actor::Worker("reply".to_owned()) }, command },
         }

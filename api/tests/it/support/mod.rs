@@ -10,12 +10,13 @@ pub(crate) mod wait;
 use std::sync::Arc;
 
 use api::auth::{DevLogin, IssuerConfig, Verifier};
-use api::{Edge, EdgeConfig, Limits, ModelView};
+use api::{Edge, EdgeConfig, Limits, ModelView, ProviderView, Providers};
 use domain::ConversationId;
 use nats::signal::{ListChange, list_changed};
 use projections::Projector;
 use sqlx::{ConnectOptions, PgPool};
 use store::Role;
+use store::sealing::Sealing;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
@@ -74,6 +75,11 @@ impl TestEdge {
             verifier: Verifier::new(issuers).unwrap(),
             allowed_origins: vec![ORIGIN.to_owned()],
             dev_login: Some(DevLogin::new(b"a developer's secret".to_vec())),
+            providers: Providers {
+                providers: vec![ProviderView { id: "demo".into(), models: vec![model.clone()] }],
+                protocols: vec!["openai-chat".into()],
+            },
+            sealing: Some(sealing()),
             models: vec![model],
             limits,
             stopping: stopping.clone(),
@@ -127,6 +133,11 @@ impl TestEdge {
     pub(crate) fn rest(&self, user: &str) -> Rest {
         Rest::new(&self.address, Some(token::of(user)))
     }
+}
+
+/// What keys are sealed with.
+pub(crate) fn sealing() -> Arc<Sealing> {
+    Arc::new(Sealing::new([(1, "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=")], 1).unwrap())
 }
 
 /// So that the database can be removed at once: Postgres waits five seconds for connections that stay.

@@ -1,12 +1,12 @@
 //! The owner of shard 0: answers commands and tells the bus what it commits.
 
 use domain::conversation::{Command, Conversation, Event, Finish, Part, Usage};
-use domain::{Actor, Asked, Asker, CommandId, ConversationId, MessageId};
+use domain::{Actor, Ask, Asked, Asker, CommandId, ConversationId, MessageId, account};
 use nats::Client;
 use nats::ask::Request;
 use nats::live::{self, Delta, ReplyKey};
 use nats::relay;
-use nats::serve::Serving;
+use nats::serve::{Incoming, Serving};
 use sqlx::PgPool;
 use store::writer::{self, Accepted, Execute, Handle};
 use tokio::sync::mpsc;
@@ -30,9 +30,11 @@ impl Owner {
         let (mut serving, handle) = (Serving::start(client.clone(), 0).await.unwrap(), writer.clone());
         let serves = async move {
             while let Some(incoming) = serving.next().await {
-                let Some(request) = incoming.request() else { continue };
-                let outcome = handle.submit(execute(request));
-                tokio::spawn(async move { incoming.answer(&outcome.await).await });
+                if incoming.aggregate() == Some(account::TYPE) {
+                    answer::<account::Command>(&handle.of(), incoming);
+                } else {
+                    answer::<Command>(&handle, incoming);
+                }
             }
         };
         tokio::spawn(cancelled.clone().run_until_cancelled_owned(serves));
@@ -52,7 +54,8 @@ impl Owner {
 
     async fn ask(&self, conversation: ConversationId, asker: Asker, command: Command) -> Accepted {
         let command_id = CommandId(Uuid::new_v4());
-        let request = Request { command_id, conversation, expected_sequence: None, asked: Asked { asker, command } };
+        let request =
+            Request { command_id, id: conversation, expected_sequence: None, asked: Asked { asker, command } };
         self.writer.execute(execute(request)).await.unwrap()
     }
 
@@ -114,11 +117,17 @@ fn key(conversation: ConversationId, reply: MessageId) -> ReplyKey {
     ReplyKey { shard: 0, conversation, reply }
 }
 
+fn answer<C: Ask>(writer: &Handle<C::Aggregate>, incoming: Incoming) {
+    let Some(request) = incoming.request::<C>() else { return };
+    let outcome = writer.submit(execute(request));
+    tokio::spawn(async move { incoming.answer(&outcome.await).await });
+}
+
 /// As workers do: people's command ids are their own.
-fn execute(request: Request) -> Execute<Conversation> {
+fn execute<C: Ask>(request: Request<C>) -> Execute<C::Aggregate> {
     Execute {
         command_id: request.command_id.derive(&request.asked.asker.to_string()).into(),
-        aggregate_id: request.conversation.to_string(),
+        aggregate_id: request.id.to_string(),
         traceparent: None,
         expected_sequence: request.expected_sequence,
         actor: request.asked.asker.actor.clone(),

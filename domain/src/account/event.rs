@@ -1,0 +1,141 @@
+//! What happened in an account. Fields are additive; a changed meaning is a new version and an upcaster.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ProviderId, Tenant, UserId};
+
+/// An event of an account.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type")]
+pub enum Event {
+    /// It began, with what its person set first.
+    AccountOpened {
+        /// The tenant that the person's login belongs to.
+        tenant: Tenant,
+        /// The person.
+        user: UserId,
+    },
+    /// A provider is configured like this from here on.
+    ProviderConfigSaved {
+        /// Which.
+        provider: ProviderId,
+        /// How it is spoken to; none means as the catalogue says.
+        #[serde(default)]
+        protocol: Option<String>,
+        /// Where it is; none means where the catalogue says.
+        #[serde(default)]
+        base_url: Option<String>,
+        /// The models that it is asked for; with none, those of the catalogue.
+        #[serde(default)]
+        models: Vec<Model>,
+        /// Its key.
+        #[serde(default)]
+        key: Option<SealedKey>,
+    },
+    /// A provider is no longer configured, its key forgotten.
+    ProviderConfigRemoved {
+        /// Which.
+        provider: ProviderId,
+    },
+    /// Another provider answers where nobody chose one.
+    DefaultProviderSet {
+        /// Which; none means the installation's default.
+        provider: Option<ProviderId>,
+        /// Its model; none means the first that it offers.
+        #[serde(default)]
+        model: Option<String>,
+    },
+    /// Other limits hold.
+    LimitsSet {
+        /// The limits.
+        limits: Limits,
+    },
+    /// A key is under another key-encryption key.
+    KeyRewrapped {
+        /// Whose key.
+        provider: ProviderId,
+        /// The version of the key-encryption key.
+        kek: u32,
+        /// The key's key under that one.
+        wrapped: String,
+    },
+}
+
+/// A model of a provider, as a person names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ts_rs::TS)]
+#[ts(rename = "ConfiguredModel")]
+pub struct Model {
+    /// Its name at the provider.
+    pub id: String,
+    /// How many tokens it can take in, question and answer together, if known.
+    #[serde(default)]
+    pub context_window: Option<u32>,
+}
+
+/// A provider's key, sealed at the edge: encrypted by a random data key, and that by a key-encryption key.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealedKey {
+    /// The version of the key-encryption key.
+    pub kek: u32,
+    /// The data key under that one, in base64.
+    pub wrapped: String,
+    /// The provider's key under the data key, in base64.
+    pub sealed: String,
+    /// Its last four characters, for people to know it by; empty when it is too short to tell as much.
+    pub last_four: String,
+}
+
+/// So that not even what is sealed gets into a log.
+impl fmt::Debug for SealedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SealedKey").field("kek", &self.kek).finish_non_exhaustive()
+    }
+}
+
+/// How much one person may use. None means no limit of this kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ts_rs::TS)]
+#[serde(default)]
+pub struct Limits {
+    /// Money in a day (UTC), in millionths of a US dollar.
+    #[ts(type = "number | null")]
+    pub micro_usd_per_day: Option<u64>,
+    /// Money in a calendar month (UTC), in millionths of a US dollar.
+    #[ts(type = "number | null")]
+    pub micro_usd_per_month: Option<u64>,
+    /// Tokens, of input and output together, in a day (UTC).
+    #[ts(type = "number | null")]
+    pub tokens_per_day: Option<u64>,
+    /// The same in a calendar month (UTC).
+    #[ts(type = "number | null")]
+    pub tokens_per_month: Option<u64>,
+    /// Calls to providers in a minute.
+    pub requests_per_minute: Option<u32>,
+    /// Replies that run at once.
+    pub concurrent_replies: Option<u32>,
+}
+
+impl cqrs_es::DomainEvent for Event {
+    fn event_type(&self) -> String {
+        self.name().to_owned()
+    }
+
+    fn event_version(&self) -> String {
+        "1.0".to_owned()
+    }
+}
+
+impl Event {
+    /// The event's type: its last token on the bus, its `event_type` in the log.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::AccountOpened { .. } => "AccountOpened",
+            Self::ProviderConfigSaved { .. } => "ProviderConfigSaved",
+            Self::ProviderConfigRemoved { .. } => "ProviderConfigRemoved",
+            Self::DefaultProviderSet { .. } => "DefaultProviderSet",
+            Self::LimitsSet { .. } => "LimitsSet",
+            Self::KeyRewrapped { .. } => "KeyRewrapped",
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Trying a provider out for a person: does it answer, and which models does it have?
+//!
+//! CORE answers, for it alone may open keys and reach providers; an edge may ask. Nothing of the key travels, and what went
+//! wrong comes back as a code and words for people, never as what the provider said.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::{Client, Message};
+use domain::{AccountId, ProviderId, Tenant, UserId};
+use futures::StreamExt;
+use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Error, subject};
+
+/// How long an edge waits for an answer: longer than a provider may take over its first token is of no use to a person.
+const DEADLINE: Duration = Duration::from_secs(30);
+/// How many probes a process has under way; while there are as many, further ones wait.
+const AT_ONCE: usize = 16;
+/// The pause after a failure.
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
+
+/// What is to be tried out, for whom.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// The person's tenant.
+    pub tenant: Tenant,
+    /// The person, verified by the edge.
+    pub user: UserId,
+    /// The provider, as the person has configured it, else as the catalogue has it.
+    pub provider: ProviderId,
+    /// What is to be found out.
+    pub question: Question,
+}
+
+/// What is to be found out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Question {
+    /// Whether it answers: a call for one token.
+    Answers {
+        /// The model to be asked; none means the first that it offers.
+        model: Option<String>,
+    },
+    /// Which models it has.
+    Models,
+}
+
+/// What was found out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Answer {
+    /// It answers.
+    Answered {
+        /// The model that did.
+        model: String,
+        /// How long it took until the first token, in milliseconds.
+        took_ms: u64,
+    },
+    /// It has these models.
+    Models {
+        /// The models.
+        models: Vec<Model>,
+    },
+}
+
+/// A model that a provider has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Model {
+    /// Its name at the provider.
+    pub id: String,
+    /// How many tokens it can take in, if known.
+    pub context_window: Option<u64>,
+}
+
+/// Why nothing was found out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Refusal {
+    /// The workers of this version cannot try providers out.
+    #[error("providers cannot be tried out here")]
+    NotAvailable,
+    /// There is no such provider, neither the person's nor in the catalogue.
+    #[error("there is no such provider")]
+    UnknownProvider,
+    /// The provider was asked, and it went wrong.
+    #[error("{message}")]
+    Failed {
+        /// The kind, as a failed reply has it: `auth`, `quota`, `network`, …
+        code: String,
+        /// The same for people.
+        message: String,
+    },
+}
+
+/// What became of a probe.
+pub type Outcome = Result<Answer, Refusal>;
+
+/// Has a provider tried out.
+///
+/// # Errors
+/// When nobody answers in time: no worker is there, or all of them are busy.
+pub async fn ask(client: &Client, request: &Request) -> Result<Outcome, Error> {
+    let subject = subject::probe(AccountId::of(&request.tenant, &request.user));
+    let body = serde_json::to_vec(request).map_err(Error::from_any)?;
+    let asking = async_nats::client::Request::new().payload(body.into()).timeout(Some(DEADLINE));
+    let message = client.send_request(subject, asking).await.map_err(Error::from_any)?;
+    serde_json::from_slice(&message.payload).map_err(Error::from_any)
+}
+
+/// Answers edges until cancelled, each probe by what `answer` gives. Processes share the probes.
+pub async fn serve<F, A>(client: Client, answer: F, cancelled: CancellationToken)
+where
+    F: Fn(Request) -> A + Send + Sync + 'static,
+    A: Future<Output = Outcome> + Send + 'static,
+{
+    let (answer, slots) = (Arc::new(answer), Arc::new(Semaphore::new(AT_ONCE)));
+    loop {
+        tokio::select! {
+            () = cancelled.cancelled() => return,
+            served = listen(&client, &answer, &slots) => if let Err(error) = served {
+                tracing::warn!(%error, "the probe service starts over");
+            }
+        }
+        tokio::time::sleep(RETRY_PAUSE).await;
+    }
+}
+
+async fn listen<F, A>(client: &Client, answer: &Arc<F>, slots: &Arc<Semaphore>) -> Result<(), Error>
+where
+    F: Fn(Request) -> A + Send + Sync + 'static,
+    A: Future<Output = Outcome> + Send + 'static,
+{
+    let queue = "probe".to_owned();
+    let mut asked = client.queue_subscribe(subject::PROBES, queue).await.map_err(Error::from_any)?;
+    while let Some(message) = asked.next().await {
+        let Ok(slot) = Arc::clone(slots).acquire_owned().await else { break };
+        let (client, answer) = (client.clone(), Arc::clone(answer));
+        tokio::spawn(async move {
+            answer_one(&client, message, answer.as_ref()).await;
+            drop(slot);
+        });
+    }
+    Err(Error("the subscription ended".to_owned()))
+}
+
+async fn answer_one<F, A>(client: &Client, message: Message, answer: &F)
+where
+    F: Fn(Request) -> A,
+    A: Future<Output = Outcome>,
+{
+    let (Ok(request), Some(reply)) = (serde_json::from_slice::<Request>(&message.payload), message.reply) else {
+        return;
+    };
+    // Only for the account that the subject names.
+    if message.subject.as_str() != subject::probe(AccountId::of(&request.tenant, &request.user)) {
+        return;
+    }
+    let outcome = tokio::time::timeout(DEADLINE, answer(request)).await;
+    let Ok(Ok(body)) = outcome.map(|outcome| serde_json::to_vec(&outcome)) else { return };
+    // Whoever asked asks again if the answer is lost.
+    let _ = client.publish(reply, body.into()).await;
+}
