@@ -125,13 +125,13 @@ pub(super) async fn test(
         Ok(Err(Refusal::Failed { code, message })) => {
             Ok(Json(Tested::Failed { ok: false, error: Failure { code, message } }))
         }
-        Ok(Err(refusal)) => Err(failed(refusal)),
+        Ok(Err(refusal)) => Err(failed(&refusal)),
         Ok(Ok(Answer::Models { .. })) | Err(_) => Err(Problem::unavailable()),
     }
 }
 
 /// Why a probe told nothing.
-pub(super) fn failed(refusal: Refusal) -> Problem {
+pub(super) fn failed(refusal: &Refusal) -> Problem {
     match refusal {
         Refusal::NotAvailable => Problem::not_available(refusal.to_string()),
         Refusal::UnknownProvider => Problem::unknown_provider(),

@@ -51,17 +51,17 @@ pub(super) async fn models(
     };
     let problem = match probe::ask(&edge.client, &request).await {
         Ok(Ok(Answer::Models { models })) => {
-            let models = models.into_iter().map(|model| view(&provider, model)).collect();
+            let models = models.iter().map(|model| view(&provider, model)).collect();
             return Ok(Json(Models { models, source: Source::Provider }));
         }
         Ok(Ok(Answer::Answered { .. })) | Err(_) => Problem::unavailable(),
-        Ok(Err(refusal)) => failed(refusal),
+        Ok(Err(refusal)) => failed(&refusal),
     };
     // Better an old list than none.
     known.map(|models| Json(Models { models, source: Source::Catalog })).ok_or(problem)
 }
 
-fn view(provider: &domain::ProviderId, model: probe::Model) -> ModelView {
+fn view(provider: &domain::ProviderId, model: &probe::Model) -> ModelView {
     let id = format!("{provider}/{}", model.id);
     ModelView { label: id.clone(), id, context_window: model.context_window, default: false }
 }
