@@ -17,11 +17,19 @@ mod connect;
 pub mod demo;
 mod error;
 pub mod found;
+#[cfg_attr(not(test), expect(dead_code, reason = "no provider of the catalogue speaks it yet"))]
+mod gemini;
+#[cfg(test)]
+mod histories;
 pub mod known;
 mod lines;
 mod media;
 mod ollama;
 mod openai_chat;
+#[cfg_attr(not(test), expect(dead_code, reason = "no provider of the catalogue speaks it yet"))]
+mod openai_responses;
+#[cfg(test)]
+mod playback;
 pub mod price;
 mod refusal;
 #[cfg(test)]

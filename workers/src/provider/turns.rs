@@ -19,9 +19,9 @@ const MAX_NAME_BYTES: usize = 64;
 /// signature can.
 pub(super) const REDACTED: &str = "redacted:";
 /// Stands for what came before a prompt that begins with the model's words.
-const EARLIER: &str = "(The conversation began earlier.)";
+pub(super) const EARLIER: &str = "(The conversation began earlier.)";
 /// The result of a call that has none.
-const NOT_RUN: &str = "The tool was not run.";
+pub(super) const NOT_RUN: &str = "The tool was not run.";
 /// A result of nothing but white space, which no protocol takes.
 const NOTHING: &str = "(nothing)";
 

@@ -47,7 +47,9 @@ impl Frames {
     /// When the bytes are no records, or one is too large; says what, for people. The framer is of no further use.
     pub(in crate::provider) fn next_record(&mut self) -> Result<Option<Record>, String> {
         match self {
-            Self::Events(framer) => framer.next_event().map(|event| event.map(record)).map_err(|error| error.to_string()),
+            Self::Events(framer) => {
+                framer.next_event().map(|event| event.map(record)).map_err(|error| error.to_string())
+            }
             Self::Lines(lines) => lines.next_record().map_err(|error| error.to_string()),
             Self::Aws(frames) => frames.next_record().map_err(|error| error.to_string()),
         }

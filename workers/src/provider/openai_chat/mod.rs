@@ -47,7 +47,8 @@ impl Wire for ChatCompletions {
 
     fn write(&self, request: &Request) -> Result<Written, Unsayable> {
         let body = Body::of(request, &self.provider, self.quirks(&request.model))?;
-        let body = serde_json::to_vec(&body).map_err(|_| Unsayable("the prompt cannot be written as JSON".to_owned()))?;
+        let body =
+            serde_json::to_vec(&body).map_err(|_| Unsayable("the prompt cannot be written as JSON".to_owned()))?;
         Ok(Written { path: "/chat/completions".to_owned(), query: None, headers: Vec::new(), body })
     }
 

@@ -103,9 +103,7 @@ impl<'a> Body<'a> {
             tool_choice: request.tool_choice.as_ref().filter(|_| !request.tools.is_empty()).map(choice),
             response_format,
             reasoning_effort: effort.filter(|_| quirks.effort == EffortField::ReasoningEffort),
-            reasoning: effort
-                .filter(|_| quirks.effort == EffortField::Reasoning)
-                .map(|effort| Reasoning { effort }),
+            reasoning: effort.filter(|_| quirks.effort == EffortField::Reasoning).map(|effort| Reasoning { effort }),
             max_completion_tokens: max.filter(|_| !quirks.max_tokens),
             max_tokens: max.filter(|_| quirks.max_tokens),
             stream: true,

@@ -138,7 +138,8 @@ fn content(text: &str) -> String {
 #[test]
 fn a_thought_to_be_replayed_says_where_it_came() {
     let quirks = Quirks { replays_reasoning: true, ..Quirks::default() };
-    let chunks = read(quirks, &[r#"{"reasoning_content":"Hm."}"#, r#"{"reasoning_content":"So."}"#, r#"{"content":"a"}"#]);
+    let chunks =
+        read(quirks, &[r#"{"reasoning_content":"Hm."}"#, r#"{"reasoning_content":"So."}"#, r#"{"content":"a"}"#]);
     let text = |text: &str| text.to_owned();
     assert_eq!(
         chunks[..4],

@@ -48,7 +48,8 @@ fn a_conversation_with_tools_is_told() {
         message(Role::Assistant, vec![call("c")]),
     ];
     let request = Request { messages, ..question("m1") };
-    let call = |id: &str| json!({"id": id, "type": "function", "function": {"name": "search", "arguments": "{\"q\": 1}"}});
+    let call =
+        |id: &str| json!({"id": id, "type": "function", "function": {"name": "search", "arguments": "{\"q\": 1}"}});
     assert_eq!(
         written(Quirks::default(), &request)["messages"],
         json!([
@@ -147,7 +148,10 @@ fn ids_are_those_that_the_server_takes() {
     let long = "x".repeat(60);
     let messages = vec![
         message(Role::Assistant, vec![call(&long), call("abcdefgh9"), call("a_b")]),
-        message(Role::User, vec![result(&long, "1", false), result("a_b", "3", false), result("abcdefgh9", "2", false)]),
+        message(
+            Role::User,
+            vec![result(&long, "1", false), result("a_b", "3", false), result("abcdefgh9", "2", false)],
+        ),
     ];
     let request = Request { messages, ..question("m1") };
     for (short, fits) in [(false, 40), (true, 9)] {

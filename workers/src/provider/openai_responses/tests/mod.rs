@@ -1,0 +1,4 @@
+//! The protocol against what its documentation gives.
+
+mod read;
+mod write;
