@@ -53,6 +53,14 @@ struct Message {
     usage: Option<Value>,
 }
 
+/// An answer that does not stream.
+#[derive(Debug, Deserialize)]
+struct Document {
+    content: Vec<Block>,
+    stop_reason: Option<String>,
+    usage: Option<Value>,
+}
+
 #[derive(Debug, Deserialize)]
 struct Block {
     r#type: Option<String>,
@@ -97,43 +105,58 @@ impl Read for Reader {
             _ => return strange(&record.name, data),
         };
         answer.begin();
-        match event.r#type.as_deref().unwrap_or(&record.name) {
-            "message_start" => {
-                if let Some(usage) = event.message.and_then(|message| message.usage) {
-                    self.count(usage, answer);
-                }
-            }
-            "content_block_start" => {
-                if let Some(block) = event.content_block {
-                    self.begin(event.index.unwrap_or(0), block, answer)?;
-                }
-            }
-            "content_block_delta" => {
-                if let Some(delta) = event.delta {
-                    self.extend(event.index.unwrap_or(0), delta, answer)?;
-                }
-            }
-            "content_block_stop" => self.end(event.index.unwrap_or(0), answer)?,
-            "message_delta" => {
-                if let Some(usage) = event.usage {
-                    self.count(usage, answer);
-                }
-                if let Some(reason) = event.delta.and_then(|delta| delta.stop_reason) {
-                    self.end_all(answer)?;
-                    answer.finish(finish(&reason));
-                }
-            }
-            "message_stop" => {
-                self.end_all(answer)?;
-                answer.done();
-            }
-            _ => {}
+        let kind = event.r#type.clone();
+        self.apply(kind.as_deref().unwrap_or(&record.name), event, answer)
+    }
+
+    fn take_document(&mut self, json: &[u8], answer: &mut Answer) -> Result<(), Refusal> {
+        let nonsense = || Refusal::protocol("the provider sent JSON that is not a message");
+        let value: Value = serde_json::from_slice(json).map_err(|_| nonsense())?;
+        if value["type"] != "message" {
+            return Err(if Refusal::find(&value).is_some() { refusal(&value) } else { nonsense() });
         }
+        let document: Document = serde_json::from_value(value).map_err(|_| nonsense())?;
+        answer.begin();
+        for (block, index) in document.content.into_iter().zip(0..) {
+            self.begin(index, block, answer)?;
+            self.end(index, answer)?;
+        }
+        if let Some(usage) = document.usage {
+            self.count(usage, answer);
+        }
+        answer.finish(finish(document.stop_reason.as_deref().unwrap_or_default()));
+        answer.done();
         Ok(())
     }
 }
 
 impl Reader {
+    fn apply(&mut self, kind: &str, event: Event, answer: &mut Answer) -> Result<(), Refusal> {
+        let index = event.index.unwrap_or(0);
+        match (kind, event.content_block, event.delta) {
+            ("message_start", ..) => {
+                self.count(event.message.and_then(|message| message.usage).unwrap_or_default(), answer);
+                Ok(())
+            }
+            ("content_block_start", Some(block), _) => self.begin(index, block, answer),
+            ("content_block_delta", _, Some(delta)) => self.extend(index, delta, answer),
+            ("content_block_stop", ..) => self.end(index, answer),
+            ("message_delta", _, delta) => {
+                self.count(event.usage.unwrap_or_default(), answer);
+                let Some(reason) = delta.and_then(|delta| delta.stop_reason) else { return Ok(()) };
+                self.end_all(answer)?;
+                answer.finish(finish(&reason));
+                Ok(())
+            }
+            ("message_stop", ..) => {
+                self.end_all(answer)?;
+                answer.done();
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn count(&mut self, usage: Value, answer: &mut Answer) {
         self.counts.take(usage);
         answer.usage(self.counts.usage());
@@ -253,9 +276,8 @@ pub(super) fn refusal(body: &Value) -> Refusal {
     let text = |path: &str| body.pointer(path).and_then(Value::as_str).unwrap_or_default();
     let message = text("/error/message");
     let kind = match (text("/error/type"), text("/error/details/error_code")) {
-        // The type is that of a rate limit, but waiting does not help before next month.
-        (_, "enforced_spend_limit_reached") => Some(ErrorKind::Quota),
-        ("billing_error", _) => Some(ErrorKind::Quota),
+        // The type of the first is that of a rate limit, but waiting does not help before next month.
+        (_, "enforced_spend_limit_reached") | ("billing_error", _) => Some(ErrorKind::Quota),
         ("permission_error", _) => Some(ErrorKind::Auth),
         ("request_too_large", _) => Some(ErrorKind::ContextTooLong),
         ("timeout_error" | "api_error", _) => Some(ErrorKind::Overload),

@@ -39,13 +39,13 @@ impl Thinking {
     ) -> Self {
         let cannot = is_forced || turns.ends_with_model();
         let mode = match (quirks.thinking, request.effort) {
-            (Way::Never, _) | (Way::Budget, None | Some(Effort::Minimal)) => Mode::Unsaid,
-            (Way::Budget, Some(effort)) if !cannot && begins_with_thought(turns) => budget(effort, max_tokens),
-            (Way::Budget, Some(_)) => Mode::Unsaid,
             (Way::Adaptive, Some(Effort::Minimal)) => Mode::Off,
             (Way::Adaptive, _) if cannot => Mode::Off,
-            (Way::Adaptive, None) => Mode::Unsaid,
-            (Way::Adaptive, Some(_)) | (Way::Always, _) => Mode::Adaptive,
+            (Way::Always, _) | (Way::Adaptive, Some(_)) => Mode::Adaptive,
+            (Way::Budget, Some(effort)) if effort != Effort::Minimal && !cannot && begins_with_thought(turns) => {
+                budget(effort, max_tokens)
+            }
+            (Way::Never | Way::Budget | Way::Adaptive, _) => Mode::Unsaid,
         };
         let has_effort = matches!(quirks.thinking, Way::Adaptive | Way::Always);
         Self { mode, effort: request.effort.filter(|_| has_effort).map(name) }

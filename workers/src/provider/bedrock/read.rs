@@ -146,10 +146,10 @@ impl Reader {
         self.end(index, answer)?;
         let name = tool.name.unwrap_or_default();
         if name == OUTPUT_TOOL {
-            return self.open(index, Open::Output).map(|_| ());
+            return self.open(index, Open::Output);
         }
         answer.tool(&index.to_string(), &tool.tool_use_id.unwrap_or_default(), &name)?;
-        self.open(index, Open::Call).map(|_| ())
+        self.open(index, Open::Call)
     }
 
     fn extend(&mut self, index: u64, delta: Delta, answer: &mut Answer) -> Result<(), Refusal> {
@@ -170,11 +170,10 @@ impl Reader {
     fn think(&mut self, index: u64, delta: ReasoningDelta, answer: &mut Answer) -> Result<(), Refusal> {
         answer.reasoning(&delta.text.unwrap_or_default())?;
         // A thought has no beginning of its own.
-        let open = match self.open.contains_key(&index) {
-            true => self.open.get_mut(&index),
-            false => Some(self.open(index, Open::Thought { signature: String::new() })?),
-        };
-        let Some(Open::Thought { signature }) = open else { return Ok(()) };
+        if !self.open.contains_key(&index) {
+            self.open(index, Open::Thought { signature: String::new() })?;
+        }
+        let Some(Open::Thought { signature }) = self.open.get_mut(&index) else { return Ok(()) };
         signature.push_str(&delta.signature.unwrap_or_default());
         if let Some(hidden) = delta.redacted_content {
             if signature.is_empty() {
@@ -186,11 +185,12 @@ impl Reader {
         fits.then_some(()).ok_or_else(|| Refusal::protocol("the answer has too long a signature"))
     }
 
-    fn open(&mut self, index: u64, open: Open) -> Result<&mut Open, Refusal> {
+    fn open(&mut self, index: u64, open: Open) -> Result<(), Refusal> {
         if self.open.len() == MAX_OPEN_BLOCKS {
             return Err(Refusal::protocol("the answer has too many open blocks"));
         }
-        Ok(self.open.entry(index).insert_entry(open).into_mut())
+        self.open.insert(index, open);
+        Ok(())
     }
 
     fn end(&mut self, index: u64, answer: &mut Answer) -> Result<(), Refusal> {

@@ -45,7 +45,8 @@ struct Message<'a> {
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 enum Content<'a> {
     Text(Cow<'a, str>),
-    ReasoningContent(Reasoning<'a>),
+    #[serde(rename = "reasoningContent")]
+    Thought(Reasoning<'a>),
     ToolUse {
         tool_use_id: String,
         name: Cow<'a, str>,
@@ -226,7 +227,7 @@ fn messages<'a>(turns: Turns<'a>, quirks: &Quirks) -> Result<Vec<Message<'a>>, U
 fn content<'a>(block: Block<'a>, is_last: bool, names: &mut Names, quirks: &Quirks) -> Result<Content<'a>, Unsayable> {
     Ok(match block {
         Block::Text(text) => Content::Text(text),
-        Block::Thought { text, signature } => Content::ReasoningContent(match signature.strip_prefix(REDACTED) {
+        Block::Thought { text, signature } => Content::Thought(match signature.strip_prefix(REDACTED) {
             Some(data) => Reasoning::RedactedContent(data),
             None => Reasoning::ReasoningText { text, signature },
         }),

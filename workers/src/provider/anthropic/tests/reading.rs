@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::wire;
-use crate::provider::answer::{Chunk, MAX_ANSWER_BYTES};
+use crate::provider::answer::{Answer, Chunk, MAX_ANSWER_BYTES};
 use crate::provider::refusal::Refusal;
 use crate::provider::replay::{play, split};
 use crate::provider::wire::Wire;
@@ -159,6 +159,35 @@ fn the_tool_that_stands_for_an_answer_is_its_text() {
     let chunks = chunks(&events(&stream.concat()));
     assert_eq!(chunks[..2], [text("{\"a\":"), text("1}")]);
     assert_eq!((chunks.len(), finished(&chunks).0), (3, Finish::Stop));
+}
+
+#[test]
+fn an_answer_that_does_not_stream() {
+    let read = |document: &Value| {
+        let mut answer = Answer::default();
+        let taken = wire().reader().take_document(document.to_string().as_bytes(), &mut answer);
+        let chunks: Vec<_> = std::iter::from_fn(|| answer.next()).collect();
+        taken.map(|()| (chunks, answer.finished())).map_err(error)
+    };
+    let content = json!([
+        { "type": "thinking", "thinking": "Hm.", "signature": "c2ln" },
+        { "type": "text", "text": "Hi" },
+        { "type": "tool_use", "id": "a", "name": "search", "input": { "q": 1 } },
+    ]);
+    let document = json!({ "type": "message", "role": "assistant", "content": content, "stop_reason": "tool_use",
+        "usage": { "input_tokens": 1, "output_tokens": 2 } });
+    let (chunks, end) = read(&document).unwrap();
+    let expected = [
+        Chunk::Reasoning("Hm.".to_owned()),
+        Chunk::ReasoningSignature("c2ln".to_owned()),
+        text("Hi"),
+        call("a", "search", "{\"q\":1}"),
+    ];
+    assert_eq!(chunks, expected);
+    assert_eq!(finished(&[end.unwrap()]).0, Finish::ToolCalls);
+    let overloaded = json!({ "type": "error", "error": { "type": "overloaded_error", "message": "Overloaded" } });
+    assert_eq!(read(&overloaded).unwrap_err().kind, ErrorKind::Overload);
+    assert_eq!(read(&json!({ "choices": [] })).unwrap_err().kind, ErrorKind::Protocol);
 }
 
 #[test]
