@@ -11,6 +11,7 @@ use domain::Shard;
 use futures::{FutureExt, StreamExt};
 use sqlx::PgPool;
 use store::{Recorded, log};
+use tokio::time::Instant;
 
 use crate::{Error, subject};
 
@@ -31,6 +32,10 @@ pub struct Tail {
     subscription: Subscriber,
     /// Whether the log may hold what the bus has not brought.
     behind: bool,
+    /// How long events gather between two batches.
+    gather: Duration,
+    /// When the next batch may be handed out, if it has to wait.
+    next_at: Option<Instant>,
 }
 
 impl Tail {
@@ -40,7 +45,13 @@ impl Tail {
     /// When the bus cannot be listened to.
     pub async fn start(client: Client, pool: PgPool, shard: Shard, after: u64) -> Result<Self, Error> {
         let subscription = client.subscribe(subject::events(shard)).await.map_err(Error::from_any)?;
-        Ok(Self { client, pool, shard, after, subscription, behind: true })
+        Ok(Self { client, pool, shard, after, subscription, behind: true, gather: Duration::ZERO, next_at: None })
+    }
+
+    /// Hands a batch out no sooner than `gather` after the one before, unless that one was full.
+    #[must_use]
+    pub fn gathering(self, gather: Duration) -> Self {
+        Self { gather, ..self }
     }
 
     /// The next events, at least one, as soon as there are some.
@@ -48,6 +59,16 @@ impl Tail {
     /// # Errors
     /// When the log cannot be read; the same call may be made again.
     pub async fn next(&mut self) -> Result<Vec<Recorded>, Error> {
+        if let Some(next_at) = self.next_at {
+            tokio::time::sleep_until(next_at).await;
+        }
+        let batch = self.batch().await?;
+        let waits = !self.gather.is_zero() && !self.behind && batch.len() < MAX_BATCH as usize;
+        self.next_at = waits.then(|| Instant::now() + self.gather);
+        Ok(batch)
+    }
+
+    async fn batch(&mut self) -> Result<Vec<Recorded>, Error> {
         loop {
             if self.behind {
                 let page = self.read_log().await?;

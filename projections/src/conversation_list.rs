@@ -72,8 +72,11 @@ impl Projection for ConversationList {
         let ids: Vec<Uuid> = self.touched.keys().map(|id| id.0).collect();
         let gone: Vec<Uuid> =
             self.touched.iter().filter(|(_, touched)| touched.row.is_none()).map(|(id, _)| id.0).collect();
+        let someone_left = self.touched.values().any(|touched| !touched.left.is_empty());
         let rows: Vec<&Row> = self.touched.values().filter_map(|touched| touched.row.as_ref()).collect();
-        sqlx::query("delete from conversations where id = any($1)").bind(&gone).execute(&mut **tx).await?;
+        if !gone.is_empty() {
+            sqlx::query("delete from conversations where id = any($1)").bind(&gone).execute(&mut **tx).await?;
+        }
         sqlx::query(
             "insert into conversations select * from json_populate_recordset(null::conversations, $1::json)
              on conflict (id) do update set
@@ -84,13 +87,15 @@ impl Projection for ConversationList {
         .bind(to_json(&rows)?)
         .execute(&mut **tx)
         .await?;
-        sqlx::query(
-            "delete from members m where m.conversation = any($1) and not exists (
-                 select from conversations c where c.id = m.conversation and m.user_id = any(c.participants))",
-        )
-        .bind(&ids)
-        .execute(&mut **tx)
-        .await?;
+        if someone_left {
+            sqlx::query(
+                "delete from members m where m.conversation = any($1) and not exists (
+                     select from conversations c where c.id = m.conversation and m.user_id = any(c.participants))",
+            )
+            .bind(&ids)
+            .execute(&mut **tx)
+            .await?;
+        }
         sqlx::query(
             "insert into members (tenant, user_id, conversation, archived, updated_at)
              select c.tenant, user_id, c.id, c.archived, c.updated_at

@@ -54,16 +54,22 @@ pub(crate) trait Projection: Sized + Send {
 pub(crate) async fn begin(pool: &PgPool, schema: &str) -> Result<PgTransaction<'static>, sqlx::Error> {
     let mut tx = store::begin(pool).await?;
     // Rows and checkpoint are lost together if at all, and then taken in again: no flush is needed.
-    sqlx::query("set local synchronous_commit = off").execute(&mut *tx).await?;
-    search(&mut tx, schema).await?;
+    sqlx::query("select set_config('synchronous_commit', 'off', true), set_config('search_path', $1, true)")
+        .bind(search_path(schema))
+        .execute(&mut *tx)
+        .await?;
     Ok(tx)
 }
 
 /// Lets the transaction's statements mean the tables of `schema`.
 pub(crate) async fn search(tx: &mut PgTransaction<'_>, schema: &str) -> Result<(), sqlx::Error> {
-    let path = format!("{schema}, public");
+    let path = search_path(schema);
     sqlx::query("select set_config('search_path', $1, true)").bind(path).execute(&mut **tx).await?;
     Ok(())
+}
+
+fn search_path(schema: &str) -> String {
+    format!("{schema}, public")
 }
 
 /// Takes a batch of a shard into the view called `name`, from its checkpoint on; the caller commits.

@@ -19,6 +19,9 @@ use crate::transcript::Transcript;
 
 /// The pause after a failure.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
+/// How long events gather before the next batch is taken in: a batch costs Postgres about the same whatever it holds, and a
+/// view that is this much older serves nobody worse.
+const GATHER: Duration = Duration::from_millis(20);
 /// How often retries that a person has asked for are looked for.
 const RETRY_EVERY: Duration = Duration::from_secs(1);
 
@@ -106,7 +109,8 @@ impl Follower {
     async fn follow_from_checkpoint<P: Projection>(&self) -> Result<(), String> {
         let Projector { pool, client, .. } = &self.projector;
         let after = store::checkpoint::read(pool, P::NAME, self.shard).await.map_err(|e| e.to_string())?;
-        let mut tail = Tail::start(client.clone(), pool.clone(), self.shard, after).await.map_err(|e| e.to_string())?;
+        let tail = Tail::start(client.clone(), pool.clone(), self.shard, after).await.map_err(|e| e.to_string())?;
+        let mut tail = tail.gathering(GATHER);
         loop {
             let batch = tail.next().await.map_err(|e| e.to_string())?;
             let news = self.take_in::<P>(&batch).await.map_err(|e| e.to_string())?;

@@ -54,7 +54,16 @@ fn holds_nul(json: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::holds_nul;
+    use super::{holds_nul, reason};
+
+    #[test]
+    fn why_a_payload_does_not_read_quotes_nothing_of_it() {
+        let said = [r#""a secret""#, r#"{"a secret": 1}"#, "[1, a secret", "\"a secret\u{1}\""];
+        for json in said {
+            let Err(error) = serde_json::from_str::<Vec<u32>>(json) else { panic!("{json} does not read") };
+            assert!(!reason(&error).contains("secret"), "{}", reason(&error));
+        }
+    }
 
     #[test]
     fn an_escaped_nul_is_told_from_an_escaped_backslash() {

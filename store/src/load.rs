@@ -1,9 +1,11 @@
 //! An aggregate's state from the log.
 
+use std::collections::HashSet;
+
 use cqrs_es::persist::{PersistedEventRepository, SerializedEvent};
 use domain::Decide;
 use postgres_es::PostgresEventRepository;
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 
 use crate::{Error, log, snapshot};
 
@@ -21,6 +23,29 @@ pub(crate) struct Loaded<A> {
     pub(crate) bytes: usize,
 }
 
+/// An aggregate of which nothing happened yet.
+impl<A: Default> Default for Loaded<A> {
+    fn default() -> Self {
+        Self { state: A::default(), sequence: 0, snapshot: 0, bytes: 0 }
+    }
+}
+
+/// Those of the aggregates of which the log holds an event: one look for all, since most that are not in memory are new.
+pub(crate) async fn begun<A: Decide>(db: impl PgExecutor<'_>, ids: &[String]) -> Result<HashSet<String>, Error> {
+    let begun: Vec<String> = sqlx::query_scalar(
+        // With a limit and the index's order, so that it is looked up id by id: as a plain `exists` it was planned on an empty
+        // table as a join that reads the whole table, and stayed so while the table grew.
+        "select asked.id from unnest($2::text[]) as asked(id) cross join lateral (
+             select e.sequence from events e where e.aggregate_type = $1 and e.aggregate_id = asked.id
+             order by e.aggregate_type, e.aggregate_id, e.sequence limit 1) first",
+    )
+    .bind(A::TYPE)
+    .bind(ids)
+    .fetch_all(db)
+    .await?;
+    Ok(begun.into_iter().collect())
+}
+
 /// Loads an aggregate: from its snapshot and the events behind it, else, through postgres-es, from all its events.
 pub(crate) async fn load<A: Decide>(pool: &PgPool, aggregate_id: &str) -> Result<Loaded<A>, Error> {
     match snapshot::read::<A>(pool, aggregate_id).await? {
@@ -35,7 +60,7 @@ async fn from_start<A: Decide>(pool: &PgPool, aggregate_id: &str) -> Result<Load
         .get_events::<A>(aggregate_id)
         .await
         .map_err(|e| sqlx::Error::Protocol(format!("postgres-es: {e}")))?;
-    let mut loaded = Loaded { state: A::default(), sequence: 0, snapshot: 0, bytes: 0 };
+    let mut loaded = Loaded::<A>::default();
     for event in events {
         loaded.sequence = event.sequence as u64;
         loaded.bytes += event.payload.to_string().len();

@@ -185,3 +185,15 @@ async fn an_edge_that_stops_refuses_newcomers_and_answers_what_it_was_asked() {
 async fn status(address: &str, path: &str) -> u16 {
     reqwest::get(format!("http://{address}{path}")).await.map_or(0, |answer| answer.status().as_u16())
 }
+
+#[tokio::test]
+async fn an_owner_that_leaves_tells_the_others() {
+    let app = App::new().await;
+    let mut worker = app.worker("commands").await;
+    app.until_owned("commands", 1).await;
+    let client = nats::connect(&app.nats.core_url(), "test", nats::Inbox::Core).await.unwrap();
+    let mut freed = nats::signal::Freed::listen(&client, "commands").await;
+    client.flush().await.unwrap();
+    let (stopped, ()) = tokio::join!(worker.stop(), within(EXIT, "the others are told", freed.heard()));
+    assert!(stopped.success());
+}

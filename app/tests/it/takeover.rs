@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use app::local::{Nats, NatsOptions};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -152,4 +153,25 @@ async fn a_frozen_worker_does_no_harm_when_it_comes_back() {
     assert_eq!(ann.transcript(&id).of_type("ReplyCompleted").len(), 2);
     assert_eq!(app.provider.calls(question), 2);
     assert_same_as_stored(&app, &api, &ann, "ann", &id).await;
+}
+
+/// An owner that no one can ask gives its shards up, however well it reaches Postgres.
+#[tokio::test]
+async fn an_owner_that_is_cut_off_from_the_bus_gives_its_shards_up() {
+    let mut app = App::new().await;
+    // On a bus of its own, which the edge and the other worker do not hear.
+    let elsewhere = Nats::start(&app.folder().join("elsewhere"), NatsOptions::default()).await.unwrap();
+    let common = std::mem::replace(&mut app.nats, elsewhere);
+    let mut cut_off = app.worker("commands").await;
+    app.until_owned("commands", 1).await;
+    let lost = std::mem::replace(&mut app.nats, common);
+    let _other = app.worker("commands").await;
+    app.until_owned("commands", 2).await;
+    drop(lost);
+    app.until_owned("commands", 1).await;
+    let api = app.api().await;
+    let load = Load::start(&[&api.address], 8);
+    load.until_acked(100).await;
+    load.assert_nothing_lost(&app.pool).await;
+    cut_off.kill();
 }

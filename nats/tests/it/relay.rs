@@ -156,3 +156,19 @@ async fn a_long_log_is_published_from_near_its_end(pool: PgPool) {
     let event: store::Recorded = serde_json::from_slice(&first.payload).unwrap();
     assert_eq!(event.pos, state.first_sequence);
 }
+
+/// An owner that was stopped over a bus that does not answer: its relay must not fight the next owner's when the bus is back.
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn a_relay_whose_owner_is_gone_ends_when_it_fails(pool: PgPool) {
+    let (mut server, pool) = (Server::start().await, migrated(&pool).await);
+    let client = server.core().await;
+    foreign_event(&pool, "ours", 1).await;
+    let (committed, relayed) = tokio::sync::mpsc::channel(1);
+    let never = tokio_util::sync::CancellationToken::new();
+    let relaying = tokio::spawn(relay::run(relay::jetstream(&client), pool.clone(), 0, relayed, never));
+    compare(&client, &pool).await;
+    server.kill();
+    foreign_event(&pool, "ours", 2).await;
+    drop(committed);
+    tokio::time::timeout(Duration::from_secs(20), relaying).await.expect("it ends").unwrap();
+}

@@ -16,7 +16,7 @@ use super::recent::{First, Recent};
 use super::warm::Warm;
 use super::{Accepted, BATCH_DEADLINE, MAX_BATCH, MAX_TRIES, Pending, RETRY_PAUSE, Refusal};
 use crate::append::{AppendError, NewEvent, append};
-use crate::load::load;
+use crate::load::{Loaded, begun, load};
 use crate::own::Own;
 use crate::{Error, Position, Recorded, codec, log, metrics, snapshot};
 
@@ -161,13 +161,21 @@ where
             Some(shards) => shards,
             None => *self.shards.insert(crate::shard_count(&self.pool).await?),
         };
-        let cold: HashSet<String> = batch
+        let cold: HashSet<&String> = batch
             .iter()
             .map(|pending| &pending.execute.aggregate_id)
             .filter(|id| !self.warm.contains(id) && may_lie_in(self.shard, shards, id))
-            .cloned()
             .collect();
         let mut unreadable = HashSet::new();
+        if cold.is_empty() {
+            return Ok(unreadable);
+        }
+        let cold: Vec<String> = cold.into_iter().cloned().collect();
+        let mut connection = self.connection.take().await?;
+        let begun = begun::<A>(&mut connection, &cold).await?;
+        self.connection.give_back(connection);
+        let (cold, new): (Vec<_>, Vec<_>) = cold.into_iter().partition(|id| begun.contains(id));
+        new.into_iter().for_each(|id| self.warm.insert(id, Loaded::default()));
         let pool = &self.pool;
         let mut loads = futures::stream::iter(cold)
             .map(|id| async move { (load::<A>(pool, &id).await, id) })

@@ -136,3 +136,15 @@ async fn all_may_come_back_at_once(pool: PgPool) {
     }
     settle(&processes, 16).await;
 }
+
+/// A process whose pool is busy still owns its shards.
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn a_renewal_waits_for_no_shared_connection(pool: PgPool) {
+    let database = Database::new(pool, 1).await;
+    let scarce = database.connect_with(1);
+    let leases = process(&scarce);
+    assert_eq!(renew(&leases).await.len(), 1);
+    let _taken = scarce.acquire().await.unwrap();
+    let renewed = tokio::time::timeout(TERM, leases.renew()).await.expect("without the pool").unwrap();
+    assert_eq!(renewed.keep.len(), 1);
+}

@@ -156,3 +156,20 @@ async fn writers_get_by_with_fewer_connections_than_they_are(pool: PgPool) {
     // Who waits for a connection in vain waits five seconds.
     tokio::time::timeout(std::time::Duration::from_secs(20), all).await.expect("in time");
 }
+
+/// Others may leave something behind on a connection that they share, and a busy pool must hold nobody up.
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn an_append_waits_for_no_shared_connection(pool: PgPool) {
+    let database = Database::new(pool, 1).await;
+    let scarce = database.connect_with(1);
+    let (committed, _relay) = mpsc::channel(16);
+    let writer = writer::spawn::<Tally>(scarce.clone(), 0, committed);
+    writer.execute(ask("a", Command::Add(1))).await.unwrap();
+    let _taken = scarce.acquire().await.unwrap();
+    // Who waits for a connection in vain waits five seconds. One command goes on, the other begins something.
+    for id in ["a", "b"] {
+        let appended =
+            tokio::time::timeout(std::time::Duration::from_secs(4), writer.execute(ask(id, Command::Add(1))));
+        appended.await.expect("without the pool").unwrap();
+    }
+}
