@@ -20,6 +20,7 @@ mod parked;
 mod resume;
 mod rights;
 mod servers_lost;
+mod spending;
 mod stops;
 mod support;
 mod takeover;

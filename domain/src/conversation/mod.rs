@@ -10,6 +10,7 @@ mod decide;
 mod error;
 mod event;
 mod part;
+mod spent;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -23,6 +24,7 @@ pub use command::{Command, Parent};
 pub use error::Error;
 pub use event::{Event, ReplyError};
 pub use part::{Finish, MAX_RAW_USAGE_BYTES, Part, Usage};
+pub use spent::{Cost, Spent};
 
 use crate::{Asked, Decide, MessageId, ModelRef, Tenant, UserId};
 use tree::Tree;

@@ -3,7 +3,7 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use domain::conversation::{Command, Error as Refused, Part, ReplyError};
+use domain::conversation::{Command, Error as Refused, Finish, Part, ReplyError, Spent, Usage};
 use domain::{Actor, Asked, Asker, CommandId, ConversationId, MessageId, ModelRef, shard_of};
 use futures::StreamExt;
 use futures::stream::BoxStream;
@@ -18,6 +18,7 @@ use tracing::Instrument;
 use super::live_text::{LiveText, MAX_BYTES};
 use super::parts::Parts;
 use super::prompt::{self, Found, Prompt};
+use super::spending::Meter;
 use super::{ATTEMPT_LEASE, Worker, spans};
 use crate::metrics::Call;
 use crate::open_replies::{self, OpenReply, Standing};
@@ -35,6 +36,8 @@ pub(super) struct Attempt<'a> {
     pub(super) conversation: ConversationId,
     pub(super) reply: MessageId,
     pub(super) number: u32,
+    /// The model that the reply was asked of; none means the default.
+    pub(super) requested: Option<ModelRef>,
     /// Cancelled when a person stops the reply.
     pub(super) stopped: CancellationToken,
 }
@@ -75,13 +78,13 @@ impl Attempt<'_> {
         let pool = &self.worker.replies.pool;
         let prompt = match prompt::build(pool, self.conversation, self.reply, self.number).await {
             Ok(Found::Prompt(prompt)) => prompt,
-            Ok(Found::Stopping) => return self.end(self.stop(String::new())).await,
+            Ok(Found::Stopping) => return self.end(self.stop(String::new(), None)).await,
             // The claim was a repeat of one made long ago, which gets its first result again.
             Ok(Found::Over) => return Ok(()),
             Ok(Found::Unknown) => return Err(Failure::Retry("the log does not hold the reply".to_owned())),
             Err(error @ store::Error::Undecodable { .. }) => {
                 let error = provider::Error::new(provider::ErrorKind::Invalid, error.to_string());
-                return self.end(self.failed(error, String::new())).await;
+                return self.end(self.failed(error, String::new(), None)).await;
             }
             Err(error) => return Err(retry(error)),
         };
@@ -90,25 +93,27 @@ impl Attempt<'_> {
             return Ok(());
         }
         let mut live = LiveText::new(self.worker.replies.client.clone(), self.key(), self.number);
-        let ended = self.stream(prompt, &mut live).await;
+        let (ended, spent) = self.stream(prompt, &mut live).await;
         live.publish().await;
         live.keep().await;
         match ended {
             Ended::Finished(command) => self.end(command).await,
-            Ended::Failed(error) => self.end(self.failed(error, live.into_text())).await,
-            Ended::Stopped => self.end(self.stop(live.into_text())).await,
-            Ended::HandedBack => self.end(self.hand_back(live.into_text())).await,
+            Ended::Failed(error) => self.end(self.failed(error, live.into_text(), spent)).await,
+            Ended::Stopped => self.end(self.stop(live.into_text(), spent)).await,
+            Ended::HandedBack => self.end(self.hand_back(live.into_text(), spent)).await,
             Ended::Superseded => Ok(()),
         }
     }
 
     /// Takes the attempt; false when it is not to be had, which is no failure: someone else has it, or it is over.
     async fn claim(&self) -> Result<bool, Failure> {
+        let model = self.worker.replies.catalog.resolve(self.requested.as_ref()).ok().map(|(_, model)| model);
         let command = Command::ClaimReply {
             reply: self.reply,
             attempt: self.number,
             worker: self.worker.replies.process.to_string(),
             lease_ms: u64::try_from(ATTEMPT_LEASE.as_millis()).unwrap_or(u64::MAX),
+            model,
         };
         match self.worker.asking.ask(&self.request("claim", command)).await {
             Ok(_) => Ok(true),
@@ -118,16 +123,21 @@ impl Attempt<'_> {
         }
     }
 
-    async fn stream(&self, prompt: Prompt, live: &mut LiveText) -> Ended {
+    /// Streams an answer; how that ended, and what it spent, for all ends but the one that says so itself.
+    async fn stream(&self, prompt: Prompt, live: &mut LiveText) -> (Ended, Option<Spent>) {
         let (provider, model) = match self.worker.replies.catalog.resolve(prompt.model.as_ref()) {
             Ok(resolved) => resolved,
-            Err(error) => return Ended::Failed(error),
+            Err(error) => return (Ended::Failed(error), None),
         };
+        if self.stopped.is_cancelled() {
+            return (Ended::Stopped, None);
+        }
+        let mut meter = Meter::new(model.clone(), prompt.began, &prompt.messages);
         let (name, messages) = (model.model().to_owned(), prompt.messages);
         let request = provider::Request { model: name, messages, ..provider::Request::default() };
         let (mut call, span) =
             (Call::begin(&self.worker.replies.catalog, &model), spans::chat(&model, self.conversation));
-        let passing = self.pass_on(provider.stream(request), model, live, &mut call);
+        let passing = self.pass_on(provider.stream(request), model, live, (&mut call, &mut meter));
         let ended = passing.instrument(span.clone()).await;
         call.ended(ended.name());
         match &ended {
@@ -138,7 +148,11 @@ impl Attempt<'_> {
             }
             _ => {}
         }
-        ended
+        let spent = match &ended {
+            Ended::Failed(error) => meter.spent_after(error.kind),
+            _ => Some(meter.spent()),
+        };
+        (ended, spent)
     }
 
     /// Passes the answer on to whoever listens, until it ends in one way or another.
@@ -147,7 +161,7 @@ impl Attempt<'_> {
         mut chunks: BoxStream<'_, Result<Chunk, provider::Error>>,
         model: ModelRef,
         live: &mut LiveText,
-        call: &mut Call,
+        (call, meter): (&mut Call, &mut Meter),
     ) -> Ended {
         // Beside the stream, so that a slow Postgres does not hold the text back.
         let mut renewing = pin!(self.keep_lease());
@@ -162,22 +176,23 @@ impl Attempt<'_> {
                 ended = &mut renewing => return ended,
                 () = tokio::time::sleep_until(end) => return Ended::Failed(too_slow()),
                 () = sleep_until(due) => live.publish().await,
-                chunk = chunks.next() => match chunk {
-                    Some(Ok(Chunk::Finished { finish, usage })) => {
+                chunk = chunks.next() => {
+                    let piece = match chunk {
+                        Some(Ok(piece)) => piece,
+                        Some(Err(error)) => return Ended::Failed(error),
+                        None => return Ended::Failed(broke_off()),
+                    };
+                    meter.hear(&piece);
+                    if let Chunk::Finished { finish, usage } = piece {
                         call.finished(&usage);
-                        let Some((parts, model)) = said.whole() else { return Ended::Failed(too_long()) };
-                        let (reply, attempt) = (self.reply, self.number);
-                        return Ended::Finished(Command::CompleteReply { reply, attempt, parts, finish, model, usage });
+                        let whole = said.whole().map(|said| self.complete(said, finish, usage, meter.spent()));
+                        return whole.map_or_else(|| Ended::Failed(too_long()), Ended::Finished);
                     }
-                    Some(Ok(piece)) => {
-                        if !tell(&piece, live, call).await {
-                            return Ended::Failed(too_long());
-                        }
-                        said.push(piece);
+                    if !tell(&piece, live, call).await {
+                        return Ended::Failed(too_long());
                     }
-                    Some(Err(error)) => return Ended::Failed(error),
-                    None => return Ended::Failed(broke_off()),
-                },
+                    said.push(piece);
+                }
             }
         }
     }
@@ -209,19 +224,24 @@ impl Attempt<'_> {
         }
     }
 
-    fn failed(&self, error: provider::Error, text: String) -> Command {
-        let retry = error.is_retryable();
-        Command::FailReply { reply: self.reply, attempt: self.number, error: error.into(), retry, parts: parts(text) }
+    fn complete(&self, (parts, model): (Vec<Part>, ModelRef), finish: Finish, usage: Usage, spent: Spent) -> Command {
+        let (reply, attempt, spent) = (self.reply, self.number, Some(spent));
+        Command::CompleteReply { reply, attempt, parts, finish, model, usage, spent }
+    }
+
+    fn failed(&self, error: provider::Error, text: String, spent: Option<Spent>) -> Command {
+        let (retry, error) = (error.is_retryable(), error.into());
+        Command::FailReply { reply: self.reply, attempt: self.number, error, retry, parts: parts(text), spent }
     }
 
     /// Ends an attempt whose reply is stopping: the aggregate makes a stop of it.
-    fn stop(&self, text: String) -> Command {
+    fn stop(&self, text: String, spent: Option<Spent>) -> Command {
         let error = ReplyError { code: "stopped".to_owned(), message: "The reply was stopped.".to_owned() };
-        Command::FailReply { reply: self.reply, attempt: self.number, error, retry: false, parts: parts(text) }
+        Command::FailReply { reply: self.reply, attempt: self.number, error, retry: false, parts: parts(text), spent }
     }
 
-    fn hand_back(&self, text: String) -> Command {
-        Command::ExpireAttempt { reply: self.reply, attempt: self.number, parts: parts(text) }
+    fn hand_back(&self, text: String, spent: Option<Spent>) -> Command {
+        Command::ExpireAttempt { reply: self.reply, attempt: self.number, parts: parts(text), spent }
     }
 
     /// Hands the end in, for as long as it may still count.

@@ -12,12 +12,13 @@ mod prompt;
 mod running;
 mod said;
 mod spans;
+pub(crate) mod spending;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::conversation::{self, Conversation, Event};
-use domain::{ConversationId, Shard};
+use domain::{ConversationId, MessageId, ModelRef, Shard};
 use nats::ask::Asking;
 use nats::consume::{self, Delivery, Failure, Wake};
 use sqlx::PgPool;
@@ -141,20 +142,21 @@ impl Worker {
         let event = codec::decode::<Conversation>(&recorded).map_err(|e| Failure::Fatal(e.to_string()))?;
         let conversation: ConversationId =
             recorded.aggregate_id.parse().map_err(|_| Failure::Fatal("the aggregate's id is no uuid".to_owned()))?;
-        let Event::ReplyRequested { reply, .. } = event else { return Ok(()) };
+        let Event::ReplyRequested { reply, model, .. } = event else { return Ok(()) };
         let span = spans::first_attempt(&recorded, conversation);
-        self.answer(conversation, reply, 1).instrument(span).await
+        self.answer(conversation, reply, 1, model).instrument(span).await
     }
 
-    /// Claims an attempt and carries it through; nothing to do when it is not to be had.
+    /// Claims an attempt at what was asked of `model`, and carries it through; nothing to do when it is not to be had.
     async fn answer(
         self: &Arc<Self>,
         id: ConversationId,
-        reply: domain::MessageId,
+        reply: MessageId,
         number: u32,
+        model: Option<ModelRef>,
     ) -> Result<(), Failure> {
         let Some(stopped) = self.running.enter((id, reply)) else { return Ok(()) };
-        let attempt = Attempt { worker: self, conversation: id, reply, number, stopped };
+        let attempt = Attempt { worker: self, conversation: id, reply, number, requested: model, stopped };
         let done = attempt.carry_out().await;
         self.running.leave((id, reply));
         done

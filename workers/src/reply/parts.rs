@@ -103,17 +103,8 @@ mod tests {
             arguments: arguments.clone(),
             signature: Some("x".to_owned()),
         };
-        let chunks = [
-            thought("a"),
-            thought("b"),
-            signed("s"),
-            thought("c"),
-            said("d"),
-            said("e"),
-            signed("u"),
-            call,
-            said("f"),
-        ];
+        let chunks =
+            [thought("a"), thought("b"), signed("s"), thought("c"), said("d"), said("e"), signed("u"), call, said("f")];
         let expected = vec![
             reasoning("ab", Some("s")),
             reasoning("c", None),

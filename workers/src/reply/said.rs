@@ -137,8 +137,17 @@ mod tests {
     fn calls_are_answered_in_the_message_after_them() {
         let model = "a/b".parse().unwrap_or_else(|_| unreachable!());
         let thought = Part::Reasoning { text: "hm".to_owned(), signature: None, model };
-        let parts =
-            vec![thought, call("1"), call("2"), result("2"), result("none"), text("so"), call("3"), text(""), text("end")];
+        let parts = vec![
+            thought,
+            call("1"),
+            call("2"),
+            result("2"),
+            result("none"),
+            text("so"),
+            call("3"),
+            text(""),
+            text("end"),
+        ];
         assert_eq!(
             told(parts),
             [

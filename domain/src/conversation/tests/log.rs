@@ -61,6 +61,7 @@ fn one_of_each() -> Vec<Event> {
             finish: Finish::Stop,
             model: model(),
             usage,
+            spent: None,
         },
         stopped(R1, 1, "the ans"),
         failed(R1, 3),

@@ -10,4 +10,5 @@ mod messages;
 mod properties;
 mod replies;
 mod settings;
+mod spending;
 mod steps;
