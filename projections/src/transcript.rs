@@ -157,7 +157,7 @@ fn change(message: &mut MessageView, event: &Event) {
             message.parts.clone_from(parts);
             message.finish = Some(*finish);
             message.model = Some(model.clone());
-            message.usage = Some(*usage);
+            message.usage = Some(usage.clone());
         }
         Event::ReplyStopped { parts, .. } => {
             message.status = MessageStatus::Stopped;

@@ -116,6 +116,7 @@ impl Answer {
     }
 
     /// The call is whole. It is handed out once those are that began before it.
+    #[expect(clippy::unnecessary_wraps, reason = "as all that a reader says")]
     pub(super) fn end_tool(&mut self, key: &str) -> Result<(), Refusal> {
         self.calls.end(key);
         self.calls.hand_out(&mut self.ready);

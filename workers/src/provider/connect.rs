@@ -54,7 +54,8 @@ fn credential(config: &ProviderConfig, known: Option<&KnownProvider>) -> Result<
     if let Some(access_key_id) = config.access_key_id.clone() {
         let region = region(config).ok_or("its base_url names no region of AWS, for which calls could be signed")?;
         let (secret_access_key, session_token) = (key, config.session_token.clone());
-        return Ok(Credential::AwsSigV4(AwsKeys { access_key_id, secret_access_key, session_token, region }));
+        let keys = AwsKeys { access_key_id, secret_access_key, session_token, region, service: "bedrock" };
+        return Ok(Credential::AwsSigV4(keys));
     }
     let auth = known.map_or_else(|| Auth::usual(config.protocol), |known| known.auth.clone());
     Ok(match auth {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use domain::conversation::{self, Conversation, Event, Part};
-use domain::{ConversationId, MessageId, ModelRef, UserId};
+use domain::{ConversationId, MessageId, ModelRef};
 use sqlx::PgPool;
 use store::{codec, log};
 
@@ -197,7 +197,7 @@ fn several_people(path: &[Said]) -> bool {
 #[cfg(test)]
 mod tests {
     use domain::conversation::{Finish, Usage};
-    use domain::{CommandId, Tenant};
+    use domain::{CommandId, Tenant, UserId};
     use uuid::Uuid;
 
     use super::*;

@@ -7,4 +7,5 @@ mod provider_demo;
 mod provider_errors;
 mod provider_fake;
 mod provider_hangup;
+mod provider_protocols;
 mod provider_sse;

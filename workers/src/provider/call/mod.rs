@@ -16,6 +16,7 @@ use super::wire::Wire;
 use super::{Chunk, Deadlines, Error, Provider, Request};
 pub(super) use credential::Credential;
 use endpoint::Endpoint;
+#[cfg(test)]
 pub(super) use frames::Frames;
 use reply::Reply;
 

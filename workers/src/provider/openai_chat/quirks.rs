@@ -5,6 +5,7 @@ use serde::Deserialize;
 /// How a server, or one of its models, departs from what `OpenAI` documents. The default departs in nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a departure of its own")]
 pub(in crate::provider) struct Quirks {
     /// It calls the limit of an answer `max_tokens`; by default that is `max_completion_tokens`.
     pub(in crate::provider) max_tokens: bool,
@@ -20,9 +21,10 @@ pub(in crate::provider) struct Quirks {
     pub(in crate::provider) output: OutputField,
     /// Its ids of tool calls are nine letters and digits, and it refuses others (Mistral).
     pub(in crate::provider) short_call_ids: bool,
-    /// It wants what it thought back, in the field in which it told it (DeepSeek, Moonshot).
+    /// It wants what it thought back, in the field in which it told it (`DeepSeek`, Moonshot).
     pub(in crate::provider) replays_reasoning: bool,
     /// Its answers begin in the middle of a thought, which ends with `</think>` (a server whose template opens the thought).
+    /// Only for a server as a whole.
     pub(in crate::provider) begins_thinking: bool,
 }
 

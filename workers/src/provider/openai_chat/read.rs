@@ -14,7 +14,6 @@ use crate::provider::wire::{Read, Record};
 /// Reads one answer.
 #[derive(Debug)]
 pub(super) struct Reader {
-    quirks: Quirks,
     calls: Calls,
     tags: ThinkTags,
     /// The field in which a thought comes that has not ended.
@@ -25,7 +24,7 @@ pub(super) struct Reader {
 impl Reader {
     pub(super) fn new(quirks: Quirks) -> Self {
         let tags = ThinkTags::new(quirks.begins_thinking);
-        Self { quirks, calls: Calls::default(), tags, thinking: None, refused: false }
+        Self { calls: Calls::default(), tags, thinking: None, refused: false }
     }
 
     /// Takes a frame, or a whole answer.
@@ -99,11 +98,15 @@ impl Reader {
         if text.is_empty() {
             return Ok(());
         }
+        if self.tags.is_over() {
+            self.end_thought(answer)?;
+            return answer.text(text);
+        }
         let pieces = self.tags.take(text);
         pieces.into_iter().try_for_each(|piece| self.take_piece(piece, answer))
     }
 
-    fn take_piece(&mut self, piece: Piece<'_>, answer: &mut Answer) -> Result<(), Refusal> {
+    fn take_piece(&mut self, piece: Piece, answer: &mut Answer) -> Result<(), Refusal> {
         match piece {
             Piece::Thought(thought) => self.think("content", &thought, answer),
             Piece::Text(text) if text.is_empty() => Ok(()),
@@ -121,10 +124,10 @@ impl Reader {
         answer.reasoning(thought)
     }
 
-    /// A thought that is to be replayed is marked with the field that it came in.
+    /// A thought is marked with the field that it came in: some servers want it back there.
     fn end_thought(&mut self, answer: &mut Answer) -> Result<(), Refusal> {
         match self.thinking.take() {
-            Some(field) if self.quirks.replays_reasoning => answer.reasoning_signature(field),
+            Some(field @ ("reasoning_content" | "reasoning")) => answer.reasoning_signature(field),
             _ => Ok(()),
         }
     }

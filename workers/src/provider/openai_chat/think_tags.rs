@@ -1,8 +1,6 @@
 //! Thoughts that a model tells in its text, between `<think>` and `</think>` at its beginning: servers that do not take
 //! them out leave that to us.
 
-use std::borrow::Cow;
-
 const OPEN: &str = "<think>";
 const CLOSE: &str = "</think>";
 /// How much white space before a thought is waited for.
@@ -28,9 +26,9 @@ enum State {
 
 /// A piece of an answer.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Piece<'a> {
-    Thought(Cow<'a, str>),
-    Text(Cow<'a, str>),
+pub(super) enum Piece {
+    Thought(String),
+    Text(String),
 }
 
 impl ThinkTags {
@@ -39,63 +37,62 @@ impl ThinkTags {
         Self { state: if begins_thinking { State::Thinking } else { State::Start }, held: String::new() }
     }
 
+    /// Whether all that comes is text.
+    pub(super) fn is_over(&self) -> bool {
+        self.state == State::Text
+    }
+
     /// Takes the next piece of text and says what is certain now.
-    pub(super) fn take<'a>(&mut self, text: &'a str) -> Vec<Piece<'a>> {
-        if self.state == State::Text {
-            return vec![Piece::Text(text.into())];
-        }
-        let mut rest = std::mem::take(&mut self.held) + text;
+    pub(super) fn take(&mut self, text: &str) -> Vec<Piece> {
+        let all = std::mem::take(&mut self.held) + text;
+        let mut rest = all.as_str();
         let mut pieces = Vec::new();
-        loop {
-            match self.state {
-                State::Start => {
-                    let begun = rest.trim_start();
-                    if let Some(thought) = begun.strip_prefix(OPEN) {
-                        rest = thought.to_owned();
-                        self.state = State::Thinking;
-                        continue;
-                    }
-                    if OPEN.starts_with(begun) && rest.len() <= MAX_SPACE {
-                        break;
-                    }
-                    self.state = State::Text;
-                }
-                State::Thinking => {
-                    if let Some((thought, after)) = rest.split_once(CLOSE) {
-                        pieces.push(Piece::Thought(thought.to_owned().into()));
-                        rest = after.to_owned();
-                        self.state = State::Thought;
-                        continue;
-                    }
-                    let certain = rest.len() - held_back(&rest);
-                    let held = rest.split_off(certain);
-                    pieces.push(Piece::Thought(std::mem::replace(&mut rest, held).into()));
-                    break;
-                }
-                State::Thought => {
-                    rest = rest.trim_start().to_owned();
-                    if rest.is_empty() {
-                        break;
-                    }
-                    self.state = State::Text;
-                }
-                State::Text => {
-                    pieces.push(Piece::Text(std::mem::take(&mut rest).into()));
-                    break;
-                }
-            }
+        while let Some((piece, after)) = self.step(rest) {
+            pieces.extend(piece);
+            rest = after;
         }
-        self.held = rest;
+        rest.clone_into(&mut self.held);
         pieces
     }
 
-    /// What was held back, now that nothing more comes.
-    pub(super) fn end(&mut self) -> Piece<'static> {
-        let held = std::mem::take(&mut self.held);
+    /// The next that is certain, and what follows it; none when more must come first.
+    fn step<'r>(&mut self, rest: &'r str) -> Option<(Option<Piece>, &'r str)> {
+        let begun = rest.trim_start();
         match self.state {
-            State::Thinking => Piece::Thought(held.into()),
-            State::Start | State::Thought | State::Text => Piece::Text(held.into()),
+            _ if rest.is_empty() => None,
+            State::Start => {
+                if let Some(thought) = begun.strip_prefix(OPEN) {
+                    self.state = State::Thinking;
+                    return Some((None, thought));
+                }
+                if OPEN.starts_with(begun) && rest.len() <= MAX_SPACE {
+                    return None;
+                }
+                self.state = State::Text;
+                Some((None, rest))
+            }
+            State::Thinking => {
+                if let Some((thought, after)) = rest.split_once(CLOSE) {
+                    self.state = State::Thought;
+                    return Some((Some(Piece::Thought(thought.to_owned())), after));
+                }
+                let (certain, held) = rest.split_at(rest.len() - held_back(rest));
+                (!certain.is_empty()).then(|| (Some(Piece::Thought(certain.to_owned())), held))
+            }
+            State::Thought => {
+                if !begun.is_empty() {
+                    self.state = State::Text;
+                }
+                Some((None, begun))
+            }
+            State::Text => Some((Some(Piece::Text(rest.to_owned())), "")),
         }
+    }
+
+    /// What was held back, now that nothing more comes.
+    pub(super) fn end(&mut self) -> Piece {
+        let held = std::mem::take(&mut self.held);
+        if self.state == State::Thinking { Piece::Thought(held) } else { Piece::Text(held) }
     }
 }
 

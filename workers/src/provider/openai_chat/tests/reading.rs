@@ -136,10 +136,9 @@ fn content(text: &str) -> String {
 }
 
 #[test]
-fn a_thought_to_be_replayed_says_where_it_came() {
-    let quirks = Quirks { replays_reasoning: true, ..Quirks::default() };
-    let chunks =
-        read(quirks, &[r#"{"reasoning_content":"Hm."}"#, r#"{"reasoning_content":"So."}"#, r#"{"content":"a"}"#]);
+fn a_thought_says_where_it_came() {
+    let deltas = [r#"{"reasoning_content":"Hm."}"#, r#"{"reasoning_content":"So."}"#, r#"{"content":"a"}"#];
+    let chunks = read(Quirks::default(), &deltas);
     let text = |text: &str| text.to_owned();
     assert_eq!(
         chunks[..4],
