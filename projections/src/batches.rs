@@ -59,7 +59,7 @@ fn event() -> impl Strategy<Value = Event> {
             parts,
             finish,
             model: "a/b".parse().unwrap(),
-            usage,
+            usage: usage.clone(),
             spent: None
         }),
         (message(), parts()).prop_map(move |(reply, parts)| Event::ReplyFailed {

@@ -42,7 +42,7 @@ async fn a_row_and_its_messages_say_what_happened(owner: PgPool) {
     ];
     assert_eq!(statuses, expected);
     assert_eq!(messages[0].error.as_ref().unwrap().code, "rate");
-    assert_eq!(messages[2].usage.unwrap().input, Some(3));
+    assert_eq!(messages[2].usage.as_ref().unwrap().input, Some(3));
     assert!(transcript::open_replies(&pool, id(1)).await.unwrap().is_empty());
     pool.close().await;
 }

@@ -145,19 +145,25 @@ export type ConversationEvent = { "type": "ConversationStarted",
     /** The worker that took it. */
     worker: string,
     /** For how long the attempt counts as alive without a renewal, in milliseconds from when it was recorded. */
-    lease_ms: number }
+    lease_ms: number,
+    /** The model that it asks; none when there is none to ask, and in events of earlier versions. */
+    model?: ModelRef }
   | { "type": "ReplyAttemptFailed",
     /** The reply. */
     reply: MessageId,
     /** The attempt that failed. */
     attempt: number,
     /** What went wrong. */
-    error: ReplyError }
+    error: ReplyError,
+    /** What the attempt spent; none when no provider took it up. */
+    spent?: Spent }
   | { "type": "ReplyAttemptExpired",
     /** The reply. */
     reply: MessageId,
     /** The attempt that ended. */
-    attempt: number }
+    attempt: number,
+    /** What the attempt spent, by an estimate. */
+    spent?: Spent }
   | { "type": "ReplyStopRequested",
     /** The reply. */
     reply: MessageId }
@@ -173,14 +179,18 @@ export type ConversationEvent = { "type": "ConversationStarted",
     /** The model that answered. */
     model: ModelRef,
     /** Tokens used, as far as the provider told. */
-    usage: Usage }
+    usage: Usage,
+    /** What the attempt spent. The provider's own words for it are in `usage` alone. */
+    spent?: Spent }
   | { "type": "ReplyStopped",
     /** The reply. */
     reply: MessageId,
     /** The attempt that was running; 0 when none had started. */
     attempt: number,
     /** What the model had said until then. */
-    parts: Array<Part> }
+    parts: Array<Part>,
+    /** What the attempt spent; none when none was running, or no provider had taken it up. */
+    spent?: Spent }
   | { "type": "ReplyFailed",
     /** The reply. */
     reply: MessageId,
@@ -189,7 +199,9 @@ export type ConversationEvent = { "type": "ConversationStarted",
     /** What went wrong. */
     error: ReplyError,
     /** What the model had said until then. */
-    parts: Array<Part> }
+    parts: Array<Part>,
+    /** What the last attempt spent; none when no provider took it up, or it had expired and said so then. */
+    spent?: Spent }
   | { "type": "BranchSelected",
     /** Its last message. */
     leaf: MessageId }
@@ -224,8 +236,15 @@ export type ConversationView = {
     /** When something last happened in it. */
     updated_at: string };
 
+/** Money. */
+export type Cost = {
+    /** In micro-USD: a million of them are one USD. */
+    micros: number,
+    /** The version of the price by which it was reckoned. */
+    price: string };
+
 /** Why a model stopped by itself. */
-export type Finish = "stop" | "length" | "content_filter" | "other";
+export type Finish = "stop" | "length" | "tool_calls" | "content_filter" | "other";
 
 /** A message in a conversation's tree. A reply's id is the id of the assistant message that it becomes. */
 export type MessageId = string;
@@ -281,7 +300,32 @@ export type ModelView = {
 /** A piece of a message. */
 export type Part = { "type": "text",
     /** The text. */
-    text: string };
+    text: string }
+  | { "type": "reasoning",
+    /** The thought, or its summary; empty where the provider hides it. */
+    text: string,
+    /** What its provider wants back with it; nobody else can read it. */
+    signature: string | null,
+    /** The model that thought it: shown again to no other. */
+    model: string }
+  | { "type": "tool_call",
+    /** Unique within its message. */
+    id: string,
+    /** The tool. */
+    name: string,
+    /** A JSON object, as text. The model wrote it: it need not parse. */
+    arguments: string,
+    /** What its provider wants back with it. */
+    signature: string | null }
+  | { "type": "tool_result",
+    /** The call. */
+    id: string,
+    /** The tool. */
+    name: string,
+    /** What it gave, as text. */
+    content: string,
+    /** Whether the call failed. */
+    is_error: boolean };
 
 /** How much of a running reply a client has. */
 export type ReplyCursor = {
@@ -373,7 +417,9 @@ export type ServerFrame = { "type": "hello",
     /** Where the text begins, in bytes of UTF-8. */
     offset: number,
     /** The text. */
-    text: string }
+    text: string,
+    /** Set where there is no text, because the model thinks at the moment: a sign of life, with offset 0. */
+    thinking?: boolean }
   | { "type": "typing",
     /** Where. */
     conversation: string,
@@ -400,19 +446,33 @@ export type Snapshot = {
     /** Whether there are older ones. */
     more: boolean };
 
+/** What an attempt spent. */
+export type Spent = {
+    /** Its tokens. */
+    usage: Usage,
+    /** What they cost; none when nobody told the model's price. */
+    cost?: Cost,
+    /** Whether the tokens are our estimate, since the provider did not count them for us. Its bill may differ. */
+    estimated?: boolean };
+
 /** A tenant: those whose logins one issuer vouches for. People of different tenants never meet. */
 export type Tenant = string;
 
 /** Tokens of one attempt. The counts do not overlap; none means that the provider said nothing. */
 export type Usage = {
-    /** Input tokens read anew. */
+    /** Input tokens read anew, and not written to the provider's cache. */
     input: number | null,
     /** Input tokens read from the provider's cache. */
     cached_input: number | null,
+    /** Input tokens read anew and written to the provider's cache. */
+    cache_write?: number,
     /** Output tokens without the reasoning ones. */
     output: number | null,
     /** Output tokens spent on reasoning. */
-    reasoning: number | null };
+    reasoning: number | null,
+    /** The provider's own words for it, as it sent them: JSON, of at most [`MAX_RAW_USAGE_BYTES`]. Kept so that a bill
+ * can be checked, and counts read anew should we have read them wrongly. */
+    raw?: string };
 
 /** A person, as the login names them: the `sub` of a verified token. Unique within a tenant. */
 export type UserId = string;
