@@ -100,7 +100,7 @@ fn configured(
 
 /// A known provider, if its key is in the environment and there for nothing else.
 fn by_key(known: &KnownProvider, environment: impl Fn(&str) -> Option<String>) -> Option<ProviderConfig> {
-    if known.shared_key || !known.protocol.is_spoken() {
+    if known.shared_key {
         return None;
     }
     let key = environment(known.key_variable.as_deref()?)?;

@@ -87,7 +87,6 @@ fn of_known<'a>(known: &'a KnownProvider, environment: &impl Fn(&str) -> Option<
     let how = match &known.key_variable {
         _ if is_demo => "always there".to_owned(),
         None if known.id == "ollama" => "found where it runs".to_owned(),
-        _ if !known.protocol.is_spoken() => "not in this version".to_owned(),
         Some(variable) if is_offered => format!("found by {variable}"),
         Some(variable) if !known.shared_key => {
             let parameters = known.parameters.values().map(|variable| format!(" and {variable}"));

@@ -27,7 +27,10 @@ export class LiveTexts {
     if (message && hasEnded(message)) return { messages, gap: false };
     if (thinking) {
       const news = message && message.attempt === delta.attempt && !message.thinking;
-      return { messages: news ? new Map(messages).set(reply, { ...message, thinking: true }) : messages, gap: false };
+      return {
+        messages: news ? new Map(messages).set(reply, { ...message, thinking: true }) : messages,
+        gap: false,
+      };
     }
     const known = this.#texts.get(reply);
     const { live, gap } = splice(known, delta);

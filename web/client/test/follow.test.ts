@@ -101,15 +101,15 @@ test('deltas: overlap, repeat, gap', async () => {
 
 test('a sign of life says that the model thinks, until it says something', async () => {
   const { state, text } = await following(4, running);
-  const sign = { ...delta('r1', 1, 0, ''), thinking: true };
+  const sign = (attempt: number) => Object.assign(delta('r1', attempt, 0, ''), { thinking: true });
   server.send(delta('r1', 1, 0, 'ab'));
-  server.send(sign);
+  server.send(sign(1));
   await until(() => expect(state()?.messages.get('r1')?.thinking).toBe(true));
   expect(text()).toBe('ab');
   server.send(delta('r1', 1, 2, 'c'));
   await until(() => expect(text()).toBe('abc'));
   expect(state()?.messages.get('r1')).not.toHaveProperty('thinking');
-  server.send({ ...sign, attempt: 2 });
+  server.send(sign(2));
   server.send(renamed(5));
   await until(() => expect(state()?.sequence).toBe(5));
   expect(state()?.messages.get('r1')).not.toHaveProperty('thinking');

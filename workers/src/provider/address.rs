@@ -73,7 +73,6 @@ impl Reach {
     }
 
     /// Makes a client keep to it: no redirects, no proxies, and where only public addresses are allowed, no others.
-    #[must_use]
     pub fn guard(self, client: ClientBuilder) -> ClientBuilder {
         let client = client.redirect(redirect::Policy::none()).no_proxy();
         match self {

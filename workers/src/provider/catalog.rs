@@ -82,11 +82,6 @@ impl Protocol {
             Self::Demo => "demo",
         }
     }
-
-    /// Whether this build can speak it.
-    pub fn is_spoken(self) -> bool {
-        !matches!(self, Self::OpenaiResponses | Self::Gemini)
-    }
 }
 
 /// A secret that does not show itself in logs.

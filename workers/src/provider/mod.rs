@@ -17,7 +17,6 @@ mod connect;
 pub mod demo;
 mod error;
 pub mod found;
-#[cfg_attr(not(test), expect(dead_code, reason = "no provider of the catalogue speaks it yet"))]
 mod gemini;
 #[cfg(test)]
 mod histories;
@@ -26,7 +25,6 @@ mod lines;
 mod media;
 mod ollama;
 mod openai_chat;
-#[cfg_attr(not(test), expect(dead_code, reason = "no provider of the catalogue speaks it yet"))]
 mod openai_responses;
 #[cfg(test)]
 mod playback;

@@ -97,12 +97,6 @@ impl Refusal {
         Self { message: message.to_owned(), ..self }
     }
 
-    /// How long it asks us to wait, unless that is known already.
-    #[must_use]
-    pub(super) fn or_retry_after(self, wait: Duration) -> Self {
-        Self { retry_after: self.retry_after.or(Some(wait.min(MAX_RETRY_AFTER))), ..self }
-    }
-
     /// The status that it would have had, unless it names one.
     #[must_use]
     pub(super) fn or_status(self, status: u16) -> Self {

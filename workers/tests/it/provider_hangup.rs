@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use tokio::net::TcpListener;
-use workers::provider::{Chunk, Deadline, Deadlines, ErrorKind, Provider};
+use workers::provider::{Chunk, Deadline, Deadlines, ErrorKind};
 
 use crate::provider_fake::{
     EVENT_STREAM, Fake, Seen, Step, ask, collect, delta, play_stream, play_to_end, provider, send,

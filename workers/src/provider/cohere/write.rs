@@ -197,14 +197,13 @@ fn model(blocks: Vec<Turned<'_>>) -> Message<'_> {
     for block in blocks {
         match block {
             Turned::Text(text) => content.push(Block::Text { text }),
-            Turned::Thought { text: "", .. } => {}
+            Turned::Thought { text: "", .. } | Turned::Result { .. } | Turned::Media(_) => {}
             Turned::Thought { text, signature: PLAN } => tool_plan = Some(text),
             Turned::Thought { text, .. } => content.push(Block::Thinking { thinking: text }),
             Turned::Call { id, name, arguments } => {
                 tool_calls
                     .push(Call { id, function: Typed { kind: "function", function: Called { name, arguments } } });
             }
-            Turned::Result { .. } | Turned::Media(_) => {}
         }
     }
     // A plan without calls plans nothing.
@@ -228,6 +227,7 @@ fn thinking(effort: Effort, max_output: Option<u64>) -> Thinking {
     Thinking { kind: "enabled", token_budget }
 }
 
+#[expect(clippy::ptr_arg, reason = "what serde hands over is a reference to the field")]
 fn as_text<S: serde::Serializer>(raw: &Cow<'_, RawValue>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(raw.get())
 }
