@@ -50,7 +50,8 @@ fn event() -> impl Strategy<Value = Event> {
             attempt,
             worker: "w".into(),
             lease_ms: 1,
-            model: None
+            model: None,
+            alternatives: None
         }),
         message().prop_map(|reply| Event::ReplyStopRequested { reply }),
         (message(), parts()).prop_map(move |(reply, parts)| Event::ReplyCompleted {

@@ -19,6 +19,7 @@ mod metrics;
 mod parked;
 mod resume;
 mod rights;
+mod routes;
 mod servers_lost;
 mod spending;
 mod stops;

@@ -100,6 +100,9 @@ pub enum Command {
         /// The model that it will ask.
         #[serde(default)]
         model: Option<ModelRef>,
+        /// How many models the route has that the reply was asked of; none without a route.
+        #[serde(default)]
+        alternatives: Option<u32>,
     },
     /// A worker's: the attempt has the whole answer.
     CompleteReply {
@@ -129,6 +132,12 @@ pub enum Command {
         error: ReplyError,
         /// Whether another attempt may do better.
         retry: bool,
+        /// Whether that one shall ask the next model of the route.
+        #[serde(default)]
+        switch: bool,
+        /// For how long the provider wants to be left alone, in milliseconds.
+        #[serde(default)]
+        retry_after_ms: Option<u64>,
         /// What the model had said until then.
         parts: Vec<Part>,
         /// What the attempt spent.

@@ -14,7 +14,7 @@ type Decision = Result<Vec<Event>, Error>;
 const UNSTORABLE: char = '\0';
 
 impl Decide for Conversation {
-    const STATE_VERSION: i32 = 1;
+    const STATE_VERSION: i32 = 2;
 
     fn decide(&self, Asked { asker, command }: &Asked<Command>) -> Decision {
         match (&asker.actor, command.is_internal()) {

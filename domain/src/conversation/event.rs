@@ -89,6 +89,10 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[ts(optional)]
         model: Option<ModelRef>,
+        /// How many models the route has that the reply was asked of; none without a route.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[ts(optional)]
+        alternatives: Option<u32>,
     },
     /// The attempt went wrong in a way that another may not; the reply waits for its next attempt.
     ReplyAttemptFailed {
@@ -102,6 +106,16 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[ts(optional)]
         spent: Option<Spent>,
+        /// Whether the next attempt asks the next model of the route, and at once.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        #[ts(optional, as = "Option<bool>")]
+        switch: bool,
+        /// For how long the provider wants to be left alone, in milliseconds; at most [`MAX_RETRY_AFTER_MS`].
+        ///
+        /// [`MAX_RETRY_AFTER_MS`]: super::MAX_RETRY_AFTER_MS
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[ts(optional, type = "number")]
+        retry_after_ms: Option<u64>,
     },
     /// The attempt's worker was not heard of in time; the reply waits for its next attempt.
     ReplyAttemptExpired {

@@ -35,8 +35,14 @@ pub(crate) fn story(first: u128) -> Vec<Event> {
     let (reply, second, third) = (message(first + 1), message(first + 2), message(first + 3));
     let (parent, model, error) = (message(first), None, ReplyError { code: "rate".into(), message: "slow".into() });
     let asked = |reply| Event::ReplyRequested { reply, parent, model: model.clone(), regenerate_of: None };
-    let claimed =
-        |reply, attempt| Event::ReplyAttemptStarted { reply, attempt, worker: "w".into(), lease_ms: 1, model: None };
+    let claimed = |reply, attempt| Event::ReplyAttemptStarted {
+        reply,
+        attempt,
+        worker: "w".into(),
+        lease_ms: 1,
+        model: None,
+        alternatives: None,
+    };
     let (finish, answered, usage) =
         (Finish::Length, "a/b".parse().unwrap(), Usage { input: Some(3), ..Usage::default() });
     let (bob, carl) = ("bob".parse().unwrap(), "carl".parse::<domain::UserId>().unwrap());
@@ -47,7 +53,14 @@ pub(crate) fn story(first: u128) -> Vec<Event> {
         said(first, "  Why are\n there tides? "),
         asked(reply),
         claimed(reply, 1),
-        Event::ReplyAttemptFailed { reply, attempt: 1, error: error.clone(), spent: None },
+        Event::ReplyAttemptFailed {
+            reply,
+            attempt: 1,
+            error: error.clone(),
+            spent: None,
+            switch: false,
+            retry_after_ms: None,
+        },
         claimed(reply, 2),
         Event::ReplyCompleted {
             reply,

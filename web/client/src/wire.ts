@@ -147,7 +147,9 @@ export type ConversationEvent = { "type": "ConversationStarted",
     /** For how long the attempt counts as alive without a renewal, in milliseconds from when it was recorded. */
     lease_ms: number,
     /** The model that it asks; none when there is none to ask, and in events of earlier versions. */
-    model?: ModelRef }
+    model?: ModelRef,
+    /** How many models the route has that the reply was asked of; none without a route. */
+    alternatives?: number }
   | { "type": "ReplyAttemptFailed",
     /** The reply. */
     reply: MessageId,
@@ -156,7 +158,13 @@ export type ConversationEvent = { "type": "ConversationStarted",
     /** What went wrong. */
     error: ReplyError,
     /** What the attempt spent; none when no provider took it up. */
-    spent?: Spent }
+    spent?: Spent,
+    /** Whether the next attempt asks the next model of the route, and at once. */
+    switch?: boolean,
+    /** For how long the provider wants to be left alone, in milliseconds; at most [`MAX_RETRY_AFTER_MS`].
+ *
+ * [`MAX_RETRY_AFTER_MS`]: super::MAX_RETRY_AFTER_MS */
+    retry_after_ms?: number }
   | { "type": "ReplyAttemptExpired",
     /** The reply. */
     reply: MessageId,

@@ -1,9 +1,11 @@
 //! One attempt at a reply, from its claim to its end.
 
+mod end;
+
 use std::pin::pin;
 use std::time::Duration;
 
-use domain::conversation::{Command, Error as Refused, Finish, Part, ReplyError, Spent, Usage};
+use domain::conversation::{Command, Error as Refused, Spent};
 use domain::{Actor, Asked, Asker, CommandId, ConversationId, MessageId, ModelRef, shard_of};
 use futures::StreamExt;
 use futures::stream::BoxStream;
@@ -15,6 +17,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use super::choice::Tried;
 use super::live_text::{LiveText, MAX_BYTES};
 use super::parts::Parts;
 use super::prompt::{self, Found, Prompt};
@@ -36,8 +39,10 @@ pub(super) struct Attempt<'a> {
     pub(super) conversation: ConversationId,
     pub(super) reply: MessageId,
     pub(super) number: u32,
-    /// The model that the reply was asked of; none means the default.
+    /// The model or route that the reply was asked of; none means the default.
     pub(super) requested: Option<ModelRef>,
+    /// The attempts before this one.
+    pub(super) tried: Tried,
     /// Cancelled when a person stops the reply.
     pub(super) stopped: CancellationToken,
 }
@@ -69,51 +74,67 @@ impl Ended {
     }
 }
 
-impl Attempt<'_> {
-    pub(super) async fn carry_out(self) -> Result<(), Failure> {
+impl<'a> Attempt<'a> {
+    /// Gives the attempt that follows at once, if one does.
+    pub(super) async fn carry_out(self) -> Result<Option<Attempt<'a>>, Failure> {
         if !self.claim().await? {
-            return Ok(());
+            return Ok(None);
         }
+        let Some(end) = self.answer().await? else { return Ok(None) };
+        let switch = matches!(end, Command::FailReply { switch: true, .. });
+        let counted = self.end(end).await?;
+        Ok((switch && counted).then(|| self.after_failure()))
+    }
+
+    /// The attempt after this one, which failed and asked for another model.
+    fn after_failure(self) -> Self {
+        let asked = self.model().map(|(model, _)| model);
+        Self { number: self.number + 1, tried: self.tried.clone().and_failed(asked, true), ..self }
+    }
+
+    /// Has the model answer. Gives the command by which the attempt ends, if that is its to say.
+    async fn answer(&self) -> Result<Option<Command>, Failure> {
         let retry = |error: store::Error| Failure::Retry(error.to_string());
         let pool = &self.worker.replies.pool;
         let prompt = match prompt::build(pool, self.conversation, self.reply, self.number).await {
             Ok(Found::Prompt(prompt)) => prompt,
-            Ok(Found::Stopping) => return self.end(self.stop(String::new(), None)).await,
+            Ok(Found::Stopping) => return Ok(Some(self.stop(String::new(), None))),
             // The claim was a repeat of one made long ago, which gets its first result again.
-            Ok(Found::Over) => return Ok(()),
+            Ok(Found::Over) => return Ok(None),
             Ok(Found::Unknown) => return Err(Failure::Retry("the log does not hold the reply".to_owned())),
             Err(error @ store::Error::Undecodable { .. }) => {
                 let error = provider::Error::new(provider::ErrorKind::Invalid, error.to_string());
-                return self.end(self.failed(error, String::new(), None)).await;
+                return Ok(Some(self.failed(error, String::new(), None)));
             }
             Err(error) => return Err(retry(error)),
         };
         if !self.worker.running.begin((self.conversation, self.reply), self.number) {
             tracing::info!(reply = %self.reply, attempt = self.number, "the attempt was begun here before");
-            return Ok(());
+            return Ok(None);
         }
         let mut live = LiveText::new(self.worker.replies.client.clone(), self.key(), self.number);
         let (ended, spent) = self.stream(prompt, &mut live).await;
         live.publish().await;
         live.keep().await;
-        match ended {
-            Ended::Finished(command) => self.end(command).await,
-            Ended::Failed(error) => self.end(self.failed(error, live.into_text(), spent)).await,
-            Ended::Stopped => self.end(self.stop(live.into_text(), spent)).await,
-            Ended::HandedBack => self.end(self.hand_back(live.into_text(), spent)).await,
-            Ended::Superseded => Ok(()),
-        }
+        Ok(match ended {
+            Ended::Finished(command) => Some(command),
+            Ended::Failed(error) => Some(self.failed(error, live.into_text(), spent)),
+            Ended::Stopped => Some(self.stop(live.into_text(), spent)),
+            Ended::HandedBack => Some(self.hand_back(live.into_text(), spent)),
+            Ended::Superseded => None,
+        })
     }
 
     /// Takes the attempt; false when it is not to be had, which is no failure: someone else has it, or it is over.
     async fn claim(&self) -> Result<bool, Failure> {
-        let model = self.worker.replies.catalog.resolve(self.requested.as_ref()).ok().map(|(_, model)| model);
+        let (model, alternatives) = self.model().unzip();
         let command = Command::ClaimReply {
             reply: self.reply,
             attempt: self.number,
             worker: self.worker.replies.process.to_string(),
             lease_ms: u64::try_from(ATTEMPT_LEASE.as_millis()).unwrap_or(u64::MAX),
             model,
+            alternatives: alternatives.flatten(),
         };
         match self.worker.asking.ask(&self.request("claim", command)).await {
             Ok(_) => Ok(true),
@@ -123,9 +144,17 @@ impl Attempt<'_> {
         }
     }
 
+    /// The model that it asks, and how many its route has, if it is a route's.
+    fn model(&self) -> Option<(ModelRef, Option<u32>)> {
+        let (models, is_route) = self.worker.replies.catalog.alternatives(self.requested.as_ref()).ok()?;
+        let count = if is_route { u32::try_from(models.len()).ok() } else { None };
+        Some((self.tried.choose(models)?.clone(), count))
+    }
+
     /// Streams an answer; how that ended, and what it spent, for all ends but the one that says so itself.
     async fn stream(&self, prompt: Prompt, live: &mut LiveText) -> (Ended, Option<Spent>) {
-        let (provider, model) = match self.worker.replies.catalog.resolve(prompt.model.as_ref()) {
+        let asked = self.model().map(|(model, _)| model);
+        let (provider, model) = match self.worker.replies.catalog.resolve(asked.as_ref()) {
             Ok(resolved) => resolved,
             Err(error) => return (Ended::Failed(error), None),
         };
@@ -224,28 +253,8 @@ impl Attempt<'_> {
         }
     }
 
-    fn complete(&self, (parts, model): (Vec<Part>, ModelRef), finish: Finish, usage: Usage, spent: Spent) -> Command {
-        let (reply, attempt, spent) = (self.reply, self.number, Some(spent));
-        Command::CompleteReply { reply, attempt, parts, finish, model, usage, spent }
-    }
-
-    fn failed(&self, error: provider::Error, text: String, spent: Option<Spent>) -> Command {
-        let (retry, error) = (error.is_retryable(), error.into());
-        Command::FailReply { reply: self.reply, attempt: self.number, error, retry, parts: parts(text), spent }
-    }
-
-    /// Ends an attempt whose reply is stopping: the aggregate makes a stop of it.
-    fn stop(&self, text: String, spent: Option<Spent>) -> Command {
-        let error = ReplyError { code: "stopped".to_owned(), message: "The reply was stopped.".to_owned() };
-        Command::FailReply { reply: self.reply, attempt: self.number, error, retry: false, parts: parts(text), spent }
-    }
-
-    fn hand_back(&self, text: String, spent: Option<Spent>) -> Command {
-        Command::ExpireAttempt { reply: self.reply, attempt: self.number, parts: parts(text), spent }
-    }
-
-    /// Hands the end in, for as long as it may still count.
-    async fn end(&self, command: Command) -> Result<(), Failure> {
+    /// Hands the end in, for as long as it may still count; whether it did.
+    async fn end(&self, command: Command) -> Result<bool, Failure> {
         let request = self.request("end", command);
         let deadline = Instant::now() + END_DEADLINE;
         loop {
@@ -256,13 +265,13 @@ impl Attempt<'_> {
                 Err(Refusal::Unavailable) => return Err(Failure::Retry("the end could not be handed in".to_owned())),
                 Err(Refusal::Domain { error: Refused::StaleAttempt | Refused::ReplyEnded }) => {
                     tracing::info!(reply = %self.reply, attempt = self.number, "the attempt no longer counted");
-                    return Ok(());
+                    return Ok(false);
                 }
                 Err(refusal) => {
                     tracing::error!(reply = %self.reply, attempt = self.number, %refusal, "the end was refused");
-                    return Ok(());
+                    return Ok(false);
                 }
-                Ok(_) => return Ok(()),
+                Ok(_) => return Ok(true),
             }
         }
     }
@@ -294,10 +303,6 @@ async fn tell(piece: &Chunk, live: &mut LiveText, call: &mut Call) -> bool {
         Chunk::ReasoningSignature(_) | Chunk::ToolCall { .. } | Chunk::Finished { .. } => {}
     }
     true
-}
-
-fn parts(text: String) -> Vec<Part> {
-    if text.is_empty() { Vec::new() } else { vec![Part::Text { text }] }
 }
 
 fn too_long() -> provider::Error {

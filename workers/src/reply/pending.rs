@@ -9,6 +9,7 @@ use store::{Position, dead_letter, log};
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument;
 
+use super::choice::Tried;
 use super::{WAKE, Worker, prompt, spans};
 use crate::open_replies::{self, OpenReply};
 
@@ -58,13 +59,13 @@ async fn find_once(worker: &Arc<Worker>) -> Result<(), sqlx::Error> {
 impl Worker {
     async fn answer_found(self: &Arc<Self>, found: OpenReply) -> Result<(), Failure> {
         let OpenReply { conversation, reply, attempt } = found;
-        let model = match prompt::requested(&self.replies.pool, conversation, reply).await {
-            Ok(model) => model,
+        let asked = match prompt::requested(&self.replies.pool, conversation, reply).await {
+            Ok(asked) => asked,
             // The attempt says so when it builds its prompt.
-            Err(store::Error::Undecodable { .. }) => None,
+            Err(store::Error::Undecodable { .. }) => (None, Tried::default()),
             Err(error) => return Err(Failure::Retry(error.to_string())),
         };
-        self.answer(conversation, reply, attempt + 1, model).await
+        self.answer(conversation, reply, attempt + 1, asked).await
     }
 
     /// The trace of the command that asked for a reply, which its further attempts belong to as well.

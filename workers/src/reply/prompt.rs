@@ -9,6 +9,7 @@ use domain::{ConversationId, MessageId, ModelRef};
 use sqlx::PgPool;
 use store::{codec, log};
 
+use super::choice::Tried;
 use super::said::Said;
 use crate::provider::{PromptMessage, Role};
 
@@ -52,6 +53,8 @@ struct Told {
     attempt: u32,
     asks: Option<ModelRef>,
     began: DateTime<Utc>,
+    /// All of them.
+    tried: Tried,
     /// Whether that one has ended, and the reply perhaps with it.
     over: bool,
     stopping: bool,
@@ -79,13 +82,15 @@ pub(super) async fn asked(
     Ok(told.into_prompt().map(|prompt| (model, prompt.began, prompt.messages)))
 }
 
-/// The model that a reply was asked of; none means the installation's default, or that the log does not hold the reply.
+/// The model that a reply was asked of, none meaning the installation's default, and what has been tried; no model either
+/// when the log does not hold the reply.
 pub(super) async fn requested(
     pool: &PgPool,
     id: ConversationId,
     reply: MessageId,
-) -> Result<Option<ModelRef>, store::Error> {
-    Ok(read(pool, id, reply).await?.request.and_then(|(_, model)| model))
+) -> Result<(Option<ModelRef>, Tried), store::Error> {
+    let told = read(pool, id, reply).await?;
+    Ok((told.request.and_then(|(_, model)| model), told.tried))
 }
 
 async fn read(pool: &PgPool, id: ConversationId, reply: MessageId) -> Result<Told, store::Error> {
@@ -143,6 +148,7 @@ impl Told {
             Event::ReplyAttemptStarted { reply, attempt, model, .. } if *reply == asked => {
                 (self.attempt, self.over) = (*attempt, false);
                 (self.asks, self.began) = (model.clone(), self.now);
+                self.tried.hear(event);
             }
             Event::ReplyStopRequested { reply } if *reply == asked => self.stopping = true,
             Event::ReplyAttemptFailed { reply, .. }
@@ -153,6 +159,7 @@ impl Told {
                 if *reply == asked =>
             {
                 self.over = true;
+                self.tried.hear(event);
             }
             _ => {}
         }
@@ -280,7 +287,14 @@ mod tests {
     }
 
     fn begins(reply: &str, attempt: u32) -> Event {
-        Event::ReplyAttemptStarted { reply: id(reply), attempt, worker: "w".to_owned(), lease_ms: 1, model: None }
+        Event::ReplyAttemptStarted {
+            reply: id(reply),
+            attempt,
+            worker: "w".to_owned(),
+            lease_ms: 1,
+            model: None,
+            alternatives: None,
+        }
     }
 
     fn found(events: Vec<Event>, attempt: u32) -> Found {

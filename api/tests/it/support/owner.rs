@@ -79,7 +79,11 @@ impl Owner {
 
     pub(crate) async fn claim(&self, id: ConversationId, reply: MessageId, attempt: u32) {
         let worker = "w".to_owned();
-        self.work(id, Command::ClaimReply { reply, attempt, worker, lease_ms: 60_000, model: None }).await;
+        self.work(
+            id,
+            Command::ClaimReply { reply, attempt, worker, lease_ms: 60_000, model: None, alternatives: None },
+        )
+        .await;
     }
 
     pub(crate) async fn complete(&self, id: ConversationId, reply: MessageId, text: &str) {

@@ -2,7 +2,7 @@
 //!
 //! `say N`: N words at once · `pace N MS`: a word each MS milliseconds · `hold N`: N words, then N more once the test
 //! lets it, a word each 40 ms when asked again · `hang`: nothing at all · `cut N`: N words, then a cut connection · `recover N`: cut at the first call, whole
-//! at the next · `vanish N`: an end without the mark of one · `html`, `broken` (500), `line` (4 MB in one line). With `billed`
+//! at the next · `vanish N`: an end without the mark of one · `html`, `broken` (500), `refused` (401), `line` (4 MB in one line). With `billed`
 //! in front of it, a whole answer says what it costs.
 
 use std::collections::HashMap;
@@ -44,6 +44,8 @@ struct State {
     held: watch::Sender<bool>,
     /// Tokens that it said that it bills.
     billed: AtomicU64,
+    /// How it answers, whatever the question says.
+    always: Option<&'static str>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -54,6 +56,15 @@ struct Asked {
 
 impl Provider {
     pub(crate) async fn start() -> Self {
+        Self::start_with(None).await
+    }
+
+    /// One that answers every question in this way.
+    pub(crate) async fn that_always(way: &'static str) -> Self {
+        Self::start_with(Some(way)).await
+    }
+
+    async fn start_with(always: Option<&'static str>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base_url = format!("http://{}/v1", listener.local_addr().unwrap());
         let state = Arc::new(State {
@@ -61,6 +72,7 @@ impl Provider {
             heads: Mutex::default(),
             held: watch::Sender::new(true),
             billed: AtomicU64::new(0),
+            always,
         });
         let serving = Arc::clone(&state);
         tokio::spawn(async move {
@@ -163,6 +175,7 @@ async fn read_question(reader: &mut BufReader<OwnedReadHalf>, state: &State) -> 
 }
 
 async fn reply(to: &mut OwnedWriteHalf, question: &str, call: usize, state: &State) -> std::io::Result<()> {
+    let question = state.always.unwrap_or(question);
     let billed = question.strip_prefix("billed ");
     let mut words = billed.unwrap_or(question).split_whitespace();
     let way = words.next().unwrap_or_default();
@@ -173,6 +186,7 @@ async fn reply(to: &mut OwnedWriteHalf, question: &str, call: usize, state: &Sta
         "broken" => {
             head(to, "500 Internal Server Error", "application/json", r#"{"error":{"message":"broken"}}"#).await
         }
+        "refused" => head(to, "401 Unauthorized", "application/json", r#"{"error":{"message":"wrong key"}}"#).await,
         "line" => {
             head(to, "200 OK", "text/event-stream", "data: ").await?;
             to.write_all(&vec![b'x'; 4 * 1024 * 1024]).await

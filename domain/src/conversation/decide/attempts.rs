@@ -3,17 +3,17 @@
 use super::{Decision, UNSTORABLE};
 use crate::MessageId;
 use crate::conversation::{
-    Command, Conversation, Error, Event, MAX_ATTEMPTS, MAX_RAW_USAGE_BYTES, OpenReply, Part, ReplyError, ReplyState,
-    Spent, Usage,
+    Command, Conversation, Error, Event, MAX_RAW_USAGE_BYTES, MAX_RETRY_AFTER_MS, OpenReply, Part, ReplyError,
+    ReplyState, Spent, Usage,
 };
 
 impl Conversation {
     pub(super) fn decide_for_worker(&self, command: &Command) -> Decision {
         match command {
-            Command::ClaimReply { reply, attempt, worker, lease_ms, model } => {
+            Command::ClaimReply { reply, attempt, worker, lease_ms, model, alternatives } => {
                 let (reply, attempt, worker, lease_ms) = (*reply, *attempt, storable(worker), *lease_ms);
-                let model = model.clone();
-                let started = Event::ReplyAttemptStarted { reply, attempt, worker, lease_ms, model };
+                let (model, alternatives) = (model.clone(), *alternatives);
+                let started = Event::ReplyAttemptStarted { reply, attempt, worker, lease_ms, model, alternatives };
                 self.claim(reply, attempt, started)
             }
             Command::CompleteReply { reply, attempt, parts, finish, model, usage, spent } => {
@@ -28,12 +28,28 @@ impl Conversation {
                 };
                 self.end_attempt(*reply, *attempt, (parts, spent.as_ref()), vec![completed])
             }
-            Command::FailReply { reply, attempt, error, retry, parts, spent } => {
-                let failed = failed((*reply, *attempt), error, *retry, (parts, spent.as_ref()));
+            Command::FailReply { reply, attempt, error, retry, switch, retry_after_ms, parts, spent } => {
+                let failed = if *retry && !self.is_last(*reply, *attempt) {
+                    Event::ReplyAttemptFailed {
+                        reply: *reply,
+                        attempt: *attempt,
+                        error: storable_error(error),
+                        spent: spent.as_ref().map(storable_spent),
+                        switch: *switch,
+                        retry_after_ms: retry_after_ms.map(|wait| wait.min(MAX_RETRY_AFTER_MS)),
+                    }
+                } else {
+                    failure(*reply, *attempt, error, (parts, spent.as_ref()))
+                };
                 self.end_attempt(*reply, *attempt, (parts, spent.as_ref()), vec![failed])
             }
             Command::ExpireAttempt { reply, attempt, parts, spent } => {
-                let events = expired(*reply, *attempt, (parts, spent.as_ref()));
+                let told = spent.as_ref().map(storable_spent);
+                let mut events = vec![Event::ReplyAttemptExpired { reply: *reply, attempt: *attempt, spent: told }];
+                if self.is_last(*reply, *attempt) {
+                    // What it spent is told once.
+                    events.push(failure(*reply, *attempt, &worker_lost(), (parts, None)));
+                }
                 self.end_attempt(*reply, *attempt, (parts, spent.as_ref()), events)
             }
             _ => Err(Error::NotPermitted),
@@ -42,16 +58,21 @@ impl Conversation {
 
     fn claim(&self, reply: MessageId, attempt: u32, started: Event) -> Decision {
         match self.open_reply(reply)? {
-            OpenReply { attempt: last, state: ReplyState::Pending } if attempt == last + 1 => Ok(vec![started]),
+            OpenReply { attempt: last, state: ReplyState::Pending, .. } if attempt == last + 1 => Ok(vec![started]),
             _ => Err(Error::StaleAttempt),
         }
+    }
+
+    /// Whether the reply gets no attempt after this one.
+    fn is_last(&self, reply: MessageId, attempt: u32) -> bool {
+        self.open_replies.get(&reply).is_none_or(|open| attempt >= open.most)
     }
 
     /// The fence: only the attempt that is current and running ends, and if a stop was asked for, it ends as stopped.
     fn end_attempt(&self, reply: MessageId, attempt: u32, (said, spent): Came<'_>, otherwise: Vec<Event>) -> Decision {
         match self.open_reply(reply)? {
-            OpenReply { attempt: current, state: ReplyState::Running } if attempt == current => Ok(otherwise),
-            OpenReply { attempt: current, state: ReplyState::Stopping } if attempt == current => {
+            OpenReply { attempt: current, state: ReplyState::Running, .. } if attempt == current => Ok(otherwise),
+            OpenReply { attempt: current, state: ReplyState::Stopping, .. } if attempt == current => {
                 let spent = spent.map(storable_spent);
                 Ok(vec![Event::ReplyStopped { reply, attempt, parts: storable_parts(said), spent }])
             }
@@ -70,24 +91,6 @@ impl Conversation {
 
 /// What an attempt came to: what the model had said, and what that cost.
 type Came<'a> = (&'a [Part], Option<&'a Spent>);
-
-fn failed((reply, attempt): (MessageId, u32), error: &ReplyError, retry: bool, (said, spent): Came<'_>) -> Event {
-    if retry && attempt < MAX_ATTEMPTS {
-        let (error, spent) = (storable_error(error), spent.map(storable_spent));
-        Event::ReplyAttemptFailed { reply, attempt, error, spent }
-    } else {
-        failure(reply, attempt, error, (said, spent))
-    }
-}
-
-fn expired(reply: MessageId, attempt: u32, (said, spent): Came<'_>) -> Vec<Event> {
-    let mut events = vec![Event::ReplyAttemptExpired { reply, attempt, spent: spent.map(storable_spent) }];
-    if attempt >= MAX_ATTEMPTS {
-        // What it spent is told once.
-        events.push(failure(reply, attempt, &worker_lost(), (said, None)));
-    }
-    events
-}
 
 fn failure(reply: MessageId, attempt: u32, error: &ReplyError, (said, spent): Came<'_>) -> Event {
     let (error, parts, spent) = (storable_error(error), storable_parts(said), spent.map(storable_spent));

@@ -108,7 +108,7 @@ pub(super) fn remove(name: &str) -> Command {
 }
 
 pub(super) fn claim(reply: MessageId, attempt: u32) -> Command {
-    Command::ClaimReply { reply, attempt, worker: "w1".to_owned(), lease_ms: LEASE_MS, model: None }
+    Command::ClaimReply { reply, attempt, worker: "w1".to_owned(), lease_ms: LEASE_MS, model: None, alternatives: None }
 }
 
 pub(super) fn complete(reply: MessageId, attempt: u32) -> Command {
@@ -117,7 +117,8 @@ pub(super) fn complete(reply: MessageId, attempt: u32) -> Command {
 }
 
 pub(super) fn fail(reply: MessageId, attempt: u32, retry: bool) -> Command {
-    Command::FailReply { reply, attempt, error: overload(), retry, parts: text("the ans"), spent: None }
+    let (error, parts) = (overload(), text("the ans"));
+    Command::FailReply { reply, attempt, error, retry, switch: false, retry_after_ms: None, parts, spent: None }
 }
 
 pub(super) fn expire(reply: MessageId, attempt: u32) -> Command {
@@ -152,11 +153,19 @@ pub(super) fn requested(reply: MessageId, parent: MessageId) -> Event {
 }
 
 pub(super) fn claimed(reply: MessageId, attempt: u32) -> Event {
-    Event::ReplyAttemptStarted { reply, attempt, worker: "w1".to_owned(), lease_ms: LEASE_MS, model: None }
+    Event::ReplyAttemptStarted {
+        reply,
+        attempt,
+        worker: "w1".to_owned(),
+        lease_ms: LEASE_MS,
+        model: None,
+        alternatives: None,
+    }
 }
 
 pub(super) fn attempt_failed(reply: MessageId, attempt: u32) -> Event {
-    Event::ReplyAttemptFailed { reply, attempt, error: overload(), spent: None }
+    let error = overload();
+    Event::ReplyAttemptFailed { reply, attempt, error, spent: None, switch: false, retry_after_ms: None }
 }
 
 pub(super) fn expired(reply: MessageId, attempt: u32) -> Event {

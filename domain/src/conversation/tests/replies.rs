@@ -162,6 +162,8 @@ fn what_the_log_cannot_hold_keeps_no_reply_from_ending() {
         attempt: 1,
         error: error.clone(),
         retry,
+        switch: false,
+        retry_after_ms: None,
         parts: text("a\0b"),
         spent: None,
     };
@@ -180,6 +182,8 @@ fn what_the_log_cannot_hold_keeps_no_reply_from_ending() {
         attempt: 1,
         error: clean.clone(),
         spent: None,
+        switch: false,
+        retry_after_ms: None,
     }]);
     given(a_running_reply()).when(worker(fail(false))).then_expect_events(vec![Event::ReplyFailed {
         reply: R1,

@@ -17,8 +17,8 @@ fn ends_with(command: Command, of: &Spent) -> Command {
         Command::CompleteReply { reply, attempt, parts, finish, model, usage, .. } => {
             Command::CompleteReply { reply, attempt, parts, finish, model, usage, spent: of }
         }
-        Command::FailReply { reply, attempt, error, retry, parts, .. } => {
-            Command::FailReply { reply, attempt, error, retry, parts, spent: of }
+        Command::FailReply { reply, attempt, error, retry, switch, retry_after_ms, parts, .. } => {
+            Command::FailReply { reply, attempt, error, retry, switch, retry_after_ms, parts, spent: of }
         }
         Command::ExpireAttempt { reply, attempt, parts, .. } => {
             Command::ExpireAttempt { reply, attempt, parts, spent: of }
@@ -42,10 +42,22 @@ fn told(event: &Event) -> Option<&Spent> {
 #[test]
 fn an_attempt_says_which_model_it_asks() {
     let (worker_name, lease_ms) = ("w1".to_owned(), LEASE_MS);
-    let claim =
-        Command::ClaimReply { reply: R1, attempt: 1, worker: worker_name.clone(), lease_ms, model: Some(model()) };
-    let begun =
-        Event::ReplyAttemptStarted { reply: R1, attempt: 1, worker: worker_name, lease_ms, model: Some(model()) };
+    let claim = Command::ClaimReply {
+        reply: R1,
+        attempt: 1,
+        worker: worker_name.clone(),
+        lease_ms,
+        model: Some(model()),
+        alternatives: None,
+    };
+    let begun = Event::ReplyAttemptStarted {
+        reply: R1,
+        attempt: 1,
+        worker: worker_name,
+        lease_ms,
+        model: Some(model()),
+        alternatives: None,
+    };
     given(a_question()).when(worker(claim)).then_expect_events(vec![begun]);
 }
 
@@ -114,6 +126,7 @@ fn spending_is_written_and_read_as_ever() {
         worker: "w1".to_owned(),
         lease_ms: LEASE_MS,
         model: Some(model()),
+        alternatives: None,
     };
     let literal = format!(
         r#"{{"type":"ReplyAttemptStarted","reply":"{R1}","attempt":1,"worker":"w1","lease_ms":15000,"model":"mock/m1"}}"#
