@@ -53,6 +53,8 @@ pub struct Settings {
     pub default_model: Option<String>,
     /// The servers that answer.
     pub providers: Vec<Provider>,
+    /// Several models under one name, of which the next is asked when one cannot answer.
+    pub routes: Vec<Route>,
     /// Whether people may name providers in networks that are not public.
     pub allow_private_addresses: bool,
     /// What people's own keys of providers are sealed with.
@@ -144,6 +146,16 @@ pub struct Sealing {
     /// has not put under it yet.
     #[serde(default)]
     pub current: Option<u32>,
+}
+
+/// Several models under one name.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// Its name; a conversation chooses it as `route/<id>`.
+    pub id: String,
+    /// Whom it asks, as `provider/model`, in this order.
+    pub models: Vec<String>,
 }
 
 /// Whose tokens are believed.

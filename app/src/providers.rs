@@ -5,6 +5,7 @@ pub(crate) mod list;
 use std::time::Duration;
 
 use workers::provider::known::{self, Auth, KnownProvider};
+use workers::provider::route::RouteConfig;
 use workers::provider::{Catalog, Deadlines, ModelConfig, Protocol, ProviderConfig, found};
 
 use crate::config::{self, Settings};
@@ -35,7 +36,8 @@ pub(crate) async fn catalog(settings: &Settings) -> Result<Catalog, Error> {
         first_token: Duration::from_secs(first_token),
         between_tokens: Duration::from_secs(between_tokens),
     };
-    Catalog::new(providers, default, deadlines).map_err(Error::other)
+    let routes = settings.routes.iter().map(route).collect::<Result<_, _>>()?;
+    Catalog::with_routes(providers, routes, default, deadlines).map_err(Error::other)
 }
 
 /// Whether the settings say which model answers where nobody chose one. Otherwise that is the first one found, and each
@@ -45,6 +47,12 @@ pub(crate) fn default_is_configured(settings: &Settings) -> bool {
         !provider.models.is_empty() || known(provider).is_some_and(|it| !it.models.is_empty())
     };
     settings.default_model.is_some() || settings.providers.iter().any(has_models)
+}
+
+fn route(route: &config::Route) -> Result<RouteConfig, Error> {
+    let refusal = |error| Error::other(format!("route {:?}: {error}", route.id));
+    let models = route.models.iter().map(|model| model.parse().map_err(refusal)).collect::<Result<_, _>>()?;
+    Ok(RouteConfig { id: route.id.clone(), models })
 }
 
 /// A variable of the providers' own tools, unless it is empty.

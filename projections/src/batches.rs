@@ -49,7 +49,9 @@ fn event() -> impl Strategy<Value = Event> {
             reply,
             attempt,
             worker: "w".into(),
-            lease_ms: 1
+            lease_ms: 1,
+            model: None,
+            alternatives: None
         }),
         message().prop_map(|reply| Event::ReplyStopRequested { reply }),
         (message(), parts()).prop_map(move |(reply, parts)| Event::ReplyCompleted {
@@ -58,13 +60,15 @@ fn event() -> impl Strategy<Value = Event> {
             parts,
             finish,
             model: "a/b".parse().unwrap(),
-            usage
+            usage: usage.clone(),
+            spent: None
         }),
         (message(), parts()).prop_map(move |(reply, parts)| Event::ReplyFailed {
             reply,
             attempt: 1,
             error: error(),
-            parts
+            parts,
+            spent: None
         }),
         message().prop_map(|leaf| Event::BranchSelected { leaf }),
         Just(Event::ConversationArchived {}),

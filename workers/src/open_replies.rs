@@ -52,8 +52,8 @@ pub(crate) async fn take_in(
             let lease = Duration::from_millis(*lease_ms);
             set(tx, (conversation, *reply), "running", Some(*attempt), Some(lease)).await
         }
-        Event::ReplyAttemptFailed { reply, attempt, .. } => {
-            let pause = FAILED_PAUSE.saturating_mul(1 << attempt.saturating_sub(1).min(6));
+        Event::ReplyAttemptFailed { reply, attempt, switch, retry_after_ms, .. } => {
+            let pause = pause(*attempt, *switch, *retry_after_ms);
             set(tx, (conversation, *reply), "pending", None, Some(pause)).await
         }
         Event::ReplyAttemptExpired { reply, .. } => {
@@ -67,6 +67,16 @@ pub(crate) async fn take_in(
         }
         _ => Ok(()),
     }
+}
+
+/// How long a reply waits after a failed attempt before anyone may take it.
+fn pause(attempt: u32, switch: bool, retry_after_ms: Option<u64>) -> Duration {
+    if switch {
+        // The worker that failed goes on at once; should it be lost, others do.
+        return PENDING_GRACE;
+    }
+    let usual = FAILED_PAUSE.saturating_mul(1 << attempt.saturating_sub(1).min(6));
+    retry_after_ms.map_or(usual, |wait| usual.max(Duration::from_millis(wait)))
 }
 
 async fn open(

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use domain::conversation::{self, Command, Conversation, Part};
+use domain::conversation::{self, Command, Conversation, Part, Spent};
 use domain::{Actor, Asked, Asker, CommandId, Shard};
 use nats::ask::{Asking, Request};
 use nats::live::{self, ReplyKey};
@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::metrics;
 use crate::open_replies::{self, OpenReply};
+use crate::reply::spending;
 
 /// How often overdue attempts are looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -148,14 +149,15 @@ impl Reaper {
     async fn expire_attempt(&self, open: OpenReply) {
         let OpenReply { conversation, reply, attempt } = open;
         tracing::warn!(%conversation, %reply, attempt, "the worker of an attempt was not heard of in time");
-        let key = ReplyKey { shard: self.shard, conversation, reply };
+        let parts = self.last_seen(ReplyKey { shard: self.shard, conversation, reply }, attempt).await;
+        let spent = self.spent(open, &parts).await;
         let request = Request {
             command_id: CommandId(conversation.0).derive(&format!("{reply}:expire:{attempt}")).into(),
             id: conversation,
             expected_sequence: None,
             asked: Asked {
                 asker: Asker { tenant: None, actor: Actor::Worker("reaper".to_owned()) },
-                command: Command::ExpireAttempt { reply, attempt, parts: self.last_seen(key, attempt).await },
+                command: Command::ExpireAttempt { reply, attempt, parts, spent },
             },
         };
         if let Err(refusal) = self.asking.ask(&request).await {
@@ -163,6 +165,19 @@ impl Reaper {
             if let Err(error) = open_replies::postpone(&self.pool, open, POSTPONED_FOR).await {
                 tracing::warn!(shard = self.shard, %error, "an attempt could not be postponed");
             }
+        }
+    }
+
+    /// What the attempt spent, as far as can be told. That it cannot be told keeps no reply from going on.
+    async fn spent(&self, open: OpenReply, seen: &[Part]) -> Option<Spent> {
+        let spent = tokio::time::timeout(LAST_SEEN_DEADLINE, spending::of_lost(&self.pool, open, seen)).await;
+        match spent {
+            Ok(Ok(spent)) => spent,
+            Ok(Err(error)) => {
+                tracing::warn!(reply = %open.reply, %error, "what a lost attempt spent cannot be told");
+                None
+            }
+            Err(_) => None,
         }
     }
 

@@ -71,6 +71,7 @@ fn defaults() -> Result<Layer, Error> {
         "listen": "127.0.0.1:8080",
         "data": ".bestchat",
         "providers": [],
+        "routes": [],
         "allow_private_addresses": false,
         "sealing": { "keys": {}, "key_files": {} },
         "auth": { "issuers": [] },

@@ -158,11 +158,24 @@ fn secrets_come_from_files_too() {
 }
 
 #[test]
+fn a_route_names_its_models_in_order() {
+    let toml = "[[routes]]\nid='fast'\nmodels=['a/x', 'b/y']";
+    let settings = load(toml, &[]).unwrap();
+    assert_eq!(
+        (settings.routes[0].id.as_str(), &settings.routes[0].models[..]),
+        ("fast", &["a/x".to_owned(), "b/y".to_owned()][..])
+    );
+    let inline = load("", &[("BESTCHAT_ROUTES", r#"[{id="fast", models=["a/x"]}]"#)]).unwrap();
+    assert_eq!(inline.routes[0].models, ["a/x"]);
+}
+
+#[test]
 fn mistakes_are_named_with_their_place() {
     for (toml, environment, expected) in [
         ("lissten = 'x'", &[][..], &["`lissten`", "bestchat.toml", "listen"][..]),
         ("[auth]\nissuer = []", &[], &["`auth.issuer`", "bestchat.toml"]),
         ("[[providers]]\nid='a'\nprotocol='demo'\nkey='x'", &[], &["key`", "bestchat.toml", "api_key"]),
+        ("[[routes]]\nid='a'\nmodel='a/x'", &[], &["model`", "bestchat.toml", "models"]),
         ("", &[("BESTCHAT_LISSTEN", "x")], &["`lissten`", "BESTCHAT_LISSTEN"]),
         ("", &[("BESTCHAT_LISTEN", "somewhere")], &["`listen`", "BESTCHAT_LISTEN"]),
         ("reply_concurrency = 'many'", &[], &["`reply_concurrency`", "bestchat.toml"]),

@@ -98,3 +98,14 @@ fn what_is_configured_is_listed_as_such() {
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["providers"].as_array().unwrap().len(), known::providers().len() + 1);
 }
+
+#[test]
+fn a_route_asks_models_that_have_names() {
+    let of = |models: &str| {
+        let settings = settings(&format!("[[routes]]\nid='fast'\nmodels={models}"));
+        route(&settings.routes[0]).map(|route| route.models.len()).map_err(|error| error.to_string())
+    };
+    assert_eq!(of("['a/x', 'b/y']"), Ok(2));
+    let error = of("['nameless']").unwrap_err();
+    assert!(error.contains("fast") && error.contains("provider/model"), "{error}");
+}

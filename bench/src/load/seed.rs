@@ -55,7 +55,14 @@ impl Story {
             told.extend([
                 Event::MessageSubmitted { message, parent: leaf, author, parts: parts(), edit_of: None },
                 Event::ReplyRequested { reply, parent: message, model: None, regenerate_of: None },
-                Event::ReplyAttemptStarted { reply, attempt: 1, worker, lease_ms: 10_000 },
+                Event::ReplyAttemptStarted {
+                    reply,
+                    attempt: 1,
+                    worker,
+                    lease_ms: 10_000,
+                    model: None,
+                    alternatives: None,
+                },
                 Event::ReplyCompleted {
                     reply,
                     attempt: 1,
@@ -63,6 +70,7 @@ impl Story {
                     finish: Finish::Stop,
                     model: model.clone(),
                     usage: Usage::default(),
+                    spent: None,
                 },
             ]);
             leaf = Some(reply);

@@ -1,6 +1,6 @@
 //! How a conversation's state follows from its events. It decides nothing and refuses nothing.
 
-use super::{Conversation, Event, OpenReply, Phase, ReplyState};
+use super::{Conversation, Event, MAX_ALTERNATIVES, MAX_ATTEMPTS, OpenReply, Phase, ReplyState};
 use crate::MessageId;
 
 impl Conversation {
@@ -33,10 +33,12 @@ impl Conversation {
             Event::ReplyRequested { reply, parent, .. } => {
                 self.tree.insert(reply, Some(parent), None);
                 self.active_leaf = Some(reply);
-                self.open_replies.insert(reply, OpenReply { attempt: 0, state: ReplyState::Pending });
+                let (most, state) = (MAX_ATTEMPTS, ReplyState::Pending);
+                self.open_replies.insert(reply, OpenReply { attempt: 0, most, state });
             }
-            Event::ReplyAttemptStarted { reply, attempt, .. } => {
-                self.open_replies.insert(reply, OpenReply { attempt, state: ReplyState::Running });
+            Event::ReplyAttemptStarted { reply, attempt, alternatives, .. } => {
+                let most = MAX_ATTEMPTS + alternatives.unwrap_or(0).min(MAX_ALTERNATIVES);
+                self.open_replies.insert(reply, OpenReply { attempt, most, state: ReplyState::Running });
             }
             Event::ReplyAttemptFailed { reply, .. } | Event::ReplyAttemptExpired { reply, .. } => {
                 self.set_state(reply, ReplyState::Pending);

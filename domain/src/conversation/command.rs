@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::event::ReplyError;
 use super::part::{Finish, Part, Usage};
+use super::spent::Spent;
 use crate::{MessageId, ModelRef, UserId};
 
 /// A command to a conversation.
@@ -96,6 +97,12 @@ pub enum Command {
         worker: String,
         /// For how long the attempt counts as alive without a renewal, in milliseconds.
         lease_ms: u64,
+        /// The model that it will ask.
+        #[serde(default)]
+        model: Option<ModelRef>,
+        /// How many models the route has that the reply was asked of; none without a route.
+        #[serde(default)]
+        alternatives: Option<u32>,
     },
     /// A worker's: the attempt has the whole answer.
     CompleteReply {
@@ -109,8 +116,11 @@ pub enum Command {
         finish: Finish,
         /// The model that answered.
         model: ModelRef,
-        /// Tokens used.
+        /// Tokens used, as far as the provider told.
         usage: Usage,
+        /// What the attempt spent.
+        #[serde(default)]
+        spent: Option<Spent>,
     },
     /// A worker's: the attempt ended without an answer, or was stopped.
     FailReply {
@@ -122,8 +132,17 @@ pub enum Command {
         error: ReplyError,
         /// Whether another attempt may do better.
         retry: bool,
+        /// Whether that one shall ask the next model of the route.
+        #[serde(default)]
+        switch: bool,
+        /// For how long the provider wants to be left alone, in milliseconds.
+        #[serde(default)]
+        retry_after_ms: Option<u64>,
         /// What the model had said until then.
         parts: Vec<Part>,
+        /// What the attempt spent.
+        #[serde(default)]
+        spent: Option<Spent>,
     },
     /// The reaper's: the attempt's worker was not heard of in time.
     ExpireAttempt {
@@ -133,6 +152,9 @@ pub enum Command {
         attempt: u32,
         /// What the model was last seen to have said, kept if the reply ends here.
         parts: Vec<Part>,
+        /// What the attempt spent, by an estimate.
+        #[serde(default)]
+        spent: Option<Spent>,
     },
 }
 

@@ -1,9 +1,10 @@
 //! What a command makes happen in a conversation. Pure: state and command in, events or a refusal out.
 
+mod attempts;
+
 use super::{
-    Command, Conversation, Error, Event, MAX_ATTEMPTS, MAX_MESSAGE_BYTES, MAX_MESSAGES, MAX_OPEN_REPLIES,
-    MAX_PARTICIPANTS, MAX_RAW_USAGE_BYTES, MAX_SYSTEM_PROMPT_BYTES, MAX_TITLE_BYTES, OpenReply, Parent, Part, Phase,
-    ReplyError, ReplyState, Usage,
+    Command, Conversation, Error, Event, MAX_MESSAGE_BYTES, MAX_MESSAGES, MAX_OPEN_REPLIES, MAX_PARTICIPANTS,
+    MAX_SYSTEM_PROMPT_BYTES, MAX_TITLE_BYTES, OpenReply, Parent, Part, Phase, ReplyState,
 };
 use crate::{Actor, Asked, Asker, Decide, MessageId, ModelRef, Tenant, UserId};
 
@@ -13,7 +14,7 @@ type Decision = Result<Vec<Event>, Error>;
 const UNSTORABLE: char = '\0';
 
 impl Decide for Conversation {
-    const STATE_VERSION: i32 = 1;
+    const STATE_VERSION: i32 = 2;
 
     fn decide(&self, Asked { asker, command }: &Asked<Command>) -> Decision {
         match (&asker.actor, command.is_internal()) {
@@ -158,7 +159,7 @@ impl Conversation {
         }
         // A reply that has ended or is stopping needs no further stop: to want it stopped has already come true.
         Ok(self.open_replies.get(&reply).map_or_else(Vec::new, |open| match open.state {
-            ReplyState::Pending => vec![Event::ReplyStopped { reply, attempt: open.attempt, parts: Vec::new() }],
+            ReplyState::Pending => vec![stopped_unheard(reply, open)],
             ReplyState::Running => vec![Event::ReplyStopRequested { reply }],
             ReplyState::Stopping => Vec::new(),
         }))
@@ -187,73 +188,8 @@ impl Conversation {
 
     fn delete(&self, asker: &UserId) -> Decision {
         self.check_owner(asker)?;
-        let stops = self.open_replies.iter().map(|(reply, open)| Event::ReplyStopped {
-            reply: *reply,
-            attempt: open.attempt,
-            parts: Vec::new(),
-        });
+        let stops = self.open_replies.iter().map(|(reply, open)| stopped_unheard(*reply, open));
         Ok(stops.chain([Event::ConversationDeleted {}]).collect())
-    }
-
-    fn decide_for_worker(&self, command: &Command) -> Decision {
-        match command {
-            Command::ClaimReply { reply, attempt, worker, lease_ms } => self.claim(*reply, *attempt, worker, *lease_ms),
-            Command::CompleteReply { reply, attempt, parts, finish, model, usage } => {
-                let completed = Event::ReplyCompleted {
-                    reply: *reply,
-                    attempt: *attempt,
-                    parts: storable_parts(parts),
-                    finish: *finish,
-                    model: model.clone(),
-                    usage: storable_usage(usage),
-                };
-                self.end_attempt(*reply, *attempt, parts, vec![completed])
-            }
-            Command::FailReply { reply, attempt, error, retry, parts } => {
-                let failed = if *retry && *attempt < MAX_ATTEMPTS {
-                    Event::ReplyAttemptFailed { reply: *reply, attempt: *attempt, error: storable_error(error) }
-                } else {
-                    failure(*reply, *attempt, error, parts)
-                };
-                self.end_attempt(*reply, *attempt, parts, vec![failed])
-            }
-            Command::ExpireAttempt { reply, attempt, parts } => {
-                let mut events = vec![Event::ReplyAttemptExpired { reply: *reply, attempt: *attempt }];
-                if *attempt >= MAX_ATTEMPTS {
-                    events.push(failure(*reply, *attempt, &worker_lost(), parts));
-                }
-                self.end_attempt(*reply, *attempt, parts, events)
-            }
-            _ => Err(Error::NotPermitted),
-        }
-    }
-
-    fn claim(&self, reply: MessageId, attempt: u32, worker: &str, lease_ms: u64) -> Decision {
-        match self.open_reply(reply)? {
-            OpenReply { attempt: last, state: ReplyState::Pending } if attempt == last + 1 => {
-                Ok(vec![Event::ReplyAttemptStarted { reply, attempt, worker: storable(worker), lease_ms }])
-            }
-            _ => Err(Error::StaleAttempt),
-        }
-    }
-
-    /// The fence: only the attempt that is current and running ends, and if a stop was asked for, it ends as stopped.
-    fn end_attempt(&self, reply: MessageId, attempt: u32, said: &[Part], otherwise: Vec<Event>) -> Decision {
-        match self.open_reply(reply)? {
-            OpenReply { attempt: current, state: ReplyState::Running } if attempt == current => Ok(otherwise),
-            OpenReply { attempt: current, state: ReplyState::Stopping } if attempt == current => {
-                Ok(vec![Event::ReplyStopped { reply, attempt, parts: storable_parts(said) }])
-            }
-            _ => Err(Error::StaleAttempt),
-        }
-    }
-
-    fn open_reply(&self, reply: MessageId) -> Result<OpenReply, Error> {
-        match self.open_replies.get(&reply) {
-            Some(open) => Ok(*open),
-            None if self.tree.get(reply).is_some_and(|node| node.author.is_none()) => Err(Error::ReplyEnded),
-            None => Err(Error::UnknownReply),
-        }
     }
 
     fn check_open_for_messages(&self) -> Result<(), Error> {
@@ -299,15 +235,9 @@ fn only_if(condition: bool, event: Event) -> Vec<Event> {
     if condition { vec![event] } else { Vec::new() }
 }
 
-fn failure(reply: MessageId, attempt: u32, error: &ReplyError, parts: &[Part]) -> Event {
-    Event::ReplyFailed { reply, attempt, error: storable_error(error), parts: storable_parts(parts) }
-}
-
-fn worker_lost() -> ReplyError {
-    ReplyError {
-        code: "worker_lost".to_owned(),
-        message: "The workers that were answering were lost; nothing more was tried.".to_owned(),
-    }
+/// A reply that ends while no worker says what it came to.
+fn stopped_unheard(reply: MessageId, open: &OpenReply) -> Event {
+    Event::ReplyStopped { reply, attempt: open.attempt, parts: Vec::new(), spent: None }
 }
 
 fn check_title(title: &str) -> Result<(), Error> {
@@ -340,22 +270,4 @@ fn check_parts(parts: &[Part]) -> Result<(), Error> {
 /// What a person writes is taken as it is or refused.
 fn check_text(text: &str) -> Result<(), Error> {
     if text.contains(UNSTORABLE) { Err(Error::InvalidText) } else { Ok(()) }
-}
-
-/// What a model or a provider said is never refused, else its reply could not end: U+FFFD stands in for what the log
-/// cannot hold.
-fn storable(text: &str) -> String {
-    text.replace(UNSTORABLE, "\u{FFFD}")
-}
-
-fn storable_parts(parts: &[Part]) -> Vec<Part> {
-    parts.iter().map(|part| part.map(storable)).collect()
-}
-
-fn storable_usage(usage: &Usage) -> Usage {
-    Usage { raw: usage.raw.as_deref().filter(|raw| raw.len() <= MAX_RAW_USAGE_BYTES).map(storable), ..usage.clone() }
-}
-
-fn storable_error(error: &ReplyError) -> ReplyError {
-    ReplyError { code: storable(&error.code), message: storable(&error.message) }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::part::{Finish, Part, Usage};
+use super::spent::Spent;
 use crate::{MessageId, ModelRef, Tenant, UserId};
 
 /// An event of a conversation.
@@ -84,6 +85,14 @@ pub enum Event {
         worker: String,
         /// For how long the attempt counts as alive without a renewal, in milliseconds from when it was recorded.
         lease_ms: u64,
+        /// The model that it asks; none when there is none to ask, and in events of earlier versions.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[ts(optional)]
+        model: Option<ModelRef>,
+        /// How many models the route has that the reply was asked of; none without a route.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[ts(optional)]
+        alternatives: Option<u32>,
     },
     /// The attempt went wrong in a way that another may not; the reply waits for its next attempt.
     ReplyAttemptFailed {
@@ -93,6 +102,20 @@ pub enum Event {
         attempt: u32,
         /// What went wrong.
         error: ReplyError,
+        /// What the attempt spent; none when no provider took it up.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[ts(optional)]
+        spent: Option<Spent>,
+        /// Whether the next attempt asks the next model of the route, and at once.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        #[ts(optional, as = "Option<bool>")]
+        switch: bool,
+        /// For how long the provider wants to be left alone, in milliseconds; at most [`MAX_RETRY_AFTER_MS`].
+        ///
+        /// [`MAX_RETRY_AFTER_MS`]: super::MAX_RETRY_AFTER_MS
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[ts(optional, type = "number")]
+        retry_after_ms: Option<u64>,
     },
     /// The attempt's worker was not heard of in time; the reply waits for its next attempt.
     ReplyAttemptExpired {
@@ -100,6 +123,10 @@ pub enum Event {
         reply: MessageId,
         /// The attempt that ended.
         attempt: u32,
+        /// What the attempt spent, by an estimate.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[ts(optional)]
+        spent: Option<Spent>,
     },
     /// A person wants the reply to stop; whatever ends it now, it ends as stopped.
     ReplyStopRequested {
@@ -120,6 +147,10 @@ pub enum Event {
         model: ModelRef,
         /// Tokens used, as far as the provider told.
         usage: Usage,
+        /// What the attempt spent. The provider's own words for it are in `usage` alone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[ts(optional)]
+        spent: Option<Spent>,
     },
     /// The reply ended because a person stopped it.
     ReplyStopped {
@@ -129,6 +160,10 @@ pub enum Event {
         attempt: u32,
         /// What the model had said until then.
         parts: Vec<Part>,
+        /// What the attempt spent; none when none was running, or no provider had taken it up.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[ts(optional)]
+        spent: Option<Spent>,
     },
     /// The reply ended without an answer.
     ReplyFailed {
@@ -140,6 +175,10 @@ pub enum Event {
         error: ReplyError,
         /// What the model had said until then.
         parts: Vec<Part>,
+        /// What the last attempt spent; none when no provider took it up, or it had expired and said so then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[ts(optional)]
+        spent: Option<Spent>,
     },
     /// Another branch of the message tree is the one shown.
     BranchSelected {

@@ -10,6 +10,7 @@ mod decide;
 mod error;
 mod event;
 mod part;
+mod spent;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -23,6 +24,7 @@ pub use command::{Command, Parent};
 pub use error::Error;
 pub use event::{Event, ReplyError};
 pub use part::{Finish, MAX_RAW_USAGE_BYTES, Part, Usage};
+pub use spent::{Cost, Spent};
 
 use crate::{Ask, Asked, ConversationId, Decide, MessageId, ModelRef, Tenant, UserId};
 use tree::Tree;
@@ -41,8 +43,12 @@ pub const MAX_PARTICIPANTS: usize = 100;
 pub const MAX_MESSAGES: usize = 100_000;
 /// The most replies that run at once.
 pub const MAX_OPEN_REPLIES: usize = 8;
-/// The attempts that a reply gets.
+/// The attempts that a reply gets, of one model; a route adds as many as it has models.
 pub const MAX_ATTEMPTS: u32 = 3;
+/// The most models of a route.
+pub const MAX_ALTERNATIVES: u32 = 8;
+/// The longest that a provider's wish to be left alone holds up the next attempt, in milliseconds.
+pub const MAX_RETRY_AFTER_MS: u64 = 60_000;
 
 /// The state of a conversation.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -72,6 +78,8 @@ enum Phase {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct OpenReply {
     attempt: u32,
+    /// How many attempts it gets.
+    most: u32,
     state: ReplyState,
 }
 

@@ -84,7 +84,14 @@ async fn a_command_is_read_on_its_own_subject_only(pool: PgPool) {
     let id = peoples.id.to_string();
     let asker = Asker { tenant: None, actor: Actor::Worker("reply".to_owned()) };
     let reply = MessageId(Uuid::now_v7());
-    let claim = Command::ClaimReply { reply, attempt: 1, worker: "w".to_owned(), lease_ms: 1_000 };
+    let claim = Command::ClaimReply {
+        reply,
+        attempt: 1,
+        worker: "w".to_owned(),
+        lease_ms: 1_000,
+        model: None,
+        alternatives: None,
+    };
     let workers = Request { asked: Asked { asker, command: claim }, ..peoples.clone() };
     let elsewhere = ConversationId(Uuid::now_v7()).to_string();
 

@@ -35,7 +35,14 @@ pub(crate) fn story(first: u128) -> Vec<Event> {
     let (reply, second, third) = (message(first + 1), message(first + 2), message(first + 3));
     let (parent, model, error) = (message(first), None, ReplyError { code: "rate".into(), message: "slow".into() });
     let asked = |reply| Event::ReplyRequested { reply, parent, model: model.clone(), regenerate_of: None };
-    let claimed = |reply, attempt| Event::ReplyAttemptStarted { reply, attempt, worker: "w".into(), lease_ms: 1 };
+    let claimed = |reply, attempt| Event::ReplyAttemptStarted {
+        reply,
+        attempt,
+        worker: "w".into(),
+        lease_ms: 1,
+        model: None,
+        alternatives: None,
+    };
     let (finish, answered, usage) =
         (Finish::Length, "a/b".parse().unwrap(), Usage { input: Some(3), ..Usage::default() });
     let (bob, carl) = ("bob".parse().unwrap(), "carl".parse::<domain::UserId>().unwrap());
@@ -46,16 +53,31 @@ pub(crate) fn story(first: u128) -> Vec<Event> {
         said(first, "  Why are\n there tides? "),
         asked(reply),
         claimed(reply, 1),
-        Event::ReplyAttemptFailed { reply, attempt: 1, error: error.clone() },
+        Event::ReplyAttemptFailed {
+            reply,
+            attempt: 1,
+            error: error.clone(),
+            spent: None,
+            switch: false,
+            retry_after_ms: None,
+        },
         claimed(reply, 2),
-        Event::ReplyCompleted { reply, attempt: 2, parts: text("The moon."), finish, model: answered, usage },
+        Event::ReplyCompleted {
+            reply,
+            attempt: 2,
+            parts: text("The moon."),
+            finish,
+            model: answered,
+            usage,
+            spent: None,
+        },
         asked(second),
         Event::ReplyStopRequested { reply: second },
-        Event::ReplyStopped { reply: second, attempt: 0, parts: text("") },
+        Event::ReplyStopped { reply: second, attempt: 0, parts: text(""), spent: None },
         asked(third),
         claimed(third, 1),
-        Event::ReplyAttemptExpired { reply: third, attempt: 1 },
-        Event::ReplyFailed { reply: third, attempt: 1, error, parts: text("The") },
+        Event::ReplyAttemptExpired { reply: third, attempt: 1, spent: None },
+        Event::ReplyFailed { reply: third, attempt: 1, error, parts: text("The"), spent: None },
         Event::BranchSelected { leaf: reply },
         Event::ParticipantRemoved { user: carl },
         Event::ModelConfigured { model: Some("a/b".parse().unwrap()), system_prompt: Some("Be brief.".into()) },

@@ -112,7 +112,14 @@ async fn what_happens_within_a_reply_moves_nothing_up(owner: PgPool) {
     until("all is taken in", async || caught_up(&pool).await).await;
     let before = updated().await;
     let quiet = [
-        Event::ReplyAttemptStarted { reply: message(101), attempt: 1, worker: "w".into(), lease_ms: 1 },
+        Event::ReplyAttemptStarted {
+            reply: message(101),
+            attempt: 1,
+            worker: "w".into(),
+            lease_ms: 1,
+            model: None,
+            alternatives: None,
+        },
         Event::ReplyStopRequested { reply: message(101) },
         Event::BranchSelected { leaf: message(100) },
     ];

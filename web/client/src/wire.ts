@@ -152,19 +152,33 @@ export type ConversationEvent = { "type": "ConversationStarted",
     /** The worker that took it. */
     worker: string,
     /** For how long the attempt counts as alive without a renewal, in milliseconds from when it was recorded. */
-    lease_ms: number }
+    lease_ms: number,
+    /** The model that it asks; none when there is none to ask, and in events of earlier versions. */
+    model?: ModelRef,
+    /** How many models the route has that the reply was asked of; none without a route. */
+    alternatives?: number }
   | { "type": "ReplyAttemptFailed",
     /** The reply. */
     reply: MessageId,
     /** The attempt that failed. */
     attempt: number,
     /** What went wrong. */
-    error: ReplyError }
+    error: ReplyError,
+    /** What the attempt spent; none when no provider took it up. */
+    spent?: Spent,
+    /** Whether the next attempt asks the next model of the route, and at once. */
+    switch?: boolean,
+    /** For how long the provider wants to be left alone, in milliseconds; at most [`MAX_RETRY_AFTER_MS`].
+ *
+ * [`MAX_RETRY_AFTER_MS`]: super::MAX_RETRY_AFTER_MS */
+    retry_after_ms?: number }
   | { "type": "ReplyAttemptExpired",
     /** The reply. */
     reply: MessageId,
     /** The attempt that ended. */
-    attempt: number }
+    attempt: number,
+    /** What the attempt spent, by an estimate. */
+    spent?: Spent }
   | { "type": "ReplyStopRequested",
     /** The reply. */
     reply: MessageId }
@@ -180,14 +194,18 @@ export type ConversationEvent = { "type": "ConversationStarted",
     /** The model that answered. */
     model: ModelRef,
     /** Tokens used, as far as the provider told. */
-    usage: Usage }
+    usage: Usage,
+    /** What the attempt spent. The provider's own words for it are in `usage` alone. */
+    spent?: Spent }
   | { "type": "ReplyStopped",
     /** The reply. */
     reply: MessageId,
     /** The attempt that was running; 0 when none had started. */
     attempt: number,
     /** What the model had said until then. */
-    parts: Array<Part> }
+    parts: Array<Part>,
+    /** What the attempt spent; none when none was running, or no provider had taken it up. */
+    spent?: Spent }
   | { "type": "ReplyFailed",
     /** The reply. */
     reply: MessageId,
@@ -196,7 +214,9 @@ export type ConversationEvent = { "type": "ConversationStarted",
     /** What went wrong. */
     error: ReplyError,
     /** What the model had said until then. */
-    parts: Array<Part> }
+    parts: Array<Part>,
+    /** What the last attempt spent; none when no provider took it up, or it had expired and said so then. */
+    spent?: Spent }
   | { "type": "BranchSelected",
     /** Its last message. */
     leaf: MessageId }
@@ -230,6 +250,13 @@ export type ConversationView = {
     created_at: string,
     /** When something last happened in it. */
     updated_at: string };
+
+/** Money. */
+export type Cost = {
+    /** In micro-USD: a million of them are one USD. */
+    micros: number,
+    /** The version of the price by which it was reckoned. */
+    price: string };
 
 /** The provider that answers where a person chose none. */
 export type DefaultView = {
@@ -484,6 +511,15 @@ export type Snapshot = {
     messages: Array<MessageView>,
     /** Whether there are older ones. */
     more: boolean };
+
+/** What an attempt spent. */
+export type Spent = {
+    /** Its tokens. */
+    usage: Usage,
+    /** What they cost; none when nobody told the model's price. */
+    cost?: Cost,
+    /** Whether the tokens are our estimate, since the provider did not count them for us. Its bill may differ. */
+    estimated?: boolean };
 
 /** A tenant: those whose logins one issuer vouches for. People of different tenants never meet. */
 export type Tenant = string;

@@ -8,6 +8,7 @@ use domain::ModelRef;
 use serde::{Deserialize, Serialize};
 
 use super::connect::connect;
+use super::route::{self, RouteConfig};
 use super::{Deadlines, Error, ErrorKind, Provider};
 
 /// A provider as it is configured.
@@ -135,6 +136,14 @@ pub enum ConfigError {
         /// Why, without secrets.
         reason: String,
     },
+    /// One route is not usable.
+    #[error("route {id:?}: {reason}")]
+    Route {
+        /// Which.
+        id: String,
+        /// Why.
+        reason: String,
+    },
     /// The default model is none of the models.
     #[error("default_model {model} is not among the configured models")]
     DefaultModel {
@@ -159,6 +168,7 @@ pub struct ModelInfo {
 /// The providers of this installation.
 pub struct Catalog {
     providers: BTreeMap<String, Entry>,
+    routes: BTreeMap<ModelRef, Vec<ModelRef>>,
     models: Vec<ModelInfo>,
     default: Option<ModelRef>,
 }
@@ -171,17 +181,38 @@ struct Entry {
 
 impl Catalog {
     /// Sets up every provider. Without a default model, the first one configured is it.
+    ///
+    /// # Errors
+    /// Which setting cannot work, and why.
     pub fn new(
         configs: Vec<ProviderConfig>,
         default_model: Option<ModelRef>,
         deadlines: Deadlines,
     ) -> Result<Self, ConfigError> {
-        let mut catalog = Self { providers: BTreeMap::new(), models: Vec::new(), default: None };
+        Self::with_routes(configs, Vec::new(), default_model, deadlines)
+    }
+
+    /// The same, with routes over the providers' models.
+    ///
+    /// # Errors
+    /// Which setting cannot work, and why.
+    pub fn with_routes(
+        configs: Vec<ProviderConfig>,
+        routes: Vec<RouteConfig>,
+        default_model: Option<ModelRef>,
+        deadlines: Deadlines,
+    ) -> Result<Self, ConfigError> {
+        let mut catalog =
+            Self { providers: BTreeMap::new(), routes: BTreeMap::new(), models: Vec::new(), default: None };
         for config in configs {
             catalog.add(&config, deadlines)?;
         }
+        for route in routes {
+            let id = route.id.clone();
+            catalog.add_route(route).map_err(|reason| ConfigError::Route { id, reason })?;
+        }
         if let Some(model) = &default_model {
-            catalog.provider(model).map_err(|_| ConfigError::DefaultModel { model: model.clone() })?;
+            catalog.resolve(Some(model)).map_err(|_| ConfigError::DefaultModel { model: model.clone() })?;
             if !catalog.models.iter().any(|known| known.model == *model) {
                 catalog.models.insert(0, ModelInfo::new(model.clone(), model.to_string(), None));
             }
@@ -198,6 +229,9 @@ impl Catalog {
         if config.id.is_empty() || config.id.contains('/') {
             return Err(bad("its id must not be empty and has no slash"));
         }
+        if config.id == route::PREFIX {
+            return Err(bad("its id is what routes are named by"));
+        }
         let provider = connect(config, deadlines)?;
         let note = if config.protocol == Protocol::Demo { " (demo, not a model)" } else { "" };
         for model in &config.models {
@@ -213,12 +247,40 @@ impl Catalog {
         }
     }
 
-    /// The provider that a reply calls, and the model that it asks there. None means the default.
+    fn add_route(&mut self, route: RouteConfig) -> Result<(), String> {
+        let reference = route.reference()?;
+        for model in &route.models {
+            self.provider(model).map_err(|error| error.message)?;
+        }
+        let window = |model: &ModelRef| self.models.iter().find(|known| known.model == *model)?.context_window;
+        // As much as every one of them can read.
+        let window = route.models.iter().filter_map(window).min();
+        let names = route.models.iter().map(ModelRef::as_str).collect::<Vec<_>>().join(", ");
+        self.models.push(ModelInfo::new(reference.clone(), format!("{} ({names})", route.id), window));
+        match self.routes.insert(reference, route.models) {
+            Some(_) => Err("its id is used twice".to_owned()),
+            None => Ok(()),
+        }
+    }
+
+    /// The provider that a reply calls, and the model that it asks there. None means the default; of a route, it is the first.
+    ///
+    /// # Errors
+    /// When nothing of the kind is configured.
     pub fn resolve(&self, model: Option<&ModelRef>) -> Result<(Arc<dyn Provider>, ModelRef), Error> {
-        let model = model
-            .or(self.default.as_ref())
-            .ok_or_else(|| Error::new(ErrorKind::UnknownModel, "No model is configured here."))?;
+        let (models, _) = self.alternatives(model)?;
+        let model = models.first().ok_or_else(nothing)?;
         Ok((self.provider(model)?, model.clone()))
+    }
+
+    /// The models that may answer a reply, in the order in which they are asked, and whether they are a route's. None means
+    /// the default.
+    ///
+    /// # Errors
+    /// When no model is configured at all. Whether the provider of one is, [`Self::resolve`] tells.
+    pub fn alternatives<'a>(&'a self, model: Option<&'a ModelRef>) -> Result<(&'a [ModelRef], bool), Error> {
+        let model = model.or(self.default.as_ref()).ok_or_else(nothing)?;
+        Ok(self.routes.get(model).map_or((std::slice::from_ref(model), false), |models| (models.as_slice(), true)))
     }
 
     fn provider(&self, model: &ModelRef) -> Result<Arc<dyn Provider>, Error> {
@@ -232,6 +294,10 @@ impl Catalog {
     pub fn models(&self) -> &[ModelInfo] {
         &self.models
     }
+}
+
+fn nothing() -> Error {
+    Error::new(ErrorKind::UnknownModel, "No model is configured here.")
 }
 
 impl ModelInfo {

@@ -57,7 +57,30 @@ pub enum Deadline {
     BetweenTokens,
 }
 
+/// What may help against an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// To ask the same model a little later.
+    Retry,
+    /// To ask another model, or another provider.
+    Switch,
+    /// Nothing: every other model would be asked the same.
+    GiveUp,
+}
+
 impl ErrorKind {
+    /// What may help.
+    ///
+    /// Not a retry against [`ErrorKind::Protocol`]: a server that speaks another protocol does so again, and each try may be
+    /// billed.
+    pub fn remedy(self) -> Remedy {
+        match self {
+            Self::Rate | Self::Overload | Self::Network | Self::Timeout(_) | Self::Interrupted => Remedy::Retry,
+            Self::Auth | Self::Quota | Self::UnknownModel | Self::Protocol => Remedy::Switch,
+            Self::Invalid | Self::ContextTooLong | Self::ContentFilter => Remedy::GiveUp,
+        }
+    }
+
     /// The kind's stable name in events and on the wire.
     pub fn code(self) -> &'static str {
         match self {
@@ -77,19 +100,8 @@ impl ErrorKind {
     }
 
     /// Whether the same call may succeed a little later.
-    ///
-    /// Not [`ErrorKind::Protocol`]: a server that speaks another protocol does so again, and each try may be billed.
     pub fn is_retryable(self) -> bool {
-        match self {
-            Self::Rate | Self::Overload | Self::Network | Self::Timeout(_) | Self::Interrupted => true,
-            Self::Auth
-            | Self::Quota
-            | Self::Invalid
-            | Self::UnknownModel
-            | Self::ContextTooLong
-            | Self::ContentFilter
-            | Self::Protocol => false,
-        }
+        self.remedy() == Remedy::Retry
     }
 }
 

@@ -33,6 +33,7 @@ mod refusal;
 #[cfg(test)]
 mod replay;
 mod request;
+pub mod route;
 mod sigv4;
 pub mod sse;
 mod turns;
@@ -44,7 +45,7 @@ use futures::stream::BoxStream;
 
 pub use answer::{Chunk, MAX_ANSWER_BYTES, MAX_TOOL_CALLS};
 pub use catalog::{ApiKey, Catalog, ConfigError, ModelConfig, ModelInfo, Protocol, ProviderConfig};
-pub use error::{Deadline, Error, ErrorKind};
+pub use error::{Deadline, Error, ErrorKind, Remedy};
 pub use request::{
     Effort, Media, OutputSchema, PromptMessage, PromptPart, Reasoning, Request, Role, Tool, ToolCall, ToolChoice,
     ToolResult,

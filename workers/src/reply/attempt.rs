@@ -1,9 +1,11 @@
 //! One attempt at a reply, from its claim to its end.
 
+mod end;
+
 use std::pin::pin;
 use std::time::Duration;
 
-use domain::conversation::{Command, Error as Refused, Part, ReplyError};
+use domain::conversation::{Command, Error as Refused, Spent};
 use domain::{Actor, Asked, Asker, CommandId, ConversationId, MessageId, ModelRef, shard_of};
 use futures::StreamExt;
 use futures::stream::BoxStream;
@@ -15,9 +17,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use super::choice::Tried;
 use super::live_text::{LiveText, MAX_BYTES};
 use super::parts::Parts;
 use super::prompt::{self, Found, Prompt};
+use super::spending::Meter;
 use super::{ATTEMPT_LEASE, Worker, spans};
 use crate::metrics::Call;
 use crate::open_replies::{self, OpenReply, Standing};
@@ -35,6 +39,10 @@ pub(super) struct Attempt<'a> {
     pub(super) conversation: ConversationId,
     pub(super) reply: MessageId,
     pub(super) number: u32,
+    /// The model or route that the reply was asked of; none means the default.
+    pub(super) requested: Option<ModelRef>,
+    /// The attempts before this one.
+    pub(super) tried: Tried,
     /// Cancelled when a person stops the reply.
     pub(super) stopped: CancellationToken,
 }
@@ -66,49 +74,67 @@ impl Ended {
     }
 }
 
-impl Attempt<'_> {
-    pub(super) async fn carry_out(self) -> Result<(), Failure> {
+impl<'a> Attempt<'a> {
+    /// Gives the attempt that follows at once, if one does.
+    pub(super) async fn carry_out(self) -> Result<Option<Attempt<'a>>, Failure> {
         if !self.claim().await? {
-            return Ok(());
+            return Ok(None);
         }
+        let Some(end) = self.answer().await? else { return Ok(None) };
+        let switch = matches!(end, Command::FailReply { switch: true, .. });
+        let counted = self.end(end).await?;
+        Ok((switch && counted).then(|| self.after_failure()))
+    }
+
+    /// The attempt after this one, which failed and asked for another model.
+    fn after_failure(self) -> Self {
+        let asked = self.model().map(|(model, _)| model);
+        Self { number: self.number + 1, tried: self.tried.clone().and_failed(asked, true), ..self }
+    }
+
+    /// Has the model answer. Gives the command by which the attempt ends, if that is its to say.
+    async fn answer(&self) -> Result<Option<Command>, Failure> {
         let retry = |error: store::Error| Failure::Retry(error.to_string());
         let pool = &self.worker.replies.pool;
         let prompt = match prompt::build(pool, self.conversation, self.reply, self.number).await {
             Ok(Found::Prompt(prompt)) => prompt,
-            Ok(Found::Stopping) => return self.end(self.stop(String::new())).await,
+            Ok(Found::Stopping) => return Ok(Some(self.stop(String::new(), None))),
             // The claim was a repeat of one made long ago, which gets its first result again.
-            Ok(Found::Over) => return Ok(()),
+            Ok(Found::Over) => return Ok(None),
             Ok(Found::Unknown) => return Err(Failure::Retry("the log does not hold the reply".to_owned())),
             Err(error @ store::Error::Undecodable { .. }) => {
                 let error = provider::Error::new(provider::ErrorKind::Invalid, error.to_string());
-                return self.end(self.failed(error, String::new())).await;
+                return Ok(Some(self.failed(error, String::new(), None)));
             }
             Err(error) => return Err(retry(error)),
         };
         if !self.worker.running.begin((self.conversation, self.reply), self.number) {
             tracing::info!(reply = %self.reply, attempt = self.number, "the attempt was begun here before");
-            return Ok(());
+            return Ok(None);
         }
         let mut live = LiveText::new(self.worker.replies.client.clone(), self.key(), self.number);
-        let ended = self.stream(prompt, &mut live).await;
+        let (ended, spent) = self.stream(prompt, &mut live).await;
         live.publish().await;
         live.keep().await;
-        match ended {
-            Ended::Finished(command) => self.end(command).await,
-            Ended::Failed(error) => self.end(self.failed(error, live.into_text())).await,
-            Ended::Stopped => self.end(self.stop(live.into_text())).await,
-            Ended::HandedBack => self.end(self.hand_back(live.into_text())).await,
-            Ended::Superseded => Ok(()),
-        }
+        Ok(match ended {
+            Ended::Finished(command) => Some(command),
+            Ended::Failed(error) => Some(self.failed(error, live.into_text(), spent)),
+            Ended::Stopped => Some(self.stop(live.into_text(), spent)),
+            Ended::HandedBack => Some(self.hand_back(live.into_text(), spent)),
+            Ended::Superseded => None,
+        })
     }
 
     /// Takes the attempt; false when it is not to be had, which is no failure: someone else has it, or it is over.
     async fn claim(&self) -> Result<bool, Failure> {
+        let (model, alternatives) = self.model().unzip();
         let command = Command::ClaimReply {
             reply: self.reply,
             attempt: self.number,
             worker: self.worker.replies.process.to_string(),
             lease_ms: u64::try_from(ATTEMPT_LEASE.as_millis()).unwrap_or(u64::MAX),
+            model,
+            alternatives: alternatives.flatten(),
         };
         match self.worker.asking.ask(&self.request("claim", command)).await {
             Ok(_) => Ok(true),
@@ -118,16 +144,29 @@ impl Attempt<'_> {
         }
     }
 
-    async fn stream(&self, prompt: Prompt, live: &mut LiveText) -> Ended {
-        let (provider, model) = match self.worker.replies.catalog.resolve(prompt.model.as_ref()) {
+    /// The model that it asks, and how many its route has, if it is a route's.
+    fn model(&self) -> Option<(ModelRef, Option<u32>)> {
+        let (models, is_route) = self.worker.replies.catalog.alternatives(self.requested.as_ref()).ok()?;
+        let count = if is_route { u32::try_from(models.len()).ok() } else { None };
+        Some((self.tried.choose(models)?.clone(), count))
+    }
+
+    /// Streams an answer; how that ended, and what it spent, for all ends but the one that says so itself.
+    async fn stream(&self, prompt: Prompt, live: &mut LiveText) -> (Ended, Option<Spent>) {
+        let asked = self.model().map(|(model, _)| model);
+        let (provider, model) = match self.worker.replies.catalog.resolve(asked.as_ref()) {
             Ok(resolved) => resolved,
-            Err(error) => return Ended::Failed(error),
+            Err(error) => return (Ended::Failed(error), None),
         };
+        if self.stopped.is_cancelled() {
+            return (Ended::Stopped, None);
+        }
+        let mut meter = Meter::new(model.clone(), prompt.began, &prompt.messages);
         let (name, messages) = (model.model().to_owned(), prompt.messages);
         let request = provider::Request { model: name, messages, ..provider::Request::default() };
         let (mut call, span) =
             (Call::begin(&self.worker.replies.catalog, &model), spans::chat(&model, self.conversation));
-        let passing = self.pass_on(provider.stream(request), model, live, &mut call);
+        let passing = self.pass_on(provider.stream(request), model, live, (&mut call, &mut meter));
         let ended = passing.instrument(span.clone()).await;
         call.ended(ended.name());
         match &ended {
@@ -138,7 +177,11 @@ impl Attempt<'_> {
             }
             _ => {}
         }
-        ended
+        let spent = match &ended {
+            Ended::Failed(error) => meter.spent_after(error.kind),
+            _ => Some(meter.spent()),
+        };
+        (ended, spent)
     }
 
     /// Passes the answer on to whoever listens, until it ends in one way or another.
@@ -147,7 +190,7 @@ impl Attempt<'_> {
         mut chunks: BoxStream<'_, Result<Chunk, provider::Error>>,
         model: ModelRef,
         live: &mut LiveText,
-        call: &mut Call,
+        (call, meter): (&mut Call, &mut Meter),
     ) -> Ended {
         // Beside the stream, so that a slow Postgres does not hold the text back.
         let mut renewing = pin!(self.keep_lease());
@@ -162,22 +205,23 @@ impl Attempt<'_> {
                 ended = &mut renewing => return ended,
                 () = tokio::time::sleep_until(end) => return Ended::Failed(too_slow()),
                 () = sleep_until(due) => live.publish().await,
-                chunk = chunks.next() => match chunk {
-                    Some(Ok(Chunk::Finished { finish, usage })) => {
+                chunk = chunks.next() => {
+                    let piece = match chunk {
+                        Some(Ok(piece)) => piece,
+                        Some(Err(error)) => return Ended::Failed(error),
+                        None => return Ended::Failed(broke_off()),
+                    };
+                    meter.hear(&piece);
+                    if let Chunk::Finished { finish, usage } = piece {
                         call.finished(&usage);
-                        let Some((parts, model)) = said.whole() else { return Ended::Failed(too_long()) };
-                        let (reply, attempt) = (self.reply, self.number);
-                        return Ended::Finished(Command::CompleteReply { reply, attempt, parts, finish, model, usage });
+                        let whole = said.whole().map(|said| self.complete(said, finish, usage, meter.spent()));
+                        return whole.map_or_else(|| Ended::Failed(too_long()), Ended::Finished);
                     }
-                    Some(Ok(piece)) => {
-                        if !tell(&piece, live, call).await {
-                            return Ended::Failed(too_long());
-                        }
-                        said.push(piece);
+                    if !tell(&piece, live, call).await {
+                        return Ended::Failed(too_long());
                     }
-                    Some(Err(error)) => return Ended::Failed(error),
-                    None => return Ended::Failed(broke_off()),
-                },
+                    said.push(piece);
+                }
             }
         }
     }
@@ -209,23 +253,8 @@ impl Attempt<'_> {
         }
     }
 
-    fn failed(&self, error: provider::Error, text: String) -> Command {
-        let retry = error.is_retryable();
-        Command::FailReply { reply: self.reply, attempt: self.number, error: error.into(), retry, parts: parts(text) }
-    }
-
-    /// Ends an attempt whose reply is stopping: the aggregate makes a stop of it.
-    fn stop(&self, text: String) -> Command {
-        let error = ReplyError { code: "stopped".to_owned(), message: "The reply was stopped.".to_owned() };
-        Command::FailReply { reply: self.reply, attempt: self.number, error, retry: false, parts: parts(text) }
-    }
-
-    fn hand_back(&self, text: String) -> Command {
-        Command::ExpireAttempt { reply: self.reply, attempt: self.number, parts: parts(text) }
-    }
-
-    /// Hands the end in, for as long as it may still count.
-    async fn end(&self, command: Command) -> Result<(), Failure> {
+    /// Hands the end in, for as long as it may still count; whether it did.
+    async fn end(&self, command: Command) -> Result<bool, Failure> {
         let request = self.request("end", command);
         let deadline = Instant::now() + END_DEADLINE;
         loop {
@@ -236,13 +265,13 @@ impl Attempt<'_> {
                 Err(Refusal::Unavailable) => return Err(Failure::Retry("the end could not be handed in".to_owned())),
                 Err(Refusal::Domain { error: Refused::StaleAttempt | Refused::ReplyEnded }) => {
                     tracing::info!(reply = %self.reply, attempt = self.number, "the attempt no longer counted");
-                    return Ok(());
+                    return Ok(false);
                 }
                 Err(refusal) => {
                     tracing::error!(reply = %self.reply, attempt = self.number, %refusal, "the end was refused");
-                    return Ok(());
+                    return Ok(false);
                 }
-                Ok(_) => return Ok(()),
+                Ok(_) => return Ok(true),
             }
         }
     }
@@ -274,10 +303,6 @@ async fn tell(piece: &Chunk, live: &mut LiveText, call: &mut Call) -> bool {
         Chunk::ReasoningSignature(_) | Chunk::ToolCall { .. } | Chunk::Finished { .. } => {}
     }
     true
-}
-
-fn parts(text: String) -> Vec<Part> {
-    if text.is_empty() { Vec::new() } else { vec![Part::Text { text }] }
 }
 
 fn too_long() -> provider::Error {

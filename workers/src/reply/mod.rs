@@ -5,6 +5,7 @@
 //! twice, a worker frozen or killed, a stop at any moment), the aggregate's fence lets exactly one attempt count.
 
 mod attempt;
+mod choice;
 mod live_text;
 mod parts;
 mod pending;
@@ -12,12 +13,13 @@ mod prompt;
 mod running;
 mod said;
 mod spans;
+pub(crate) mod spending;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::conversation::{self, Conversation, Event};
-use domain::{ConversationId, Shard};
+use domain::{ConversationId, MessageId, ModelRef, Shard};
 use nats::ask::Asking;
 use nats::consume::{self, Delivery, Failure, Wake};
 use sqlx::PgPool;
@@ -30,6 +32,7 @@ use uuid::Uuid;
 
 use crate::provider::Catalog;
 use attempt::Attempt;
+use choice::Tried;
 use running::Running;
 
 /// How long an attempt counts as alive without a renewal: a reply goes on elsewhere this long after its worker's end.
@@ -141,21 +144,30 @@ impl Worker {
         let event = codec::decode::<Conversation>(&recorded).map_err(|e| Failure::Fatal(e.to_string()))?;
         let conversation: ConversationId =
             recorded.aggregate_id.parse().map_err(|_| Failure::Fatal("the aggregate's id is no uuid".to_owned()))?;
-        let Event::ReplyRequested { reply, .. } = event else { return Ok(()) };
+        let Event::ReplyRequested { reply, model, .. } = event else { return Ok(()) };
         let span = spans::first_attempt(&recorded, conversation);
-        self.answer(conversation, reply, 1).instrument(span).await
+        self.answer(conversation, reply, 1, (model, Tried::default())).instrument(span).await
     }
 
-    /// Claims an attempt and carries it through; nothing to do when it is not to be had.
+    /// Claims an attempt at what was asked of a model, after what has been tried, and carries it through, and those that
+    /// follow at once; nothing to do when it is not to be had.
     async fn answer(
         self: &Arc<Self>,
         id: ConversationId,
-        reply: domain::MessageId,
+        reply: MessageId,
         number: u32,
+        (requested, tried): (Option<ModelRef>, Tried),
     ) -> Result<(), Failure> {
         let Some(stopped) = self.running.enter((id, reply)) else { return Ok(()) };
-        let attempt = Attempt { worker: self, conversation: id, reply, number, stopped };
-        let done = attempt.carry_out().await;
+        let mut attempt = Attempt { worker: self, conversation: id, reply, number, requested, tried, stopped };
+        // The aggregate bounds how often.
+        let done = loop {
+            match attempt.carry_out().await {
+                Ok(Some(next)) if !self.cancelled.is_cancelled() => attempt = next,
+                Ok(_) => break Ok(()),
+                Err(failure) => break Err(failure),
+            }
+        };
         self.running.leave((id, reply));
         done
     }

@@ -9,7 +9,8 @@ use store::{Position, dead_letter, log};
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument;
 
-use super::{WAKE, Worker, spans};
+use super::choice::Tried;
+use super::{WAKE, Worker, prompt, spans};
 use crate::open_replies::{self, OpenReply};
 
 /// How often they are looked for.
@@ -46,7 +47,7 @@ async fn find_once(worker: &Arc<Worker>) -> Result<(), sqlx::Error> {
         worker.tasks.spawn(async move {
             let OpenReply { conversation, reply, attempt } = found;
             let span = spans::attempt(this.traceparent(found).await.as_deref(), conversation, attempt + 1);
-            if let Err(failure) = this.answer(conversation, reply, attempt + 1).instrument(span).await {
+            if let Err(failure) = this.answer_found(found).instrument(span).await {
                 tracing::warn!(%reply, %failure, "a waiting reply could not be answered; it is found again");
             }
             drop(slot);
@@ -56,6 +57,17 @@ async fn find_once(worker: &Arc<Worker>) -> Result<(), sqlx::Error> {
 }
 
 impl Worker {
+    async fn answer_found(self: &Arc<Self>, found: OpenReply) -> Result<(), Failure> {
+        let OpenReply { conversation, reply, attempt } = found;
+        let asked = match prompt::requested(&self.replies.pool, conversation, reply).await {
+            Ok(asked) => asked,
+            // The attempt says so when it builds its prompt.
+            Err(store::Error::Undecodable { .. }) => (None, Tried::default()),
+            Err(error) => return Err(Failure::Retry(error.to_string())),
+        };
+        self.answer(conversation, reply, attempt + 1, asked).await
+    }
+
     /// The trace of the command that asked for a reply, which its further attempts belong to as well.
     async fn traceparent(&self, found: OpenReply) -> Option<String> {
         if !nats::trace::is_on() {

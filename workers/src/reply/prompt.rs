@@ -3,11 +3,13 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
 use domain::conversation::{self, Conversation, Event, Part};
 use domain::{ConversationId, MessageId, ModelRef};
 use sqlx::PgPool;
 use store::{codec, log};
 
+use super::choice::Tried;
 use super::said::Said;
 use crate::provider::{PromptMessage, Role};
 
@@ -21,6 +23,8 @@ pub(super) struct Prompt {
     pub(super) model: Option<ModelRef>,
     /// The messages, oldest first.
     pub(super) messages: Vec<PromptMessage>,
+    /// When the attempt began, as the log has it.
+    pub(super) began: DateTime<Utc>,
 }
 
 /// What the log says of an attempt.
@@ -43,8 +47,14 @@ struct Told {
     system_prompt: Option<String>,
     /// The reply's own request: its parent and model. What others say after it is not heard any more.
     request: Option<(MessageId, Option<ModelRef>)>,
-    /// The reply's newest attempt.
+    /// When what is heard was recorded.
+    now: DateTime<Utc>,
+    /// The reply's newest attempt, the model that it said it asks, and when it began.
     attempt: u32,
+    asks: Option<ModelRef>,
+    began: DateTime<Utc>,
+    /// All of them.
+    tried: Tried,
     /// Whether that one has ended, and the reply perhaps with it.
     over: bool,
     stopping: bool,
@@ -57,16 +67,44 @@ pub(super) async fn build(
     reply: MessageId,
     attempt: u32,
 ) -> Result<Found, store::Error> {
+    Ok(read(pool, id, reply).await?.found(attempt))
+}
+
+/// What an attempt asks of which model, and since when; none when it is not the newest, or asks no model.
+pub(super) async fn asked(
+    pool: &PgPool,
+    id: ConversationId,
+    reply: MessageId,
+    attempt: u32,
+) -> Result<Option<(ModelRef, DateTime<Utc>, Vec<PromptMessage>)>, store::Error> {
+    let mut told = read(pool, id, reply).await?;
+    let Some(model) = told.asks.take().filter(|_| told.attempt == attempt) else { return Ok(None) };
+    Ok(told.into_prompt().map(|prompt| (model, prompt.began, prompt.messages)))
+}
+
+/// The model that a reply was asked of, none meaning the installation's default, and what has been tried; no model either
+/// when the log does not hold the reply.
+pub(super) async fn requested(
+    pool: &PgPool,
+    id: ConversationId,
+    reply: MessageId,
+) -> Result<(Option<ModelRef>, Tried), store::Error> {
+    let told = read(pool, id, reply).await?;
+    Ok((told.request.and_then(|(_, model)| model), told.tried))
+}
+
+async fn read(pool: &PgPool, id: ConversationId, reply: MessageId) -> Result<Told, store::Error> {
     let mut told = Told::default();
     let mut after = 0;
     loop {
         let page = log::read_stream(pool, conversation::TYPE, &id.to_string(), after + 1..=u64::MAX, PAGE).await?;
         for recorded in &page {
             after = recorded.sequence;
+            told.now = recorded.recorded_at;
             told.hear(codec::decode::<Conversation>(recorded)?, reply);
         }
         if !page.full {
-            return Ok(told.found(attempt));
+            return Ok(told);
         }
     }
 }
@@ -107,8 +145,10 @@ impl Told {
     /// What becomes of the reply that was asked for.
     fn hear_fate(&mut self, event: &Event, asked: MessageId) {
         match event {
-            Event::ReplyAttemptStarted { reply, attempt, .. } if *reply == asked => {
+            Event::ReplyAttemptStarted { reply, attempt, model, .. } if *reply == asked => {
                 (self.attempt, self.over) = (*attempt, false);
+                (self.asks, self.began) = (model.clone(), self.now);
+                self.tried.hear(event);
             }
             Event::ReplyStopRequested { reply } if *reply == asked => self.stopping = true,
             Event::ReplyAttemptFailed { reply, .. }
@@ -119,6 +159,7 @@ impl Told {
                 if *reply == asked =>
             {
                 self.over = true;
+                self.tried.hear(event);
             }
             _ => {}
         }
@@ -150,7 +191,7 @@ impl Told {
         }
         let several_people = several_people(&path);
         messages.extend(path.into_iter().flat_map(|said| said.into_messages(several_people)));
-        Some(Prompt { model, messages })
+        Some(Prompt { model, messages, began: self.began })
     }
 }
 
@@ -203,6 +244,7 @@ mod tests {
             finish: Finish::Stop,
             model: "demo/echo".parse().unwrap_or_else(|_| unreachable!()),
             usage: Usage::default(),
+            spent: None,
         }
     }
 
@@ -245,7 +287,14 @@ mod tests {
     }
 
     fn begins(reply: &str, attempt: u32) -> Event {
-        Event::ReplyAttemptStarted { reply: id(reply), attempt, worker: "w".to_owned(), lease_ms: 1 }
+        Event::ReplyAttemptStarted {
+            reply: id(reply),
+            attempt,
+            worker: "w".to_owned(),
+            lease_ms: 1,
+            model: None,
+            alternatives: None,
+        }
     }
 
     fn found(events: Vec<Event>, attempt: u32) -> Found {
@@ -258,7 +307,7 @@ mod tests {
 
     #[test]
     fn tells_whether_the_attempt_counts() {
-        let expired = || Event::ReplyAttemptExpired { reply: id("r1"), attempt: 1 };
+        let expired = || Event::ReplyAttemptExpired { reply: id("r1"), attempt: 1, spent: None };
         let stop = Event::ReplyStopRequested { reply: id("r1") };
         assert_eq!(found(vec![], 1), Found::Unknown, "the claim is not in the log");
         assert!(matches!(found(vec![begins("r1", 1)], 1), Found::Prompt(_)));
@@ -282,7 +331,7 @@ mod tests {
             Part::ToolCall { id: "c".to_owned(), name: "t".to_owned(), arguments: "{}".to_owned(), signature: None },
         ];
         let Event::ReplyCompleted { reply, attempt, finish, model, usage, .. } = answers("r1") else { unreachable!() };
-        let called = Event::ReplyCompleted { reply, attempt, parts, finish, model, usage };
+        let called = Event::ReplyCompleted { reply, attempt, parts, finish, model, usage, spent: None };
         let mut told = Told::default();
         let events = [
             says("one", None, "ann", None),
@@ -305,7 +354,7 @@ mod tests {
         let events = vec![
             says("one", None, "ann", None),
             asks("r1", "one"),
-            Event::ReplyStopped { reply: id("r1"), attempt: 0, parts: Vec::new() },
+            Event::ReplyStopped { reply: id("r1"), attempt: 0, parts: Vec::new(), spent: None },
             says("two", Some("r1"), "ann", None),
             asks("r2", "two"),
         ];

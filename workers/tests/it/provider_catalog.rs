@@ -1,6 +1,7 @@
 //! Which model a reply means, and which configurations cannot work.
 
 use domain::ModelRef;
+use workers::provider::route::RouteConfig;
 use workers::provider::{Catalog, ConfigError, Deadlines, ErrorKind, ModelConfig, ModelInfo, ProviderConfig};
 
 use crate::provider_fake::{KEY, config};
@@ -81,6 +82,55 @@ fn configurations_that_cannot_work_say_why() {
     }
     let unknown = catalog(vec![base()], Some("mock/m9")).unwrap_err();
     assert_eq!(unknown, ConfigError::DefaultModel { model: model("mock/m9") });
+}
+
+fn route(id: &str, models: &[&str]) -> RouteConfig {
+    RouteConfig { id: id.to_owned(), models: models.iter().map(|reference| model(reference)).collect() }
+}
+
+fn routed(routes: Vec<RouteConfig>, default: Option<&str>) -> Result<Catalog, ConfigError> {
+    _ = rustls::crypto::ring::default_provider().install_default();
+    let configs = vec![config("http://127.0.0.1:1/v1"), ProviderConfig::demo(), open()];
+    Catalog::with_routes(configs, routes, default.map(model), Deadlines::default())
+}
+
+#[test]
+fn a_route_is_chosen_like_a_model() {
+    let fast = || vec![route("fast", &["open/x", "mock/m1"])];
+    let catalog = routed(fast(), Some("route/fast")).unwrap();
+    assert_eq!(catalog.resolve(None).unwrap().1, model("open/x"));
+    assert_eq!(catalog.alternatives(None).unwrap(), (&[model("open/x"), model("mock/m1")][..], true));
+    let alone = model("demo/echo");
+    assert_eq!(catalog.alternatives(Some(&alone)).unwrap(), (&[alone.clone()][..], false));
+    let listed = catalog.models().last().unwrap();
+    assert_eq!((&listed.model, listed.label.as_str()), (&model("route/fast"), "fast (open/x, mock/m1)"));
+    assert_eq!((listed.context_window, listed.default), (Some(128_000), true));
+    assert_eq!(routed(fast(), None).unwrap().resolve(None).unwrap().1, model("mock/m1"), "a model comes first");
+    assert_eq!(
+        catalog.resolve(Some(&model("route/slow"))).map(|(_, found)| found).unwrap_err().kind,
+        ErrorKind::UnknownModel
+    );
+}
+
+#[test]
+fn routes_that_cannot_work_say_why() {
+    let many: Vec<String> = (0..9).map(|nth| format!("open/{nth}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    for routes in [
+        vec![route("", &["mock/m1"])],
+        vec![route("a/b", &["mock/m1"])],
+        vec![route("none", &[])],
+        vec![route("many", &many)],
+        vec![route("twice", &["mock/m1", "mock/m1"])],
+        vec![route("unknown", &["mock/m9"])],
+        vec![route("a", &["mock/m1"]), route("a", &["mock/m1"])],
+        vec![route("a", &["mock/m1"]), route("b", &["route/a"])],
+    ] {
+        let error = routed(routes.clone(), None).unwrap_err().to_string();
+        assert!(error.starts_with("route "), "{routes:?}: {error}");
+    }
+    let provider = ProviderConfig { id: "route".to_owned(), ..ProviderConfig::demo() };
+    assert!(catalog(vec![provider], None).unwrap_err().to_string().contains("routes"));
 }
 
 #[test]

@@ -82,13 +82,17 @@ impl Owner {
 
     pub(crate) async fn claim(&self, id: ConversationId, reply: MessageId, attempt: u32) {
         let worker = "w".to_owned();
-        self.work(id, Command::ClaimReply { reply, attempt, worker, lease_ms: 60_000 }).await;
+        self.work(
+            id,
+            Command::ClaimReply { reply, attempt, worker, lease_ms: 60_000, model: None, alternatives: None },
+        )
+        .await;
     }
 
     pub(crate) async fn complete(&self, id: ConversationId, reply: MessageId, text: &str) {
         let parts = vec![Part::Text { text: text.to_owned() }];
         let (finish, model, usage) = (Finish::Stop, "demo/demo".parse().unwrap(), Usage::default());
-        self.work(id, Command::CompleteReply { reply, attempt: 1, parts, finish, model, usage }).await;
+        self.work(id, Command::CompleteReply { reply, attempt: 1, parts, finish, model, usage, spent: None }).await;
     }
 
     /// A piece of a running reply's text.

@@ -61,6 +61,11 @@ impl App {
 
     /// The same, with further settings.
     pub(crate) async fn with(settings: &str) -> Self {
+        Self::with_tables(settings, |_| String::new()).await
+    }
+
+    /// The same, with further tables of settings behind them, made from the provider's address.
+    pub(crate) async fn with_tables(settings: &str, tables: impl FnOnce(&str) -> String) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
         let options = PostgresOptions { durable: false, max_connections: 200, ..PostgresOptions::default() };
@@ -71,7 +76,7 @@ impl App {
         let provider = Provider::start().await;
         std::fs::write(
             folder.path().join("bestchat.toml"),
-            format!("{settings}\n{}", self::settings(&provider.base_url)),
+            format!("{settings}\n{}\n{}", self::settings(&provider.base_url), tables(&provider.base_url)),
         )
         .unwrap();
         let pool = PgPool::connect_lazy(&postgres.url()).unwrap();

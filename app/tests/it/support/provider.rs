@@ -2,9 +2,11 @@
 //!
 //! `say N`: N words at once · `pace N MS`: a word each MS milliseconds · `hold N`: N words, then N more once the test
 //! lets it, a word each 40 ms when asked again · `hang`: nothing at all · `cut N`: N words, then a cut connection · `recover N`: cut at the first call, whole
-//! at the next · `vanish N`: an end without the mark of one · `html`, `broken` (500), `line` (4 MB in one line).
+//! at the next · `vanish N`: an end without the mark of one · `html`, `broken` (500), `refused` (401), `line` (4 MB in one line). With `billed`
+//! in front of it, a whole answer says what it costs.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -17,6 +19,9 @@ use tokio::sync::watch;
 use super::until;
 
 const WORDS: [&str; 7] = ["naïve", "日本語", "🦀", "Grüße", "plain", "Ω≈ç√", "e\u{301}"];
+
+/// What every prompt is billed as; the answer is billed as many tokens as it was asked to have words.
+const PROMPT_TOKENS: usize = 100;
 
 /// The first `words` words of every answer.
 pub(crate) fn answer(words: usize) -> String {
@@ -37,6 +42,10 @@ struct State {
     /// The heads of all requests.
     heads: Mutex<Vec<String>>,
     held: watch::Sender<bool>,
+    /// Tokens that it said that it bills.
+    billed: AtomicU64,
+    /// How it answers, whatever the question says.
+    always: Option<&'static str>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -47,10 +56,24 @@ struct Asked {
 
 impl Provider {
     pub(crate) async fn start() -> Self {
+        Self::start_with(None).await
+    }
+
+    /// One that answers every question in this way.
+    pub(crate) async fn that_always(way: &'static str) -> Self {
+        Self::start_with(Some(way)).await
+    }
+
+    async fn start_with(always: Option<&'static str>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base_url = format!("http://{}/v1", listener.local_addr().unwrap());
-        let state =
-            Arc::new(State { asked: Mutex::default(), heads: Mutex::default(), held: watch::Sender::new(true) });
+        let state = Arc::new(State {
+            asked: Mutex::default(),
+            heads: Mutex::default(),
+            held: watch::Sender::new(true),
+            billed: AtomicU64::new(0),
+            always,
+        });
         let serving = Arc::clone(&state);
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
@@ -63,6 +86,16 @@ impl Provider {
     /// How often a question was asked.
     pub(crate) fn calls(&self, question: &str) -> usize {
         self.asked(question).calls
+    }
+
+    /// How often any question was asked.
+    pub(crate) fn all_calls(&self) -> usize {
+        self.state.asked.lock().unwrap().values().map(|asked| asked.calls).sum()
+    }
+
+    /// The tokens that it said that it bills.
+    pub(crate) fn billed(&self) -> u64 {
+        self.state.billed.load(Ordering::Relaxed)
     }
 
     /// Returns once a question has been asked so often.
@@ -109,7 +142,7 @@ async fn serve(socket: TcpStream, state: Arc<State>) {
     let mut byte = [0];
     tokio::select! {
         _ = reader.read(&mut byte) => state.asked.lock().unwrap().entry(question).or_default().hung_up += 1,
-        _ = reply(&mut writer, &question, call, state.held.subscribe()) => {}
+        _ = reply(&mut writer, &question, call, &state) => {}
     }
 }
 
@@ -141,13 +174,10 @@ async fn read_question(reader: &mut BufReader<OwnedReadHalf>, state: &State) -> 
     Some(body["messages"].as_array()?.last()?["content"].as_str()?.to_owned())
 }
 
-async fn reply(
-    to: &mut OwnedWriteHalf,
-    question: &str,
-    call: usize,
-    mut held: watch::Receiver<bool>,
-) -> std::io::Result<()> {
-    let mut words = question.split_whitespace();
+async fn reply(to: &mut OwnedWriteHalf, question: &str, call: usize, state: &State) -> std::io::Result<()> {
+    let question = state.always.unwrap_or(question);
+    let billed = question.strip_prefix("billed ");
+    let mut words = billed.unwrap_or(question).split_whitespace();
     let way = words.next().unwrap_or_default();
     let mut number = || words.next().and_then(|word| word.parse::<usize>().ok()).unwrap_or_default();
     match way {
@@ -156,6 +186,7 @@ async fn reply(
         "broken" => {
             head(to, "500 Internal Server Error", "application/json", r#"{"error":{"message":"broken"}}"#).await
         }
+        "refused" => head(to, "401 Unauthorized", "application/json", r#"{"error":{"message":"wrong key"}}"#).await,
         "line" => {
             head(to, "200 OK", "text/event-stream", "data: ").await?;
             to.write_all(&vec![b'x'; 4 * 1024 * 1024]).await
@@ -171,13 +202,20 @@ async fn reply(
                 "cut" | "vanish" => return Ok(()),
                 "recover" if call == 1 => return Ok(()),
                 "hold" => {
-                    let _ = held.wait_for(|held| !held).await;
+                    let _ = state.held.subscribe().wait_for(|held| !held).await;
                     let pause = Duration::from_millis(if call > 1 { 40 } else { 0 });
                     say(to, count..2 * count, pause).await?;
                 }
                 _ => {}
             }
-            to.write_all(format!("{}data: [DONE]\n\n", frame(&json!({}), Some("stop"))).as_bytes()).await
+            to.write_all(frame(&json!({}), Some("stop")).as_bytes()).await?;
+            if billed.is_some() {
+                state.billed.fetch_add((PROMPT_TOKENS + count) as u64, Ordering::Relaxed);
+                let usage = json!({ "prompt_tokens": PROMPT_TOKENS, "completion_tokens": count });
+                let bill = json!({ "id": "1", "object": "chat.completion.chunk", "choices": [], "usage": usage });
+                to.write_all(format!("data: {bill}\n\n").as_bytes()).await?;
+            }
+            to.write_all(b"data: [DONE]\n\n").await
         }
     }
 }

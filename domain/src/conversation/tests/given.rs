@@ -108,20 +108,21 @@ pub(super) fn remove(name: &str) -> Command {
 }
 
 pub(super) fn claim(reply: MessageId, attempt: u32) -> Command {
-    Command::ClaimReply { reply, attempt, worker: "w1".to_owned(), lease_ms: LEASE_MS }
+    Command::ClaimReply { reply, attempt, worker: "w1".to_owned(), lease_ms: LEASE_MS, model: None, alternatives: None }
 }
 
 pub(super) fn complete(reply: MessageId, attempt: u32) -> Command {
     let (parts, finish, usage) = (text("the answer"), Finish::Stop, Usage::default());
-    Command::CompleteReply { reply, attempt, parts, finish, model: model(), usage }
+    Command::CompleteReply { reply, attempt, parts, finish, model: model(), usage, spent: None }
 }
 
 pub(super) fn fail(reply: MessageId, attempt: u32, retry: bool) -> Command {
-    Command::FailReply { reply, attempt, error: overload(), retry, parts: text("the ans") }
+    let (error, parts) = (overload(), text("the ans"));
+    Command::FailReply { reply, attempt, error, retry, switch: false, retry_after_ms: None, parts, spent: None }
 }
 
 pub(super) fn expire(reply: MessageId, attempt: u32) -> Command {
-    Command::ExpireAttempt { reply, attempt, parts: text("the a") }
+    Command::ExpireAttempt { reply, attempt, parts: text("the a"), spent: None }
 }
 
 // What has happened.
@@ -152,15 +153,23 @@ pub(super) fn requested(reply: MessageId, parent: MessageId) -> Event {
 }
 
 pub(super) fn claimed(reply: MessageId, attempt: u32) -> Event {
-    Event::ReplyAttemptStarted { reply, attempt, worker: "w1".to_owned(), lease_ms: LEASE_MS }
+    Event::ReplyAttemptStarted {
+        reply,
+        attempt,
+        worker: "w1".to_owned(),
+        lease_ms: LEASE_MS,
+        model: None,
+        alternatives: None,
+    }
 }
 
 pub(super) fn attempt_failed(reply: MessageId, attempt: u32) -> Event {
-    Event::ReplyAttemptFailed { reply, attempt, error: overload() }
+    let error = overload();
+    Event::ReplyAttemptFailed { reply, attempt, error, spent: None, switch: false, retry_after_ms: None }
 }
 
 pub(super) fn expired(reply: MessageId, attempt: u32) -> Event {
-    Event::ReplyAttemptExpired { reply, attempt }
+    Event::ReplyAttemptExpired { reply, attempt, spent: None }
 }
 
 pub(super) fn stop_requested(reply: MessageId) -> Event {
@@ -169,16 +178,16 @@ pub(super) fn stop_requested(reply: MessageId) -> Event {
 
 pub(super) fn completed(reply: MessageId, attempt: u32) -> Event {
     let (parts, finish, usage) = (text("the answer"), Finish::Stop, Usage::default());
-    Event::ReplyCompleted { reply, attempt, parts, finish, model: model(), usage }
+    Event::ReplyCompleted { reply, attempt, parts, finish, model: model(), usage, spent: None }
 }
 
 pub(super) fn stopped(reply: MessageId, attempt: u32, said: &str) -> Event {
     let parts = if said.is_empty() { Vec::new() } else { text(said) };
-    Event::ReplyStopped { reply, attempt, parts }
+    Event::ReplyStopped { reply, attempt, parts, spent: None }
 }
 
 pub(super) fn failed(reply: MessageId, attempt: u32) -> Event {
-    Event::ReplyFailed { reply, attempt, error: overload(), parts: text("the ans") }
+    Event::ReplyFailed { reply, attempt, error: overload(), parts: text("the ans"), spent: None }
 }
 
 pub(super) fn archived() -> Event {

@@ -61,6 +61,7 @@ fn one_of_each() -> Vec<Event> {
             finish: Finish::Stop,
             model: model(),
             usage,
+            spent: None,
         },
         stopped(R1, 1, "the ans"),
         failed(R1, 3),
@@ -201,7 +202,7 @@ fn the_states_shape_belongs_to_its_version() {
             q1.as_str(): { "parent": null, "author": "ann", "depth": 0, "newest_child": r1 },
             r1.as_str(): { "parent": q1, "author": null, "depth": 1, "newest_child": null },
         } },
-        "open_replies": { r1.as_str(): { "attempt": 1, "state": "Running" } },
+        "open_replies": { r1.as_str(): { "attempt": 1, "most": 3, "state": "Running" } },
     });
-    assert_eq!((json!(state), Conversation::STATE_VERSION), (shape, 1));
+    assert_eq!((json!(state), Conversation::STATE_VERSION), (shape, 2));
 }

@@ -9,5 +9,7 @@ mod log;
 mod messages;
 mod properties;
 mod replies;
+mod routes;
 mod settings;
+mod spending;
 mod steps;

@@ -79,7 +79,7 @@ proptest! {
                     prop_assert!(running.insert(*reply), "two attempts at once");
                     current.insert(*reply, *attempt);
                 }
-                Event::ReplyAttemptFailed { reply, attempt, .. } | Event::ReplyAttemptExpired { reply, attempt } => {
+                Event::ReplyAttemptFailed { reply, attempt, .. } | Event::ReplyAttemptExpired { reply, attempt, .. } => {
                     prop_assert_eq!(Some(attempt), current.get(reply));
                     prop_assert!(running.remove(reply));
                 }

@@ -98,7 +98,7 @@ fn the_last_attempt_ends_the_reply_however_it_fails() {
         .when(worker(fail(R1, MAX_ATTEMPTS, true)))
         .then_expect_events(vec![failed(R1, MAX_ATTEMPTS)]);
     let events = given(at_the_last_attempt()).when(worker(expire(R1, MAX_ATTEMPTS))).inspect_result().unwrap();
-    let [Event::ReplyAttemptExpired { .. }, Event::ReplyFailed { reply: R1, attempt, error, parts }] = &events[..]
+    let [Event::ReplyAttemptExpired { .. }, Event::ReplyFailed { reply: R1, attempt, error, parts, .. }] = &events[..]
     else {
         panic!("not the end of the reply: {events:?}")
     };
@@ -155,8 +155,18 @@ fn what_the_log_cannot_hold_keeps_no_reply_from_ending() {
         finish: Finish::Stop,
         model: model(),
         usage: Usage::default(),
+        spent: None,
     };
-    let fail = |retry| Command::FailReply { reply: R1, attempt: 1, error: error.clone(), retry, parts: text("a\0b") };
+    let fail = |retry| Command::FailReply {
+        reply: R1,
+        attempt: 1,
+        error: error.clone(),
+        retry,
+        switch: false,
+        retry_after_ms: None,
+        parts: text("a\0b"),
+        spent: None,
+    };
     given(stopping()).when(worker(complete.clone())).then_expect_events(vec![stopped(R1, 1, "a\u{FFFD}b")]);
     given(a_running_reply()).when(worker(complete)).then_expect_events(vec![Event::ReplyCompleted {
         reply: R1,
@@ -165,16 +175,21 @@ fn what_the_log_cannot_hold_keeps_no_reply_from_ending() {
         finish: Finish::Stop,
         model: model(),
         usage: Usage::default(),
+        spent: None,
     }]);
     given(a_running_reply()).when(worker(fail(true))).then_expect_events(vec![Event::ReplyAttemptFailed {
         reply: R1,
         attempt: 1,
         error: clean.clone(),
+        spent: None,
+        switch: false,
+        retry_after_ms: None,
     }]);
     given(a_running_reply()).when(worker(fail(false))).then_expect_events(vec![Event::ReplyFailed {
         reply: R1,
         attempt: 1,
         error: clean,
         parts: text("a\u{FFFD}b"),
+        spent: None,
     }]);
 }

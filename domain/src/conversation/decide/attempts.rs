@@ -1,0 +1,132 @@
+//! What workers ask of a reply, and the fence around it.
+
+use super::{Decision, UNSTORABLE};
+use crate::MessageId;
+use crate::conversation::{
+    Command, Conversation, Error, Event, MAX_RAW_USAGE_BYTES, MAX_RETRY_AFTER_MS, OpenReply, Part, ReplyError,
+    ReplyState, Spent, Usage,
+};
+
+impl Conversation {
+    pub(super) fn decide_for_worker(&self, command: &Command) -> Decision {
+        match command {
+            Command::ClaimReply { reply, attempt, worker, lease_ms, model, alternatives } => {
+                let (reply, attempt, worker, lease_ms) = (*reply, *attempt, storable(worker), *lease_ms);
+                let (model, alternatives) = (model.clone(), *alternatives);
+                let started = Event::ReplyAttemptStarted { reply, attempt, worker, lease_ms, model, alternatives };
+                self.claim(reply, attempt, started)
+            }
+            Command::CompleteReply { reply, attempt, parts, finish, model, usage, spent } => {
+                let completed = Event::ReplyCompleted {
+                    reply: *reply,
+                    attempt: *attempt,
+                    parts: storable_parts(parts),
+                    finish: *finish,
+                    model: model.clone(),
+                    usage: storable_usage(usage),
+                    spent: spent.as_ref().map(without_raw_usage),
+                };
+                self.end_attempt(*reply, *attempt, (parts, spent.as_ref()), vec![completed])
+            }
+            Command::FailReply { reply, attempt, error, retry, switch, retry_after_ms, parts, spent } => {
+                let failed = if *retry && !self.is_last(*reply, *attempt) {
+                    Event::ReplyAttemptFailed {
+                        reply: *reply,
+                        attempt: *attempt,
+                        error: storable_error(error),
+                        spent: spent.as_ref().map(storable_spent),
+                        switch: *switch,
+                        retry_after_ms: retry_after_ms.map(|wait| wait.min(MAX_RETRY_AFTER_MS)),
+                    }
+                } else {
+                    failure(*reply, *attempt, error, (parts, spent.as_ref()))
+                };
+                self.end_attempt(*reply, *attempt, (parts, spent.as_ref()), vec![failed])
+            }
+            Command::ExpireAttempt { reply, attempt, parts, spent } => {
+                let told = spent.as_ref().map(storable_spent);
+                let mut events = vec![Event::ReplyAttemptExpired { reply: *reply, attempt: *attempt, spent: told }];
+                if self.is_last(*reply, *attempt) {
+                    // What it spent is told once.
+                    events.push(failure(*reply, *attempt, &worker_lost(), (parts, None)));
+                }
+                self.end_attempt(*reply, *attempt, (parts, spent.as_ref()), events)
+            }
+            _ => Err(Error::NotPermitted),
+        }
+    }
+
+    fn claim(&self, reply: MessageId, attempt: u32, started: Event) -> Decision {
+        match self.open_reply(reply)? {
+            OpenReply { attempt: last, state: ReplyState::Pending, .. } if attempt == last + 1 => Ok(vec![started]),
+            _ => Err(Error::StaleAttempt),
+        }
+    }
+
+    /// Whether the reply gets no attempt after this one.
+    fn is_last(&self, reply: MessageId, attempt: u32) -> bool {
+        self.open_replies.get(&reply).is_none_or(|open| attempt >= open.most)
+    }
+
+    /// The fence: only the attempt that is current and running ends, and if a stop was asked for, it ends as stopped.
+    fn end_attempt(&self, reply: MessageId, attempt: u32, (said, spent): Came<'_>, otherwise: Vec<Event>) -> Decision {
+        match self.open_reply(reply)? {
+            OpenReply { attempt: current, state: ReplyState::Running, .. } if attempt == current => Ok(otherwise),
+            OpenReply { attempt: current, state: ReplyState::Stopping, .. } if attempt == current => {
+                let spent = spent.map(storable_spent);
+                Ok(vec![Event::ReplyStopped { reply, attempt, parts: storable_parts(said), spent }])
+            }
+            _ => Err(Error::StaleAttempt),
+        }
+    }
+
+    fn open_reply(&self, reply: MessageId) -> Result<OpenReply, Error> {
+        match self.open_replies.get(&reply) {
+            Some(open) => Ok(*open),
+            None if self.tree.get(reply).is_some_and(|node| node.author.is_none()) => Err(Error::ReplyEnded),
+            None => Err(Error::UnknownReply),
+        }
+    }
+}
+
+/// What an attempt came to: what the model had said, and what that cost.
+type Came<'a> = (&'a [Part], Option<&'a Spent>);
+
+fn failure(reply: MessageId, attempt: u32, error: &ReplyError, (said, spent): Came<'_>) -> Event {
+    let (error, parts, spent) = (storable_error(error), storable_parts(said), spent.map(storable_spent));
+    Event::ReplyFailed { reply, attempt, error, parts, spent }
+}
+
+fn worker_lost() -> ReplyError {
+    ReplyError {
+        code: "worker_lost".to_owned(),
+        message: "The workers that were answering were lost; nothing more was tried.".to_owned(),
+    }
+}
+
+/// What a model or a provider said is never refused, else its reply could not end: U+FFFD stands in for what the log
+/// cannot hold.
+fn storable(text: &str) -> String {
+    text.replace(UNSTORABLE, "\u{FFFD}")
+}
+
+fn storable_parts(parts: &[Part]) -> Vec<Part> {
+    parts.iter().map(|part| part.map(storable)).collect()
+}
+
+fn storable_usage(usage: &Usage) -> Usage {
+    Usage { raw: usage.raw.as_deref().filter(|raw| raw.len() <= MAX_RAW_USAGE_BYTES).map(storable), ..usage.clone() }
+}
+
+/// Of a whole answer, the provider's own words are in its usage already.
+fn without_raw_usage(spent: &Spent) -> Spent {
+    Spent { usage: Usage { raw: None, ..spent.usage.clone() }, ..spent.clone() }
+}
+
+fn storable_spent(spent: &Spent) -> Spent {
+    Spent { usage: storable_usage(&spent.usage), ..spent.clone() }
+}
+
+fn storable_error(error: &ReplyError) -> ReplyError {
+    ReplyError { code: storable(&error.code), message: storable(&error.message) }
+}

@@ -1,0 +1,70 @@
+//! The commands by which an attempt ends.
+
+use domain::ModelRef;
+use domain::conversation::{Command, Finish, Part, ReplyError, Spent, Usage};
+
+use super::Attempt;
+use crate::provider;
+use crate::reply::choice::Next;
+
+impl Attempt<'_> {
+    /// Ends it with a whole answer.
+    pub(super) fn complete(
+        &self,
+        (parts, model): (Vec<Part>, ModelRef),
+        finish: Finish,
+        usage: Usage,
+        spent: Spent,
+    ) -> Command {
+        let (reply, attempt, spent) = (self.reply, self.number, Some(spent));
+        Command::CompleteReply { reply, attempt, parts, finish, model, usage, spent }
+    }
+
+    /// Ends it without: what follows is decided here.
+    pub(super) fn failed(&self, error: provider::Error, text: String, spent: Option<Spent>) -> Command {
+        let next = self.next(&error);
+        let wait = error.retry_after.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+        Command::FailReply {
+            reply: self.reply,
+            attempt: self.number,
+            error: error.into(),
+            retry: next != Next::GiveUp,
+            switch: next == Next::Switch,
+            retry_after_ms: wait.filter(|_| next == Next::Retry),
+            parts: parts(text),
+            spent,
+        }
+    }
+
+    fn next(&self, error: &provider::Error) -> Next {
+        let alternatives = self.worker.replies.catalog.alternatives(self.requested.as_ref());
+        match (alternatives, self.model()) {
+            (Ok((alternatives, _)), Some((model, _))) => self.tried.next(&model, error, alternatives),
+            _ => Next::GiveUp,
+        }
+    }
+
+    /// Ends an attempt whose reply is stopping: the aggregate makes a stop of it.
+    pub(super) fn stop(&self, text: String, spent: Option<Spent>) -> Command {
+        let error = ReplyError { code: "stopped".to_owned(), message: "The reply was stopped.".to_owned() };
+        Command::FailReply {
+            reply: self.reply,
+            attempt: self.number,
+            error,
+            retry: false,
+            switch: false,
+            retry_after_ms: None,
+            parts: parts(text),
+            spent,
+        }
+    }
+
+    /// Ends it so that another worker goes on at once.
+    pub(super) fn hand_back(&self, text: String, spent: Option<Spent>) -> Command {
+        Command::ExpireAttempt { reply: self.reply, attempt: self.number, parts: parts(text), spent }
+    }
+}
+
+fn parts(text: String) -> Vec<Part> {
+    if text.is_empty() { Vec::new() } else { vec![Part::Text { text }] }
+}
