@@ -31,6 +31,7 @@ pub(crate) fn said(n: u128, words: &str) -> Event {
 }
 
 /// From its beginning up to, but without, its deletion; messages are numbered from `first`.
+#[expect(clippy::too_many_lines, reason = "one story, told in one go")]
 pub(crate) fn story(first: u128) -> Vec<Event> {
     let (reply, second, third) = (message(first + 1), message(first + 2), message(first + 3));
     let (parent, model, error) = (message(first), None, ReplyError { code: "rate".into(), message: "slow".into() });

@@ -50,7 +50,7 @@ pub(super) struct Attempt<'a> {
 /// How streaming ended.
 enum Ended {
     /// With a whole answer.
-    Finished(Command),
+    Finished(Box<Command>),
     /// Without.
     Failed(provider::Error),
     /// A person stopped it.
@@ -117,7 +117,7 @@ impl<'a> Attempt<'a> {
         live.publish().await;
         live.keep().await;
         Ok(match ended {
-            Ended::Finished(command) => Some(command),
+            Ended::Finished(command) => Some(*command),
             Ended::Failed(error) => Some(self.failed(error, live.into_text(), spent)),
             Ended::Stopped => Some(self.stop(live.into_text(), spent)),
             Ended::HandedBack => Some(self.hand_back(live.into_text(), spent)),
@@ -170,7 +170,11 @@ impl<'a> Attempt<'a> {
         let ended = passing.instrument(span.clone()).await;
         call.ended(ended.name());
         match &ended {
-            Ended::Finished(Command::CompleteReply { finish, usage, .. }) => spans::answered(&span, *finish, usage),
+            Ended::Finished(command) => {
+                if let Command::CompleteReply { finish, usage, .. } = command.as_ref() {
+                    spans::answered(&span, *finish, usage);
+                }
+            }
             Ended::Failed(error) => {
                 call.failed(error);
                 spans::failed(&span, error.code());
@@ -215,7 +219,7 @@ impl<'a> Attempt<'a> {
                     if let Chunk::Finished { finish, usage } = piece {
                         call.finished(&usage);
                         let whole = said.whole().map(|said| self.complete(said, finish, usage, meter.spent()));
-                        return whole.map_or_else(|| Ended::Failed(too_long()), Ended::Finished);
+                        return whole.map_or_else(|| Ended::Failed(too_long()), |whole| Ended::Finished(Box::new(whole)));
                     }
                     if !tell(&piece, live, call).await {
                         return Ended::Failed(too_long());
