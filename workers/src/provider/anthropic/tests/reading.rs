@@ -12,7 +12,10 @@ use crate::provider::wire::Wire;
 use crate::provider::{Error, ErrorKind};
 
 fn events(events: &[Value]) -> String {
-    events.iter().map(|event| format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap())).collect()
+    let lines = events
+        .iter()
+        .map(|event| ["event: ", event["type"].as_str().unwrap(), "\ndata: ", &event.to_string(), "\n\n"].concat());
+    lines.collect()
 }
 
 fn chunks(stream: &str) -> Vec<Chunk> {
@@ -268,49 +271,34 @@ data: {"type":"error","error":{"type":"api_error","message":"Internal server err
     assert_eq!(failed("event: message_start\ndata: <html>\n\n").kind, ErrorKind::Protocol);
 }
 
+/// Status, type, message, code in the details; what it means.
+const REFUSALS: &[(u16, &str, &str, &str, ErrorKind)] = &[
+    (400, "invalid_request_error", "messages: roles must alternate", "", ErrorKind::Invalid),
+    (400, "invalid_request_error", "prompt is too long: 208310 tokens > 200000 maximum", "", ErrorKind::ContextTooLong),
+    (
+        400,
+        "invalid_request_error",
+        "input length and `max_tokens` exceed context limit: 1 + 2 > 3",
+        "",
+        ErrorKind::ContextTooLong,
+    ),
+    (400, "invalid_request_error", "Your credit balance is too low to access the Anthropic API.", "", ErrorKind::Quota),
+    (400, "invalid_request_error", "You have reached your specified API usage limits.", "", ErrorKind::Quota),
+    (401, "authentication_error", "invalid x-api-key", "", ErrorKind::Auth),
+    (402, "billing_error", "Payment is due.", "", ErrorKind::Quota),
+    (403, "permission_error", "Not allowed.", "", ErrorKind::Auth),
+    (404, "not_found_error", "model: claude-x", "", ErrorKind::UnknownModel),
+    (413, "request_too_large", "Request exceeds the maximum size", "", ErrorKind::ContextTooLong),
+    (429, "rate_limit_error", "Number of request tokens has exceeded your per-minute rate limit", "", ErrorKind::Rate),
+    (429, "rate_limit_error", "Spend limit.", "enforced_spend_limit_reached", ErrorKind::Quota),
+    (500, "api_error", "Internal server error", "", ErrorKind::Overload),
+    (504, "timeout_error", "Timed out", "", ErrorKind::Overload),
+    (529, "overloaded_error", "Overloaded", "", ErrorKind::Overload),
+];
+
 #[test]
 fn refusals() {
-    for (status, kind, message, code, expected) in [
-        (400, "invalid_request_error", "messages: roles must alternate", "", ErrorKind::Invalid),
-        (
-            400,
-            "invalid_request_error",
-            "prompt is too long: 208310 tokens > 200000 maximum",
-            "",
-            ErrorKind::ContextTooLong,
-        ),
-        (
-            400,
-            "invalid_request_error",
-            "input length and `max_tokens` exceed context limit: 1 + 2 > 3",
-            "",
-            ErrorKind::ContextTooLong,
-        ),
-        (
-            400,
-            "invalid_request_error",
-            "Your credit balance is too low to access the Anthropic API.",
-            "",
-            ErrorKind::Quota,
-        ),
-        (400, "invalid_request_error", "You have reached your specified API usage limits.", "", ErrorKind::Quota),
-        (401, "authentication_error", "invalid x-api-key", "", ErrorKind::Auth),
-        (402, "billing_error", "Payment is due.", "", ErrorKind::Quota),
-        (403, "permission_error", "Not allowed.", "", ErrorKind::Auth),
-        (404, "not_found_error", "model: claude-x", "", ErrorKind::UnknownModel),
-        (413, "request_too_large", "Request exceeds the maximum size", "", ErrorKind::ContextTooLong),
-        (
-            429,
-            "rate_limit_error",
-            "Number of request tokens has exceeded your per-minute rate limit",
-            "",
-            ErrorKind::Rate,
-        ),
-        (429, "rate_limit_error", "Spend limit.", "enforced_spend_limit_reached", ErrorKind::Quota),
-        (500, "api_error", "Internal server error", "", ErrorKind::Overload),
-        (504, "timeout_error", "Timed out", "", ErrorKind::Overload),
-        (529, "overloaded_error", "Overloaded", "", ErrorKind::Overload),
-    ] {
+    for (status, kind, message, code, expected) in REFUSALS.iter().copied() {
         let details = if code.is_empty() { json!(null) } else { json!({ "error_code": code }) };
         let error = json!({ "type": kind, "message": message, "details": details });
         let body = json!({ "type": "error", "error": error, "request_id": "req_1" });

@@ -130,7 +130,7 @@ fn files() {
 #[test]
 fn thinking() {
     let ask = |model: &str, effort: Option<Effort>, max_output: Option<u64>| {
-        let body = written(&Request { effort, max_output, ..question(model) });
+        let body = written(&Request { max_output, effort, ..question(model) });
         (body["thinking"].clone(), body["output_config"]["effort"].clone())
     };
     let adaptive = json!({ "type": "adaptive", "display": "summarized" });

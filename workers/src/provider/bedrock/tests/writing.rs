@@ -188,10 +188,9 @@ fn check(body: &Value) {
             let (kind, inner) = block.as_object().unwrap().iter().next().unwrap();
             match kind.as_str() {
                 "text" => assert!(!inner.as_str().unwrap().trim().is_empty()),
-                "image" => assert!(is_user),
+                "image" | "cachePoint" => assert!(is_user),
                 "document" => assert!(is_user && names.insert(inner["name"].as_str().unwrap())),
                 "reasoningContent" => assert!(!is_user && has_tools || !inner.is_null()),
-                "cachePoint" => assert!(is_user),
                 "toolUse" => {
                     let id = inner["toolUseId"].as_str().unwrap();
                     assert!(!is_user && has_tools && ids.insert(id) && inner["input"].is_object());
