@@ -27,7 +27,7 @@ fn event() -> impl Strategy<Value = Event> {
     let user = || prop::sample::select(vec!["ann", "bob"]).prop_map(|user| user.parse::<domain::UserId>().unwrap());
     let parts = || "[a-z ]{0,9}".prop_map(|text| vec![Part::Text { text }]);
     let error = || ReplyError { code: "rate".into(), message: "slow".into() };
-    let (finish, usage) = (Finish::Stop, Usage::default());
+    let finish = Finish::Stop;
     prop_oneof![
         "[a-z]{1,5}".prop_map(|title| Event::ConversationRenamed { title }),
         user().prop_map(|user| Event::ParticipantAdded { user }),
@@ -60,8 +60,8 @@ fn event() -> impl Strategy<Value = Event> {
             parts,
             finish,
             model: "a/b".parse().unwrap(),
-            usage: usage.clone(),
-            spent: None
+            usage: Usage::default(),
+            spent: None,
         }),
         (message(), parts()).prop_map(move |(reply, parts)| Event::ReplyFailed {
             reply,

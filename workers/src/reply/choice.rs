@@ -125,7 +125,9 @@ mod tests {
 
     fn tried(events: &[Event]) -> Tried {
         let mut tried = Tried::default();
-        events.iter().for_each(|event| tried.hear(event));
+        for event in events {
+            tried.hear(event);
+        }
         tried
     }
 

@@ -340,7 +340,9 @@ mod tests {
             says("two", Some("r1"), "ann", None),
             asks("r2", "two"),
         ];
-        events.into_iter().for_each(|event| told.hear(event, id("r2")));
+        for event in events {
+            told.hear(event, id("r2"));
+        }
         let messages = told.into_prompt().unwrap_or_default().messages;
         let kinds: Vec<_> = messages.iter().map(|message| (message.role, message.parts.len())).collect();
         assert_eq!(kinds, [(Role::User, 1), (Role::Assistant, 2), (Role::User, 1), (Role::User, 1)]);

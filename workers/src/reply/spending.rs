@@ -159,7 +159,9 @@ mod tests {
         let (model, price) = priced();
         let usage = Usage { input: Some(1_000), output: Some(100), ..Usage::default() };
         let mut meter = meter(model, price.from);
-        [said("many words"), whole(usage.clone())].iter().for_each(|piece| meter.hear(piece));
+        for piece in [said("many words"), whole(usage.clone())] {
+            meter.hear(&piece);
+        }
         let micros = (1_000 * price.input + 100 * price.output).div_ceil(1_000_000);
         let cost = Some(Cost { micros, price: price.version });
         assert_eq!(meter.spent(), Spent { usage, cost, estimated: false });
@@ -181,7 +183,9 @@ mod tests {
             arguments: "{}".to_owned(),
             signature: Some("not counted".to_owned()),
         };
-        [said("12345"), Chunk::Reasoning("1234".to_owned()), call].iter().for_each(|piece| meter.hear(piece));
+        for piece in [said("12345"), Chunk::Reasoning("1234".to_owned()), call] {
+            meter.hear(&piece);
+        }
         let usage = Usage { input: Some(3), output: Some(2), reasoning: Some(1), ..Usage::default() };
         let estimate = Spent { usage, cost: None, estimated: true };
         assert_eq!(meter.spent(), estimate);

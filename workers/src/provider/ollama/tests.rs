@@ -1,3 +1,6 @@
+#![expect(clippy::needless_pass_by_value, reason = "what is written into a message is made for it")]
+#![expect(clippy::too_many_lines, reason = "what is documented stands beside what it means")]
+
 use domain::conversation::{Finish, Usage};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -15,7 +18,7 @@ fn ollama() -> Ollama {
 }
 
 fn stream(lines: &[Value]) -> String {
-    lines.iter().map(|line| format!("{line}\n")).collect()
+    lines.iter().flat_map(|line| [line.to_string(), "\n".to_owned()]).collect()
 }
 
 fn line(message: Value) -> Value {
@@ -92,7 +95,7 @@ fn every_end_has_its_reason() {
     assert_eq!(finish(end("load")), Finish::Other);
     assert_eq!(finish(json!({ "done": true })), Finish::Stop);
     // Without its mark it is not finished, whatever reason it gives.
-    let (chunks, refusal) = play(&ollama(), &[stream(&[said.clone()]).as_bytes()]);
+    let (chunks, refusal) = play(&ollama(), &[stream(std::slice::from_ref(&said)).as_bytes()]);
     assert_eq!((chunks, refusal), (vec![Chunk::Text("a".to_owned())], None));
 }
 

@@ -8,7 +8,7 @@ use crate::provider::replay::{play, split};
 const STOP: &str = r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#;
 
 fn stream(frames: &[String]) -> String {
-    frames.iter().map(|frame| format!("data: {frame}\n\n")).collect()
+    frames.iter().flat_map(|frame| ["data: ", frame, "\n\n"]).collect()
 }
 
 fn delta(delta: &str) -> String {
