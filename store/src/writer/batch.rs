@@ -175,7 +175,9 @@ where
         let begun = begun::<A>(&mut connection, &cold).await?;
         self.connection.give_back(connection);
         let (cold, new): (Vec<_>, Vec<_>) = cold.into_iter().partition(|id| begun.contains(id));
-        new.into_iter().for_each(|id| self.warm.insert(id, Loaded::default()));
+        for id in new {
+            self.warm.insert(id, Loaded::default());
+        }
         let pool = &self.pool;
         let mut loads = futures::stream::iter(cold)
             .map(|id| async move { (load::<A>(pool, &id).await, id) })

@@ -40,8 +40,8 @@ fn a_route_adds_as_many_attempts_as_it_has_models() {
             None,
         )]);
         given(at(last, models)).when(worker(fail_and(last, true, None))).then_expect_events(vec![failed(R1, last)]);
-        let lost = given(at(last, models)).when(worker(expire(R1, last))).inspect_result().unwrap();
-        assert!(matches!(lost[..], [Event::ReplyAttemptExpired { .. }, Event::ReplyFailed { .. }]), "{lost:?}");
+        let ended = given(at(last, models)).when(worker(expire(R1, last))).inspect_result().unwrap();
+        assert!(matches!(ended[..], [Event::ReplyAttemptExpired { .. }, Event::ReplyFailed { .. }]), "{ended:?}");
     }
 }
 
