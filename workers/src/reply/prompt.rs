@@ -16,11 +16,9 @@ use crate::provider::{PromptMessage, Role};
 /// How many events are read at a time.
 const PAGE: u32 = 2_000;
 
-/// What a reply asks of which model.
+/// What a reply asks.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Prompt {
-    /// The model asked; none means the installation's default.
-    pub(super) model: Option<ModelRef>,
     /// The messages, oldest first.
     pub(super) messages: Vec<PromptMessage>,
     /// When the attempt began, as the log has it.
@@ -177,7 +175,7 @@ impl Told {
     }
 
     fn into_prompt(mut self) -> Option<Prompt> {
-        let (parent, model) = self.request.take()?;
+        let (parent, _) = self.request.take()?;
         let mut path = Vec::new();
         let mut at = Some(parent);
         while let Some(said) = at.and_then(|id| self.messages.remove(&id)) {
@@ -191,7 +189,7 @@ impl Told {
         }
         let several_people = several_people(&path);
         messages.extend(path.into_iter().flat_map(|said| said.into_messages(several_people)));
-        Some(Prompt { model, messages, began: self.began })
+        Some(Prompt { messages, began: self.began })
     }
 }
 

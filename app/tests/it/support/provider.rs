@@ -151,7 +151,7 @@ async fn asks_for_models(reader: &mut BufReader<OwnedReadHalf>) -> bool {
     reader.fill_buf().await.is_ok_and(|begin| begin.starts_with(b"GET /api/tags"))
 }
 
-/// The last message of a request.
+/// What was asked last.
 async fn read_question(reader: &mut BufReader<OwnedReadHalf>, state: &State) -> Option<String> {
     let (mut length, mut head) = (0, String::new());
     loop {
@@ -171,7 +171,9 @@ async fn read_question(reader: &mut BufReader<OwnedReadHalf>, state: &State) -> 
     let mut body = vec![0; length];
     reader.read_exact(&mut body).await.ok()?;
     let body: Value = serde_json::from_slice(&body).ok()?;
-    Some(body["messages"].as_array()?.last()?["content"].as_str()?.to_owned())
+    // After a question that got no answer at all, both stand in one message.
+    let content = body["messages"].as_array()?.last()?["content"].as_str()?;
+    Some(content.rsplit("\n\n").next()?.to_owned())
 }
 
 async fn reply(to: &mut OwnedWriteHalf, question: &str, call: usize, state: &State) -> std::io::Result<()> {
