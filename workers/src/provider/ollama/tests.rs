@@ -15,9 +15,10 @@ fn ollama() -> Ollama {
 }
 
 fn stream(lines: &[Value]) -> String {
-    lines.iter().map(|line| format!("{line}\n")).collect()
+    lines.iter().flat_map(|line| [line.to_string(), "\n".to_owned()]).collect()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "what is given is made for it")]
 fn line(message: Value) -> Value {
     json!({ "model": "qwen3", "created_at": "2026-11-25T08:52:19.385406455-07:00", "message": message, "done": false })
 }
@@ -92,7 +93,7 @@ fn every_end_has_its_reason() {
     assert_eq!(finish(end("load")), Finish::Other);
     assert_eq!(finish(json!({ "done": true })), Finish::Stop);
     // Without its mark it is not finished, whatever reason it gives.
-    let (chunks, refusal) = play(&ollama(), &[stream(&[said.clone()]).as_bytes()]);
+    let (chunks, refusal) = play(&ollama(), &[stream(std::slice::from_ref(&said)).as_bytes()]);
     assert_eq!((chunks, refusal), (vec![Chunk::Text("a".to_owned())], None));
 }
 
@@ -151,6 +152,7 @@ fn file(media_type: &str) -> PromptPart {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a whole conversation, as it is on the wire")]
 fn a_conversation_is_written_as_documented() {
     let thought = Reasoning {
         model: "ollama/qwen3".parse().unwrap(),
