@@ -23,6 +23,7 @@ fn stream(events: &[Value]) -> String {
     events.iter().map(line).collect()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "what is given is made for it")]
 fn content(kind: &str, index: u64, content: Value) -> Value {
     json!({ "type": kind, "index": index, "delta": { "message": { "content": content } } })
 }
@@ -201,6 +202,7 @@ fn image(media_type: &str) -> PromptPart {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a whole conversation, as it is on the wire")]
 fn a_conversation_is_written_as_documented() {
     let plan = Reasoning {
         model: "cohere/command-a-plus-05-2026".parse().unwrap(),

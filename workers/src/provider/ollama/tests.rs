@@ -21,6 +21,7 @@ fn stream(lines: &[Value]) -> String {
     lines.iter().flat_map(|line| [line.to_string(), "\n".to_owned()]).collect()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "what is given is made for it")]
 fn line(message: Value) -> Value {
     json!({ "model": "qwen3", "created_at": "2026-11-25T08:52:19.385406455-07:00", "message": message, "done": false })
 }
@@ -154,6 +155,7 @@ fn file(media_type: &str) -> PromptPart {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a whole conversation, as it is on the wire")]
 fn a_conversation_is_written_as_documented() {
     let thought = Reasoning {
         model: "ollama/qwen3".parse().unwrap(),
