@@ -1,6 +1,3 @@
-#![expect(clippy::needless_pass_by_value, reason = "what is written into a message is made for it")]
-#![expect(clippy::too_many_lines, reason = "what is documented stands beside what it means")]
-
 use domain::conversation::{Finish, Usage};
 use proptest::prelude::*;
 use serde_json::{Value, json};
