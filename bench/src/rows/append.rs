@@ -118,6 +118,9 @@ fn rows(found: &mut Found, writers: usize, we: &Side, bench: &Side, they: &Side)
     );
 }
 
+/// For how long a transaction has been open when the whole run measures beside it.
+const HELD_FOR: Duration = Duration::from_mins(10);
+
 /// A transaction that has written something and stays open stalls readers that page by transaction id; ours go by
 /// position.
 async fn beside_a_held_transaction(fleet: &Fleet, ours: &Ours, plan: Plan) -> Result<Row, Error> {
@@ -125,14 +128,21 @@ async fn beside_a_held_transaction(fleet: &Fleet, ours: &Ours, plan: Plan) -> Re
     let (mut free, mut stalled) = (Vec::new(), Vec::new());
     for _ in 0..plan.rounds() {
         free.push(ours.run(16, CONVERSATION, WARM_UP, plan.run()).await?.rate);
-        let mut transaction = held.begin().await?;
-        sqlx::query("select pg_current_xact_id()::text").execute(&mut *transaction).await?;
+    }
+    let mut transaction = held.begin().await?;
+    sqlx::query("select pg_current_xact_id()::text").execute(&mut *transaction).await?;
+    let open_for = plan.pick(Duration::ZERO, HELD_FOR);
+    tokio::time::sleep(open_for).await;
+    for _ in 0..plan.rounds() {
         stalled.push(ours.run(16, CONVERSATION, WARM_UP, plan.run()).await?.rate);
         ours.is_readable_to_the_end().await?;
-        transaction.rollback().await?;
     }
-    let note = "a transaction with an id of its own stays open in another database for each run, not for ten minutes; \
-                what was acknowledged could be read at once";
+    transaction.rollback().await?;
+    let note = format!(
+        "a transaction with an id of its own is open in another database, for {} minutes before the first run; what was \
+         acknowledged could be read at once",
+        open_for.as_secs() / 60
+    );
     Ok(Row::new("Append, 16 writers, an idle write transaction open", median(stalled), "events/s")
         .over(median(free), "without it")
         .note(note))
