@@ -136,7 +136,7 @@ async fn serve(socket: TcpStream, state: Arc<State>) {
     }
 }
 
-/// The last message of a request.
+/// What was said last in a request.
 async fn question(reader: &mut BufReader<OwnedReadHalf>) -> Option<String> {
     let mut length = 0;
     loop {
@@ -155,8 +155,9 @@ async fn question(reader: &mut BufReader<OwnedReadHalf>) -> Option<String> {
     reader.read_exact(&mut body).await.ok()?;
     let body: Value = serde_json::from_slice(&body).ok()?;
     let said = body["messages"].as_array()?.last()?["content"].as_str()?;
-    // Where several take part, the model is told who speaks: `ann: …`.
-    Some(said.rsplit(": ").next()?.to_owned())
+    // What nobody answered stands before it, in a paragraph of its own; and where several take part, the model is told who
+    // speaks: `ann: …`.
+    Some(said.rsplit("\n\n").next()?.rsplit(": ").next()?.to_owned())
 }
 
 async fn reply(to: &mut OwnedWriteHalf, Plan { whim, words, pause }: Plan) -> std::io::Result<()> {
