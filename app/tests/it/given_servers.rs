@@ -27,8 +27,9 @@ impl Up {
     /// It has started no server.
     fn assert_alone(&self) {
         let data = self.folder.path().join("data");
-        let names: Vec<_> = std::fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        assert_eq!(names, ["dev-login-secret"], "nothing of a server's");
+        let mut names: Vec<_> = std::fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["dev-login-secret", "sealing-keys"], "nothing of a server's");
         assert_eq!(running_in(self.folder.path()), ["bestchat\n"]);
     }
 }
