@@ -9,8 +9,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::{PgExecutor, PgTransaction};
 use uuid::Uuid;
 
-use crate::conversation_list::{from_json, to_json};
-use crate::projection::{Happened, News, Projection};
+use crate::projection::{Happened, News, Projection, from_json, to_json};
 
 /// The name of this view.
 pub const NAME: &str = "account";

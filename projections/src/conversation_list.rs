@@ -11,7 +11,7 @@ use serde_json::value::to_raw_value;
 use sqlx::{PgExecutor, PgTransaction};
 use uuid::Uuid;
 
-use crate::projection::{Happened, News, Projection};
+use crate::projection::{Happened, News, Projection, from_json, to_json};
 use crate::view::ConversationView;
 
 /// The name of this view.
@@ -297,14 +297,4 @@ pub async fn get(
 /// When Postgres does not answer.
 pub async fn checkpoint(db: impl PgExecutor<'_>, shard: Shard) -> Result<u64, store::Error> {
     store::checkpoint::read(db, NAME, shard).await
-}
-
-/// A row from the JSON that Postgres makes of it.
-pub(crate) fn from_json<T: for<'de> Deserialize<'de>>(row: &str) -> Result<T, sqlx::Error> {
-    serde_json::from_str(row).map_err(|error| sqlx::Error::Decode(error.into()))
-}
-
-/// Rows as the JSON that Postgres makes them of.
-pub(crate) fn to_json<T: Serialize>(rows: &[T]) -> Result<String, sqlx::Error> {
-    serde_json::to_string(rows).map_err(|error| sqlx::Error::Encode(error.into()))
 }

@@ -5,6 +5,8 @@ use std::collections::HashSet;
 use chrono::{DateTime, Utc};
 use domain::{Ask, Shard, Tenant, UserId};
 use nats::signal::ListChange;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use sqlx::{PgPool, PgTransaction};
 use store::{Recorded, checkpoint, codec, dead_letter};
 
@@ -138,4 +140,14 @@ async fn halted(tx: &mut PgTransaction<'_>, name: &str, shard: Shard) -> Result<
             .fetch_all(&mut **tx)
             .await?;
     Ok(ids.into_iter().collect())
+}
+
+/// A row from the JSON that Postgres makes of it.
+pub(crate) fn from_json<T: DeserializeOwned>(row: &str) -> Result<T, sqlx::Error> {
+    serde_json::from_str(row).map_err(|error| sqlx::Error::Decode(error.into()))
+}
+
+/// Rows as the JSON that Postgres makes them of.
+pub(crate) fn to_json<T: Serialize>(rows: &[T]) -> Result<String, sqlx::Error> {
+    serde_json::to_string(rows).map_err(|error| sqlx::Error::Encode(error.into()))
 }

@@ -8,8 +8,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::{PgExecutor, PgTransaction};
 use uuid::Uuid;
 
-use crate::conversation_list::{from_json, to_json};
-use crate::projection::{Happened, News, Projection};
+use crate::projection::{Happened, News, Projection, from_json, to_json};
 use crate::view::{MessageStatus, MessageView, Role};
 
 /// The name of this view.

@@ -66,6 +66,12 @@ pub(super) fn tool() -> Tool {
     Tool { name: "search".to_owned(), description: "Searches.".to_owned(), parameters }
 }
 
+/// A file that someone attached.
+pub(super) fn attached(media_type: &str) -> PromptPart {
+    let (media_type, name) = (media_type.to_owned(), Some("notes".to_owned()));
+    PromptPart::Media(Media { media_type, name, bytes: Bytes::from_static(b"bytes") })
+}
+
 /// A request with one question.
 pub(super) fn question(model: &str) -> Request {
     let parts = vec![PromptPart::Text("What?".to_owned())];

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::provider::answer::Chunk;
-use crate::provider::replay::{Played, play, question, requests, split, tool};
+use crate::provider::replay::{Played, attached, play, question, requests, split, tool};
 use crate::provider::request::{
-    Effort, Media, OutputSchema, PromptMessage, PromptPart, Reasoning, Role, ToolCall, ToolChoice, ToolResult,
+    Effort, OutputSchema, PromptMessage, PromptPart, Reasoning, Role, ToolCall, ToolChoice, ToolResult,
 };
 use crate::provider::{Error, ErrorKind};
 
@@ -190,14 +190,6 @@ fn body(request: &Request) -> Value {
     serde_json::from_slice(&cohere().write(request).unwrap().body).unwrap()
 }
 
-fn image(media_type: &str) -> PromptPart {
-    PromptPart::Media(Media {
-        media_type: media_type.to_owned(),
-        name: Some("notes".to_owned()),
-        bytes: bytes::Bytes::from_static(b"bytes"),
-    })
-}
-
 #[test]
 #[expect(clippy::too_many_lines, reason = "a whole conversation, as it is on the wire")]
 fn a_conversation_is_written_as_documented() {
@@ -220,7 +212,11 @@ fn a_conversation_is_written_as_documented() {
         PromptMessage::text(Role::System, "Be brief."),
         PromptMessage {
             role: Role::User,
-            parts: vec![PromptPart::Text("Look.".to_owned()), image("image/png"), image("text/plain; charset=utf-8")],
+            parts: vec![
+                PromptPart::Text("Look.".to_owned()),
+                attached("image/png"),
+                attached("text/plain; charset=utf-8"),
+            ],
         },
         PromptMessage { role: Role::Assistant, parts: said },
         PromptMessage { role: Role::User, parts: vec![PromptPart::ToolResult(result)] },
@@ -280,7 +276,7 @@ fn settings_are_written_where_they_are_understood() {
     assert_eq!(thinks(None, "command-a-reasoning-08-2025"), Value::Null);
     let none = Request { tools: vec![tool()], tool_choice: Some(ToolChoice::None), ..question("command-a-03-2025") };
     assert!(body(&none).get("tools").is_none() && body(&none).get("tool_choice").is_none());
-    let file = PromptMessage { role: Role::User, parts: vec![image("application/pdf")] };
+    let file = PromptMessage { role: Role::User, parts: vec![attached("application/pdf")] };
     let error = cohere().write(&Request { messages: vec![file], ..question("command-a-03-2025") }).unwrap_err();
     assert!(error.0.contains("application/pdf"), "{error:?}");
 }

@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use super::*;
 use crate::provider::ErrorKind;
 use crate::provider::answer::{Answer, Chunk};
-use crate::provider::replay::{play, question, requests, split, tool};
+use crate::provider::replay::{attached, play, question, requests, split, tool};
 use crate::provider::request::{
-    Effort, Media, OutputSchema, PromptMessage, PromptPart, Reasoning, Role, ToolCall, ToolChoice, ToolResult,
+    Effort, OutputSchema, PromptMessage, PromptPart, Reasoning, Role, ToolCall, ToolChoice, ToolResult,
 };
 
 fn ollama() -> Ollama {
@@ -143,14 +143,6 @@ fn body(request: &Request) -> Value {
     serde_json::from_slice(&ollama().write(request).unwrap().body).unwrap()
 }
 
-fn file(media_type: &str) -> PromptPart {
-    PromptPart::Media(Media {
-        media_type: media_type.to_owned(),
-        name: Some("notes".to_owned()),
-        bytes: bytes::Bytes::from_static(b"bytes"),
-    })
-}
-
 #[test]
 #[expect(clippy::too_many_lines, reason = "a whole conversation, as it is on the wire")]
 fn a_conversation_is_written_as_documented() {
@@ -169,7 +161,7 @@ fn a_conversation_is_written_as_documented() {
     let result =
         ToolResult { id: "call_0".to_owned(), name: "search".to_owned(), content: "42".to_owned(), is_error: false };
     let said = [PromptPart::Reasoning(foreign), PromptPart::Reasoning(thought), PromptPart::ToolCall(call)];
-    let shown = vec![PromptPart::Text("Look.".to_owned()), file("image/png"), file("application/json")];
+    let shown = vec![PromptPart::Text("Look.".to_owned()), attached("image/png"), attached("application/json")];
     let messages = vec![
         PromptMessage::text(Role::System, "Be brief."),
         PromptMessage { role: Role::User, parts: shown },
@@ -223,7 +215,7 @@ fn settings_are_written_where_they_are_understood() {
     assert!(body(&with(Some(ToolChoice::None))).get("tools").is_none());
     assert!(ollama().write(&with(Some(ToolChoice::Any))).is_err(), "no tool can be forced");
     for unseen in ["application/pdf", "image/gif"] {
-        let messages = vec![PromptMessage { role: Role::User, parts: vec![file(unseen)] }];
+        let messages = vec![PromptMessage { role: Role::User, parts: vec![attached(unseen)] }];
         assert!(ollama().write(&Request { messages, ..question("qwen3") }).is_err(), "{unseen}");
     }
 }
