@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::choice::Tried;
+use super::asked::Asked;
 use super::live_text::{LiveText, MAX_BYTES};
 use super::parts::Parts;
 use super::prompt::{self, Found, Prompt};
@@ -39,10 +39,8 @@ pub(super) struct Attempt<'a> {
     pub(super) conversation: ConversationId,
     pub(super) reply: MessageId,
     pub(super) number: u32,
-    /// The model or route that the reply was asked of; none means the default.
-    pub(super) requested: Option<ModelRef>,
-    /// The attempts before this one.
-    pub(super) tried: Tried,
+    /// What the reply was asked for, and the attempts before this one.
+    pub(super) asked: Asked,
     /// Cancelled when a person stops the reply.
     pub(super) stopped: CancellationToken,
 }
@@ -88,8 +86,9 @@ impl<'a> Attempt<'a> {
 
     /// The attempt after this one, which failed and asked for another model.
     fn after_failure(self) -> Self {
-        let asked = self.model().map(|(model, _)| model);
-        Self { number: self.number + 1, tried: self.tried.clone().and_failed(asked, true), ..self }
+        let model = self.model().map(|(model, _)| model);
+        let tried = self.asked.tried.clone().and_failed(model, true);
+        Self { number: self.number + 1, asked: Asked { tried, ..self.asked }, ..self }
     }
 
     /// Has the model answer. Gives the command by which the attempt ends, if that is its to say.
@@ -146,9 +145,9 @@ impl<'a> Attempt<'a> {
 
     /// The model that it asks, and how many its route has, if it is a route's.
     fn model(&self) -> Option<(ModelRef, Option<u32>)> {
-        let (models, is_route) = self.worker.replies.catalog.alternatives(self.requested.as_ref()).ok()?;
+        let (models, is_route) = self.worker.replies.catalog.alternatives(self.asked.model.as_ref()).ok()?;
         let count = if is_route { u32::try_from(models.len()).ok() } else { None };
-        Some((self.tried.choose(models)?.clone(), count))
+        Some((self.asked.tried.choose(models)?.clone(), count))
     }
 
     /// Streams an answer; how that ended, and what it spent, for all ends but the one that says so itself.

@@ -4,6 +4,7 @@
 //! log, streams the answer to whoever listens and ends the attempt with a command. Whatever else may happen (a wake-up
 //! twice, a worker frozen or killed, a stop at any moment), the aggregate's fence lets exactly one attempt count.
 
+mod asked;
 mod attempt;
 mod choice;
 mod live_text;
@@ -19,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::conversation::{self, Conversation, Event};
-use domain::{ConversationId, MessageId, ModelRef, Shard};
+use domain::{ConversationId, MessageId, Shard};
 use nats::ask::Asking;
 use nats::consume::{self, Delivery, Failure, Wake};
 use sqlx::PgPool;
@@ -31,6 +32,7 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::provider::Catalog;
+use asked::{Asked, Person};
 use attempt::Attempt;
 use choice::Tried;
 use running::Running;
@@ -146,20 +148,21 @@ impl Worker {
             recorded.aggregate_id.parse().map_err(|_| Failure::Fatal("the aggregate's id is no uuid".to_owned()))?;
         let Event::ReplyRequested { reply, model, .. } = event else { return Ok(()) };
         let span = spans::first_attempt(&recorded, conversation);
-        self.answer(conversation, reply, 1, (model, Tried::default())).instrument(span).await
+        let asked = Asked { by: Person::who_asked_for(&recorded), model, tried: Tried::default() };
+        self.answer(conversation, reply, 1, asked).instrument(span).await
     }
 
-    /// Claims an attempt at what was asked of a model, after what has been tried, and carries it through, and those that
-    /// follow at once; nothing to do when it is not to be had.
+    /// Claims an attempt at what was asked and carries it through, and those that follow at once; nothing to do when it is not
+    /// to be had.
     async fn answer(
         self: &Arc<Self>,
         id: ConversationId,
         reply: MessageId,
         number: u32,
-        (requested, tried): (Option<ModelRef>, Tried),
+        asked: Asked,
     ) -> Result<(), Failure> {
         let Some(stopped) = self.running.enter((id, reply)) else { return Ok(()) };
-        let mut attempt = Attempt { worker: self, conversation: id, reply, number, requested, tried, stopped };
+        let mut attempt = Attempt { worker: self, conversation: id, reply, number, asked, stopped };
         // The aggregate bounds how often.
         let done = loop {
             match attempt.carry_out().await {

@@ -9,7 +9,7 @@ use store::{Position, dead_letter, log};
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument;
 
-use super::choice::Tried;
+use super::asked::Asked;
 use super::{WAKE, Worker, prompt, spans};
 use crate::open_replies::{self, OpenReply};
 
@@ -62,7 +62,7 @@ impl Worker {
         let asked = match prompt::requested(&self.replies.pool, conversation, reply).await {
             Ok(asked) => asked,
             // The attempt says so when it builds its prompt.
-            Err(store::Error::Undecodable { .. }) => (None, Tried::default()),
+            Err(store::Error::Undecodable { .. }) => Asked::default(),
             Err(error) => return Err(Failure::Retry(error.to_string())),
         };
         self.answer(conversation, reply, attempt + 1, asked).await

@@ -9,6 +9,7 @@ use domain::{ConversationId, MessageId, ModelRef};
 use sqlx::PgPool;
 use store::{codec, log};
 
+use super::asked::{Asked, Person};
 use super::choice::Tried;
 use super::said::Said;
 use crate::provider::{PromptMessage, Role};
@@ -45,8 +46,11 @@ struct Told {
     system_prompt: Option<String>,
     /// The reply's own request: its parent and model. What others say after it is not heard any more.
     request: Option<(MessageId, Option<ModelRef>)>,
-    /// When what is heard was recorded.
+    /// When what is heard was recorded, and who asked for it.
     now: DateTime<Utc>,
+    speaker: Option<Person>,
+    /// Who asked for the reply.
+    asker: Option<Person>,
     /// The reply's newest attempt, the model that it said it asks, and when it began.
     attempt: u32,
     asks: Option<ModelRef>,
@@ -80,15 +84,14 @@ pub(super) async fn asked(
     Ok(told.into_prompt().map(|prompt| (model, prompt.began, prompt.messages)))
 }
 
-/// The model that a reply was asked of, none meaning the installation's default, and what has been tried; no model either
-/// when the log does not hold the reply.
+/// What a reply was asked for, and what has been tried; nothing of it when the log does not hold the reply.
 pub(super) async fn requested(
     pool: &PgPool,
     id: ConversationId,
     reply: MessageId,
-) -> Result<(Option<ModelRef>, Tried), store::Error> {
+) -> Result<Asked, store::Error> {
     let told = read(pool, id, reply).await?;
-    Ok((told.request.and_then(|(_, model)| model), told.tried))
+    Ok(Asked { by: told.asker, model: told.request.and_then(|(_, model)| model), tried: told.tried })
 }
 
 async fn read(pool: &PgPool, id: ConversationId, reply: MessageId) -> Result<Told, store::Error> {
@@ -99,6 +102,7 @@ async fn read(pool: &PgPool, id: ConversationId, reply: MessageId) -> Result<Tol
         for recorded in &page {
             after = recorded.sequence;
             told.now = recorded.recorded_at;
+            told.speaker = Person::who_asked_for(recorded);
             told.hear(codec::decode::<Conversation>(recorded)?, reply);
         }
         if !page.full {
@@ -121,7 +125,7 @@ impl Told {
             }
             Event::ReplyRequested { reply, parent, model, .. } => {
                 if reply == asked {
-                    self.request = Some((parent, model));
+                    (self.request, self.asker) = (Some((parent, model)), self.speaker.take());
                 }
                 let said = Said { parent: Some(parent), author: None, parts: Vec::new(), model: None };
                 self.messages.insert(reply, said);
