@@ -51,7 +51,8 @@ fn event() -> impl Strategy<Value = Event> {
             worker: "w".into(),
             lease_ms: 1,
             model: None,
-            alternatives: None
+            alternatives: None,
+            continues: false,
         }),
         message().prop_map(|reply| Event::ReplyStopRequested { reply }),
         (message(), parts()).prop_map(move |(reply, parts)| Event::ReplyCompleted {

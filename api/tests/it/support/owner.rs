@@ -84,7 +84,15 @@ impl Owner {
         let worker = "w".to_owned();
         self.work(
             id,
-            Command::ClaimReply { reply, attempt, worker, lease_ms: 60_000, model: None, alternatives: None },
+            Command::ClaimReply {
+                reply,
+                attempt,
+                worker,
+                lease_ms: 60_000,
+                model: None,
+                alternatives: None,
+                continues: false,
+            },
         )
         .await;
     }
