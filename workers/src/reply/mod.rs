@@ -7,6 +7,7 @@
 mod asked;
 mod attempt;
 mod choice;
+pub(crate) mod continuation;
 mod live_text;
 mod parts;
 mod pending;

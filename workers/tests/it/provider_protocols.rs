@@ -104,6 +104,8 @@ async fn an_answer_without_its_end_is_interrupted_and_one_with_it_is_not_waited_
             let (pieces, end, _) = spoken.play(vec![send(spoken.head() + begun + rest), Step::Close]).await;
             assert_eq!(told(&pieces).1, "Grüße 🌍");
             assert_eq!(end.unwrap_err().kind, ErrorKind::Interrupted, "{:?} {rest}", spoken.protocol);
+            let counted = pieces.iter().any(|piece| matches!(piece, Chunk::Usage(usage) if usage.input == Some(3)));
+            assert_eq!(counted, spoken.protocol == Protocol::Anthropic, "what was counted until then is told");
         }
         let (_, end, _) = spoken.play(vec![send(spoken.head() + begun + end), Step::Hang]).await;
         assert!(end.is_ok(), "{:?}", spoken.protocol);

@@ -161,7 +161,7 @@ impl App {
             reply: reply.parse().unwrap(),
         };
         until("the text is kept", async || {
-            nats::live::kept(&jetstream, key).await.is_ok_and(|kept| kept.is_some_and(|kept| kept.text == text))
+            nats::live::kept(&jetstream, key).await.is_ok_and(|kept| kept.is_some_and(|kept| kept.whole.text == text))
         })
         .await;
     }

@@ -42,9 +42,21 @@ pub(super) struct Reply {
     failed: Option<Error>,
     /// Until when the next token must come, or what the provider still sends after the last one.
     deadline: Instant,
-    spoken: bool,
-    closing: bool,
+    phase: Phase,
+    /// Whether what was told last is no token, so that the deadline stays.
+    counted: bool,
     ended: bool,
+}
+
+/// How far the answer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// The model has produced nothing yet.
+    Waiting,
+    /// It does.
+    Speaking,
+    /// It has said why it stopped.
+    Closing,
 }
 
 /// What the body is. The content type alone does not tell: servers send errors as JSON under `text/event-stream`,
@@ -84,21 +96,25 @@ impl Reply {
             answer: Answer::default(),
             failed: None,
             deadline,
-            spoken: false,
-            closing: false,
+            phase: Phase::Waiting,
+            counted: false,
             ended: false,
         })
     }
 
     /// The next piece, or the end.
     pub(super) async fn next(&mut self) -> Result<Chunk, Error> {
-        if self.spoken && !self.closing {
+        if !std::mem::take(&mut self.counted) && self.phase == Phase::Speaking {
             // From now on, not from the last token: whoever reads may have been busy in between.
             self.deadline = Instant::now() + self.endpoint.deadlines.between_tokens;
         }
         loop {
             if let Some(piece) = self.answer.next() {
                 return Ok(piece);
+            }
+            if let Some(usage) = self.answer.take_usage() {
+                self.counted = true;
+                return Ok(Chunk::Usage(usage));
             }
             if let Some(error) = self.failed.take() {
                 return Err(error);
@@ -161,12 +177,12 @@ impl Reply {
 
     fn extend_deadline(&mut self) {
         if self.answer.finished().is_some() {
-            if !self.closing {
-                self.closing = true;
+            if self.phase != Phase::Closing {
+                self.phase = Phase::Closing;
                 self.deadline = Instant::now() + USAGE_GRACE;
             }
         } else if self.answer.take_spoke() {
-            self.spoken = true;
+            self.phase = Phase::Speaking;
             self.deadline = Instant::now() + self.endpoint.deadlines.between_tokens;
         }
     }
@@ -177,9 +193,10 @@ impl Reply {
             Ok(Ok(Some(bytes))) if Instant::now() < self.deadline => self.accept(&bytes),
             // A broken connection ends the stream like any other end: what matters is the terminal mark.
             Ok(Ok(None) | Err(_)) => self.end(),
-            Ok(Ok(Some(_))) | Err(_) if self.closing => self.end(),
+            Ok(Ok(Some(_))) | Err(_) if self.phase == Phase::Closing => self.end(),
             Ok(Ok(Some(_))) | Err(_) => {
-                let deadline = if self.spoken { Deadline::BetweenTokens } else { Deadline::FirstToken };
+                let is_speaking = self.phase == Phase::Speaking;
+                let deadline = if is_speaking { Deadline::BetweenTokens } else { Deadline::FirstToken };
                 Err(self.endpoint.late(deadline))
             }
         }
