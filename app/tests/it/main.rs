@@ -8,6 +8,7 @@
 
 mod commands;
 mod console;
+mod continuing;
 mod dev_login;
 mod drain;
 mod faults;

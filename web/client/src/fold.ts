@@ -107,8 +107,10 @@ function withEvent(
       const ended = change?.parts !== undefined;
       // A sign of life comes again, if the model still thinks.
       const { liveText, thinking: _, ...rest } = reply;
-      const keepsText =
-        !ended && liveText !== undefined && (change?.attempt ?? reply.attempt) === reply.attempt;
+      // An attempt that goes on says first what the one before had said: until that comes, it stays in sight.
+      const goesOn = event.type === 'ReplyAttemptStarted' && event.continues === true;
+      const sameAttempt = (change?.attempt ?? reply.attempt) === reply.attempt;
+      const keepsText = !ended && liveText !== undefined && (sameAttempt || goesOn);
       return new Map(messages).set(reply.id, { ...rest, ...change, ...(keepsText ? { liveText } : {}) });
     }
   }

@@ -7,6 +7,7 @@ import {
   newestDescendant,
   siblings,
 } from '../src/index.js';
+import { LiveTexts } from '../src/live.js';
 import type { ConversationEvent } from '../src/wire.js';
 import { AT, CONVERSATION } from './support/frames.js';
 
@@ -122,6 +123,23 @@ describe('the fold of events', () => {
     expect(expired.messages.get('r1')?.liveText).toBe('abc');
     expect(fold([begun('r1', 2)], expired).messages.get('r1')).not.toHaveProperty('liveText');
     expect(fold([completed('r1', 'abcd')], said).messages.get('r1')).not.toHaveProperty('liveText');
+  });
+
+  test('an attempt that goes on keeps the text in sight until its own comes', () => {
+    const running = fold([...asked, begun('r1', 1)]);
+    const live = new LiveTexts();
+    const told = (attempt: number, said: string) => ({ reply: 'r1', attempt, offset: 0, text: said });
+    const said = { ...running, messages: live.add(told(1, 'The moon '), running.messages).messages };
+    const expired: ConversationEvent = { type: 'ReplyAttemptExpired', reply: 'r1', attempt: 1, parts: text('The moon ') };
+    const next = { ...begun('r1', 2), continues: true } as ConversationEvent;
+    const after = (event: ConversationEvent, state: typeof said) => {
+      const folded = fold([event], state);
+      return { ...folded, messages: live.after(event, folded.messages) };
+    };
+    const goesOn = after(next, after(expired, said));
+    expect(goesOn.messages.get('r1')).toMatchObject({ attempt: 2, parts: [], liveText: 'The moon ' });
+    const on = live.add(told(2, 'The moon'), goesOn.messages).messages;
+    expect(on.get('r1')?.liveText).toBe('The moon');
   });
 
   test('edits and other answers are branches; selecting shows one', () => {

@@ -87,8 +87,8 @@ mod tests {
         Err(Error::new(ErrorKind::Interrupted, "broke off"))
     }
 
-    fn end() -> Told {
-        Ok(Chunk::Finished { finish: Finish::Stop, usage: Usage::default() })
+    fn end() -> Chunk {
+        Chunk::Finished { finish: Finish::Stop, usage: Usage::default() }
     }
 
     /// What is heard of these pieces, and of what follows them, by an attempt that goes on from `before`.
@@ -134,7 +134,11 @@ mod tests {
             (vec!["Grüße", " a"], "Grüße a"),
             (vec![], ""),
         ] {
-            assert_eq!(heard("Grüße aus", &pieces, end()).await, (expected.to_owned(), vec![end()]), "{pieces:?}");
+            assert_eq!(
+                heard("Grüße aus", &pieces, Ok(end())).await,
+                (expected.to_owned(), vec![Ok(end())]),
+                "{pieces:?}"
+            );
         }
     }
 
@@ -146,8 +150,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_that_begins_anew_is_heard_whole() {
-        let chunks = stream::iter([Ok(Chunk::Text("Grüße".to_owned())), end()]).boxed();
+        let chunks = stream::iter([Ok(Chunk::Text("Grüße".to_owned())), Ok(end())]).boxed();
         let told: Vec<_> = without_echo(chunks, None).collect().await;
-        assert_eq!(told, [Ok(Chunk::Text("Grüße".to_owned())), end()]);
+        assert_eq!(told, [Ok(Chunk::Text("Grüße".to_owned())), Ok(end())]);
     }
 }

@@ -14,7 +14,7 @@ const MAX_JSON_BYTES: usize = 3 * 1024 * 1024 + 512 * 1024;
 /// The parts so far.
 #[derive(Debug, Default)]
 pub(super) struct Parts {
-    parts: Vec<Part>,
+    said: Vec<Part>,
     /// How many bytes of text are among them.
     text_bytes: usize,
     /// Whether the model has done anything but say text.
@@ -25,8 +25,8 @@ impl Parts {
     /// Those of an attempt that goes on from this text, or begins anew.
     pub(super) fn after(before: Option<String>) -> Self {
         let text_bytes = before.as_ref().map_or(0, String::len);
-        let parts = before.map(|text| Part::Text { text }).into_iter().collect();
-        Self { parts, text_bytes, did_more: false }
+        let said = before.map(|text| Part::Text { text }).into_iter().collect();
+        Self { said, text_bytes, did_more: false }
     }
 
     /// A piece of an answer as far as there is room for it; false when not all of it has room.
@@ -46,17 +46,17 @@ impl Parts {
         self.did_more |= !matches!(piece, Chunk::Text(_) | Chunk::Usage(_) | Chunk::Finished { .. });
         match piece {
             Chunk::Text(piece) => self.say(piece),
-            Chunk::Reasoning(piece) => match self.parts.last_mut() {
+            Chunk::Reasoning(piece) => match self.said.last_mut() {
                 Some(Part::Reasoning { text, signature: None, .. }) => text.push_str(&piece),
                 _ => self.think(piece, None, model),
             },
-            Chunk::ReasoningSignature(given) => match self.parts.last_mut() {
+            Chunk::ReasoningSignature(given) => match self.said.last_mut() {
                 Some(Part::Reasoning { signature: signature @ None, .. }) => *signature = Some(given),
                 // Of a thought that the provider hides, or of what the model said: its place counts.
                 _ => self.think(String::new(), Some(given), model),
             },
             Chunk::ToolCall { id, name, arguments, signature } => {
-                self.parts.push(Part::ToolCall { id, name, arguments, signature });
+                self.said.push(Part::ToolCall { id, name, arguments, signature });
             }
             Chunk::Usage(_) | Chunk::Finished { .. } => {}
         }
@@ -64,40 +64,40 @@ impl Parts {
 
     /// All of them, of a whole answer, which takes them; none when they are too many bytes even without what was thought.
     pub(super) fn whole(&mut self) -> Option<Vec<Part>> {
-        if !fits(&self.parts) {
-            self.parts.retain(|part| !is_thought(part));
+        if !fits(&self.said) {
+            self.said.retain(|part| !is_thought(part));
         }
-        fits(&self.parts).then(|| std::mem::take(&mut self.parts))
+        fits(&self.said).then(|| std::mem::take(&mut self.said))
     }
 
     /// Those of an answer that is not whole: its text, and the thoughts and calls that are, as far as there is room for them.
     pub(super) fn so_far(mut self) -> Vec<Part> {
         // A thought that was cut off has no signature yet, and is nothing to its model.
-        self.parts.pop_if(|part| matches!(part, Part::Reasoning { signature: None, .. }));
+        self.said.pop_if(|part| matches!(part, Part::Reasoning { signature: None, .. }));
         for is_dispensable in [is_thought, is_no_text] {
-            if !fits(&self.parts) {
-                self.parts.retain(|part| !is_dispensable(part));
+            if !fits(&self.said) {
+                self.said.retain(|part| !is_dispensable(part));
             }
         }
-        self.parts
+        self.said
     }
 
     /// Whether another attempt of `model` can go on from them.
     pub(super) fn are_continuable(&self, model: &ModelRef) -> bool {
-        !self.did_more && continuation::is_possible(model, &self.parts)
+        !self.did_more && continuation::is_possible(model, &self.said)
     }
 
     fn say(&mut self, piece: String) {
         self.text_bytes += piece.len();
-        match self.parts.last_mut() {
+        match self.said.last_mut() {
             Some(Part::Text { text }) => text.push_str(&piece),
             _ if piece.is_empty() => {}
-            _ => self.parts.push(Part::Text { text: piece }),
+            _ => self.said.push(Part::Text { text: piece }),
         }
     }
 
     fn think(&mut self, text: String, signature: Option<String>, model: &ModelRef) {
-        self.parts.push(Part::Reasoning { text, signature, model: model.clone() });
+        self.said.push(Part::Reasoning { text, signature, model: model.clone() });
     }
 }
 
@@ -195,15 +195,20 @@ mod tests {
         // Whoever thinks without a signature has thought what stands before something else.
         assert_eq!(so_far([thought("a"), said("b")]), [reasoning("a", None), text("b")]);
         assert_eq!(so_far([thought("a"), signed("s")]), [reasoning("a", Some("s"))]);
-        assert!(matches!(&so_far([said("a"), call("{}"), thought("b")])[..], [Part::Text { .. }, Part::ToolCall { .. }]));
+        assert!(matches!(
+            &so_far([said("a"), call("{}"), thought("b")])[..],
+            [Part::Text { .. }, Part::ToolCall { .. }]
+        ));
         assert_eq!(so_far([thought("a")]), []);
     }
 
     #[test]
     fn what_is_not_whole_fits_as_well() {
         let long = "x".repeat(MAX_JSON_BYTES);
-        assert!(matches!(&so_far([thought(&long), signed("s"), call("{}"), said("a")])[..],
-            [Part::ToolCall { .. }, Part::Text { .. }]));
+        assert!(matches!(
+            &so_far([thought(&long), signed("s"), call("{}"), said("a")])[..],
+            [Part::ToolCall { .. }, Part::Text { .. }]
+        ));
         assert_eq!(so_far([said("a"), call(&long)]), [text("a")]);
         // Every byte of it six in JSON.
         let worst = "\u{1}".repeat(MAX_TEXT_BYTES);
@@ -231,7 +236,7 @@ mod tests {
         assert!(on(&[said(" b")]).are_continuable(&mistral));
         assert!(!on(&[said(" b")]).are_continuable(&model()), "that one cannot");
         for more in [thought("hm"), signed("s"), call("{}")] {
-            assert!(!on(&[more.clone()]).are_continuable(&mistral), "{more:?}");
+            assert!(!on(std::slice::from_ref(&more)).are_continuable(&mistral), "{more:?}");
         }
     }
 }

@@ -91,11 +91,7 @@ pub(super) async fn asked(
 }
 
 /// What a reply was asked for, and what has been tried; nothing of it when the log does not hold the reply.
-pub(super) async fn requested(
-    pool: &PgPool,
-    id: ConversationId,
-    reply: MessageId,
-) -> Result<Asked, store::Error> {
+pub(super) async fn requested(pool: &PgPool, id: ConversationId, reply: MessageId) -> Result<Asked, store::Error> {
     let told = read(pool, id, reply).await?;
     Ok(Asked { by: told.asker, model: told.request.and_then(|(_, model)| model), tried: told.tried })
 }
@@ -318,7 +314,8 @@ mod tests {
     }
 
     fn goes_on(reply: &str, attempt: u32) -> Event {
-        let Event::ReplyAttemptStarted { reply, worker, lease_ms, model, alternatives, .. } = begins(reply, attempt) else {
+        let Event::ReplyAttemptStarted { reply, worker, lease_ms, model, alternatives, .. } = begins(reply, attempt)
+        else {
             unreachable!()
         };
         Event::ReplyAttemptStarted { reply, attempt, worker, lease_ms, model, alternatives, continues: true }
@@ -374,15 +371,20 @@ mod tests {
         assert_eq!(of(more, 3), on("The moon pulls"));
         let refused = [begun("The moon", goes_on("r1", 2)), vec![expires(2, ""), begins("r1", 3)]].concat();
         assert_eq!(of(refused, 3), anew());
-        let stopping = [begun("The moon", goes_on("r1", 2)), vec![Event::ReplyStopRequested { reply: id("r1") }]].concat();
+        let stopping =
+            [begun("The moon", goes_on("r1", 2)), vec![Event::ReplyStopRequested { reply: id("r1") }]].concat();
         assert_eq!(found(stopping, 2), Found::Stopping(Some("The moon".to_owned())));
     }
 
     #[test]
     fn knows_who_said_what_is_not_whole() {
         let model: ModelRef = "demo/echo".parse().unwrap_or_else(|_| unreachable!());
-        let parts =
-            vec![Part::ToolCall { id: "c".into(), name: "t".into(), arguments: "{}".into(), signature: Some("s".into()) }];
+        let parts = vec![Part::ToolCall {
+            id: "c".into(),
+            name: "t".into(),
+            arguments: "{}".into(),
+            signature: Some("s".into()),
+        }];
         let Event::ReplyAttemptStarted { reply, attempt, worker, lease_ms, alternatives, continues, .. } =
             begins("r1", 1)
         else {

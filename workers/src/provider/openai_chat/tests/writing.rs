@@ -234,7 +234,7 @@ proptest! {
     fn whatever_a_conversation_went_through_is_accepted(
         request in requests("mock/m1"), replays_reasoning in any::<bool>(), prefix in any::<bool>(),
     ) {
-        let quirks = Quirks { replays_reasoning, prefix, ..Quirks::default() };
+        let quirks = Quirks { prefix, replays_reasoning, ..Quirks::default() };
         let wire = speaking(quirks);
         if let Ok(written) = wire.write(&request) {
             let body: Value = serde_json::from_slice(&written.body).unwrap();
