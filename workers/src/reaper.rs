@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use domain::conversation::{self, Command, Conversation, Part};
+use domain::conversation::{self, Command, Conversation, Part, Spent};
 use domain::{Actor, Asked, Asker, CommandId, Shard};
 use nats::ask::{Asking, Request};
 use nats::live::{self, Kept, ReplyKey};
@@ -150,9 +150,7 @@ impl Reaper {
     async fn expire_attempt(&self, open: OpenReply) {
         let OpenReply { conversation, reply, attempt } = open;
         tracing::warn!(%conversation, %reply, attempt, "the worker of an attempt was not heard of in time");
-        let (parts, only_text) = self.last_seen(ReplyKey { shard: self.shard, conversation, reply }, attempt).await;
-        let (model, spent) = self.lost(open, &parts).await.map(|lost| (lost.model, lost.spent)).unzip();
-        let continuable = only_text && model.is_some_and(|model| continuation::is_possible(&model, &parts));
+        let (parts, continuable, spent) = self.came_to(open).await;
         let request = Request {
             command_id: CommandId(conversation.0).derive(&format!("{reply}:expire:{attempt}")).into(),
             id: conversation,
@@ -168,6 +166,20 @@ impl Reaper {
                 tracing::warn!(shard = self.shard, %error, "an attempt could not be postponed");
             }
         }
+    }
+
+    /// What the attempt was last seen to have said, whether another can go on from that, and what it spent.
+    async fn came_to(&self, open: OpenReply) -> (Vec<Part>, bool, Option<Spent>) {
+        let OpenReply { conversation, reply, attempt } = open;
+        let (parts, only_text) = self.last_seen(ReplyKey { shard: self.shard, conversation, reply }, attempt).await;
+        let Some(Lost { model, before, spent }) = self.lost(open, &parts).await else { return (parts, false, None) };
+        let (parts, only_text) = match before {
+            // It was lost before it could tell anyone what it went on from.
+            Some(text) if parts.is_empty() => (vec![Part::Text { text }], true),
+            _ => (parts, only_text),
+        };
+        let continuable = only_text && continuation::is_possible(&model, &parts);
+        (parts, continuable, Some(spent))
     }
 
     /// What the attempt asked and spent, as far as can be told. That it cannot be told keeps no reply from going on.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::happy::assert_same_as_stored;
-use crate::support::{Api, App, Client, answer, id, within};
+use crate::support::{Api, App, Client, TENANT, answer, id, until, within};
 
 /// A reply's lease, and the reaper's and the finder's looks, with time to spare for a busy machine.
 const TAKE_OVER: Duration = Duration::from_secs(20);
@@ -154,4 +154,39 @@ async fn what_was_said_before_is_kept_when_the_next_attempt_is_stopped_or_lost()
     assert_eq!((&end["type"], &end["parts"][0]["text"]), (&json!("ReplyCompleted"), &json!(answer(40))));
     assert_eq!(story(&ben, &other), (vec![false, true, true], vec![json!(answer(20)), json!(said)]));
     assert_eq!(spent(&ben, &other)[1], (0, true));
+}
+
+#[tokio::test]
+async fn a_worker_that_is_lost_before_it_says_anything_loses_nothing() {
+    let app = app().await;
+    let (id, question, reply, said) = (id(), id(), id(), json!([{ "type": "text", "text": "The moon" }]));
+    let began = |attempt: u32, continues: bool| {
+        json!({ "type": "ReplyAttemptStarted", "reply": reply, "attempt": attempt, "worker": "w", "lease_ms": 1,
+                "model": ABLE, "continues": continues })
+    };
+    let error = json!({ "code": "interrupted", "message": "" });
+    let happened = [
+        json!({ "type": "ConversationStarted", "owner": "ann", "tenant": TENANT }),
+        json!({ "type": "MessageSubmitted", "message": question, "parent": null, "author": "ann",
+                "parts": [{ "type": "text", "text": "Why?" }] }),
+        json!({ "type": "ReplyRequested", "reply": reply, "parent": question, "model": ABLE }),
+        began(1, false),
+        json!({ "type": "ReplyAttemptFailed", "reply": reply, "attempt": 1, "error": error, "parts": said }),
+        began(2, true),
+    ];
+    for (sequence, event) in (1..).zip(happened) {
+        app.write_event(&id, sequence, event).await;
+    }
+    // With it comes the reaper; nobody answers.
+    let _commands = app.worker("commands").await;
+    let sql = "select payload from events where aggregate_id = $1 and event_type = 'ReplyAttemptExpired'";
+    let mut expired: Option<Value> = None;
+    until("the attempt expires", async || {
+        expired = sqlx::query_scalar(sql).bind(&id).fetch_optional(&app.pool).await.unwrap();
+        expired.is_some()
+    })
+    .await;
+    let expired = expired.unwrap();
+    assert_eq!((&expired["attempt"], &expired["parts"]), (&json!(2), &said));
+    assert_eq!(expired["spent"]["usage"]["output"], 0);
 }

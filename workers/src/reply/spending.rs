@@ -97,6 +97,8 @@ fn tokens(bytes: usize) -> u64 {
 pub(crate) struct Lost {
     /// The model that it asked.
     pub(crate) model: ModelRef,
+    /// What it went on from.
+    pub(crate) before: Option<String>,
     /// What it spent, by an estimate.
     pub(crate) spent: Spent,
 }
@@ -110,9 +112,9 @@ pub(crate) async fn of_lost(pool: &PgPool, lost: OpenReply, seen: &[Part]) -> Re
     let Some((model, prompt)) = asked else { return Ok(None) };
     let mut meter = Meter::new(model.clone(), prompt.began, &prompt.messages);
     // What it went on from is not its own.
-    let before = prompt.before.map_or(0, |before| before.len());
+    let before = prompt.before.as_ref().map_or(0, String::len);
     meter.said = seen.iter().map(Part::bytes).sum::<usize>().saturating_sub(before);
-    Ok(Some(Lost { model, spent: meter.spent() }))
+    Ok(Some(Lost { model, before: prompt.before, spent: meter.spent() }))
 }
 
 /// Whether a provider that failed like this, before the model said anything, may have read the prompt all the same.
