@@ -156,7 +156,10 @@ export type ConversationEvent = { "type": "ConversationStarted",
     /** The model that it asks; none when there is none to ask, and in events of earlier versions. */
     model?: ModelRef,
     /** How many models the route has that the reply was asked of; none without a route. */
-    alternatives?: number }
+    alternatives?: number,
+    /** Whether it goes on from what the attempt before it had said, which that one's end holds: its own text begins with
+ * that. Else it begins anew. */
+    continues?: boolean }
   | { "type": "ReplyAttemptFailed",
     /** The reply. */
     reply: MessageId,
@@ -171,14 +174,18 @@ export type ConversationEvent = { "type": "ConversationStarted",
     /** For how long the provider wants to be left alone, in milliseconds; at most [`MAX_RETRY_AFTER_MS`].
  *
  * [`MAX_RETRY_AFTER_MS`]: super::MAX_RETRY_AFTER_MS */
-    retry_after_ms?: number }
+    retry_after_ms?: number,
+    /** What the model had said, if the next attempt can go on from it; else nothing. No reply shows it. */
+    parts?: Array<Part> }
   | { "type": "ReplyAttemptExpired",
     /** The reply. */
     reply: MessageId,
     /** The attempt that ended. */
     attempt: number,
     /** What the attempt spent, by an estimate. */
-    spent?: Spent }
+    spent?: Spent,
+    /** What the model was last seen to have said, if the next attempt can go on from it; else nothing. No reply shows it. */
+    parts?: Array<Part> }
   | { "type": "ReplyStopRequested",
     /** The reply. */
     reply: MessageId }
@@ -518,7 +525,8 @@ export type Spent = {
     usage: Usage,
     /** What they cost; none when nobody told the model's price. */
     cost?: Cost,
-    /** Whether the tokens are our estimate, since the provider did not count them for us. Its bill may differ. */
+    /** Whether the tokens are our estimate, all or some of them, since the provider did not count them for us to the end. Its bill
+ * may differ. */
     estimated?: boolean };
 
 /** A tenant: those whose logins one issuer vouches for. People of different tenants never meet. */
