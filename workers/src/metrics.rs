@@ -46,7 +46,7 @@ impl Call {
     pub(crate) fn begin(catalog: &Catalog, model: &ModelRef) -> Self {
         let provider = model.provider();
         let is_provider = catalog.connected(provider).is_some() || known::provider(provider).is_some();
-        let is_listed = |model| catalog.models().iter().any(|listed| listed.model == *model);
+        let is_listed = |model: &ModelRef| catalog.models().iter().any(|listed| listed.model == *model);
         let is_model = is_listed(model) || known::model(model).is_some();
         let named = |is_known: bool, name: &str| if is_known { name.to_owned() } else { OTHER.to_owned() };
         gauge!(RUNNING).increment(1);

@@ -73,8 +73,8 @@ fn the_price_of_the_day_holds() {
     let prices = [price("2026-01-01", 1_000_000, 1_000_000), price("2026-07-01", 2_000_000, 2_000_000)];
     let cost = |on| cost(&usage([1_000, 0, 0, 0, 0]), &prices, day(on)).map(|cost| (cost.micros, cost.price));
     assert_eq!(cost("2025-12-31"), None);
-    assert_eq!(cost("2026-06-30"), Some((1_000, "of 2026-01-01")));
-    assert_eq!(cost("2026-07-01"), Some((2_000, "of 2026-07-01")));
+    assert_eq!(cost("2026-06-30"), Some((1_000, "of 2026-01-01".to_owned())));
+    assert_eq!(cost("2026-07-01"), Some((2_000, "of 2026-07-01".to_owned())));
     assert_eq!(super::cost(&Usage::default(), &prices, day("2026-07-01")), None, "nothing told is not nothing used");
 }
 
