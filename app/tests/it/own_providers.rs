@@ -69,8 +69,7 @@ async fn assert_nowhere(app: &App, processes: &[&Process], secret: &str) {
 #[tokio::test]
 async fn whoever_asks_is_answered_by_their_own_provider_with_their_own_key() {
     let (app, own) = (app("allow_private_addresses = true").await, Provider::start().await);
-    let (commands, reply, projector) =
-        (app.worker("commands").await, app.worker("reply").await, app.projector().await);
+    let (commands, reply, projector) = (app.worker("commands").await, app.worker("reply").await, app.projector().await);
     let api = app.api().await;
     app.until_owned("commands", 1).await;
     let (mut ann, mut ben) = (app.client(&api, "ann").await, app.client(&api, "ben").await);

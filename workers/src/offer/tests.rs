@@ -50,7 +50,13 @@ fn sealed(person: &Person, provider: &str, key: &str) -> SealedKey {
 
 fn saved(provider: &str, base_url: Option<&str>, key: Option<SealedKey>) -> Event {
     let base_url = base_url.map(str::to_owned);
-    Event::ProviderConfigSaved { provider: provider.parse().unwrap(), protocol: None, base_url, models: Vec::new(), key }
+    Event::ProviderConfigSaved {
+        provider: provider.parse().unwrap(),
+        protocol: None,
+        base_url,
+        models: Vec::new(),
+        key,
+    }
 }
 
 fn default_is(provider: &str, model: Option<&str>) -> Event {
@@ -126,7 +132,10 @@ fn the_default_is_the_persons_else_the_installations() {
         (vec![default_is("demo", None)], Ok("demo/echo")),
         (vec![default_is("route", Some("fast"))], Ok("openai/m")),
         (vec![default_is("route", None)], Ok("openai/m")),
-        (vec![default_is("mine", Some("x")), Event::DefaultProviderSet { provider: None, model: None }], Ok("openai/m")),
+        (
+            vec![default_is("mine", Some("x")), Event::DefaultProviderSet { provider: None, model: None }],
+            Ok("openai/m"),
+        ),
         // Nobody knows which model it has.
         (vec![mine(), default_is("mine", None)], Err(())),
         (vec![default_is("open", None)], Err(())),
@@ -189,7 +198,9 @@ fn a_credential_has_a_name_that_reveals_nothing() {
     ];
     let different: std::collections::BTreeSet<&String> = ids.iter().collect();
     assert_eq!(different.len(), ids.len(), "{ids:?}");
-    assert!(ids.iter().all(|id| id.len() == 2 * CREDENTIAL_ID_BYTES && id.bytes().all(|byte| byte.is_ascii_hexdigit())));
+    assert!(
+        ids.iter().all(|id| id.len() == 2 * CREDENTIAL_ID_BYTES && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    );
 
     let rewrapped = SealedKey { kek: 2, wrapped: "b3RoZXI=".to_owned(), ..seal.clone() };
     assert_eq!(id(&anns(None, &seal)), id(&anns(None, &rewrapped)), "it is the same key");

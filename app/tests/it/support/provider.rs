@@ -139,11 +139,13 @@ async fn serve(socket: TcpStream, state: Arc<State>) {
         asked.calls += 1;
         asked.calls
     };
+    let answering = async {
+        if is_ollama { chat(&mut writer, &question).await } else { reply(&mut writer, &question, call, &state).await }
+    };
     let mut byte = [0];
     tokio::select! {
-        _ = reader.read(&mut byte) => state.asked.lock().unwrap().entry(question).or_default().hung_up += 1,
-        _ = chat(&mut writer, &question), if is_ollama => {}
-        _ = reply(&mut writer, &question, call, &state), if !is_ollama => {}
+        _ = reader.read(&mut byte) => state.asked.lock().unwrap().entry(question.clone()).or_default().hung_up += 1,
+        _ = answering => {}
     }
 }
 
