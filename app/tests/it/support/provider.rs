@@ -3,7 +3,7 @@
 //! `say N`: N words at once · `pace N MS`: a word each MS milliseconds · `hold N`: N words, then N more once the test
 //! lets it, a word each 40 ms when asked again · `hang`: nothing at all · `cut N`: N words, then a cut connection · `recover N`: cut at the first call, whole
 //! at the next · `vanish N`: an end without the mark of one · `html`, `broken` (500), `refused` (401), `line` (4 MB in one line). With `billed`
-//! in front of it, a whole answer says what it costs.
+//! in front of it, a whole answer says what it costs. Asked as an Ollama is (`/api/chat`), it can only say its words.
 //!
 //! `broken-off N`: N words of 2 N at the first call, then an end without its mark. Asked to go on with an answer that has begun, it says the
 //! rest of 2 N words, `hold` not before the test lets it, `echo` (else `broken-off`) after what it was given, and `stubborn` (the same)
@@ -144,17 +144,24 @@ async fn serve(socket: TcpStream, state: Arc<State>) {
         let _ = head(&mut writer, "200 OK", "application/json", &tags).await;
         return;
     }
-    let Some((question, begun)) = read_question(&mut reader, &state).await else { return };
+    let Some(Question { text: question, begun, is_ollama }) = read_question(&mut reader, &state).await else { return };
     let call = {
         let mut asked = state.asked.lock().unwrap();
         let asked = asked.entry(question.clone()).or_default();
         asked.calls += 1;
         asked.calls
     };
+    let answering = async {
+        if is_ollama {
+            chat(&mut writer, &question).await
+        } else {
+            reply(&mut writer, &question, (call, begun), &state).await
+        }
+    };
     let mut byte = [0];
     tokio::select! {
-        _ = reader.read(&mut byte) => state.asked.lock().unwrap().entry(question).or_default().hung_up += 1,
-        _ = reply(&mut writer, &question, (call, begun), &state) => {}
+        _ = reader.read(&mut byte) => state.asked.lock().unwrap().entry(question.clone()).or_default().hung_up += 1,
+        _ = answering => {}
     }
 }
 
@@ -163,8 +170,17 @@ async fn asks_for_models(reader: &mut BufReader<OwnedReadHalf>) -> bool {
     reader.fill_buf().await.is_ok_and(|begin| begin.starts_with(b"GET /api/tags"))
 }
 
-/// What was asked last, and the beginning of an answer to it.
-async fn read_question(reader: &mut BufReader<OwnedReadHalf>, state: &State) -> Option<(String, Option<String>)> {
+/// What is asked.
+struct Question {
+    /// What was asked last.
+    text: String,
+    /// The beginning of an answer to it.
+    begun: Option<String>,
+    /// Whether in the words of Ollama.
+    is_ollama: bool,
+}
+
+async fn read_question(reader: &mut BufReader<OwnedReadHalf>, state: &State) -> Option<Question> {
     let (mut length, mut head) = (0, String::new());
     loop {
         let mut line = String::new();
@@ -179,6 +195,7 @@ async fn read_question(reader: &mut BufReader<OwnedReadHalf>, state: &State) -> 
             break;
         }
     }
+    let is_ollama = head.starts_with("POST /api/chat ");
     state.heads.lock().unwrap().push(head);
     let mut body = vec![0; length];
     reader.read_exact(&mut body).await.ok()?;
@@ -192,7 +209,17 @@ async fn read_question(reader: &mut BufReader<OwnedReadHalf>, state: &State) -> 
     }
     // After a question that got no answer at all, both stand in one message.
     let content = messages.last()?["content"].as_str()?;
-    Some((content.rsplit("\n\n").next()?.to_owned(), begun))
+    Some(Question { text: content.rsplit("\n\n").next()?.to_owned(), begun, is_ollama })
+}
+
+/// What an Ollama answers: a document a line.
+async fn chat(to: &mut OwnedWriteHalf, question: &str) -> std::io::Result<()> {
+    let words = question.split_whitespace().nth(1).and_then(|number| number.parse().ok()).unwrap_or_default();
+    let message = |content: String| json!({ "role": "assistant", "content": content });
+    let said = (0..words).map(|nth| json!({ "message": message(word(nth)), "done": false }));
+    let end = json!({ "message": message(String::new()), "done": true, "done_reason": "stop" });
+    let lines = said.chain([end]).fold(String::new(), |lines, line| lines + &line.to_string() + "\n");
+    head(to, "200 OK", "application/x-ndjson", &lines).await
 }
 
 async fn reply(
