@@ -63,13 +63,9 @@ fn bytes(protocol: Protocol) -> (&'static str, &'static str, usize) {
         Protocol::OpenaiResponses => {
             ("text/event-stream; charset=utf-8", include_str!("../../tests/bytes/openai-responses.txt"), 1)
         }
-        Protocol::Anthropic => {
-            ("text/event-stream; charset=utf-8", include_str!("../../tests/bytes/anthropic.txt"), 2)
-        }
+        Protocol::Anthropic => ("text/event-stream; charset=utf-8", include_str!("../../tests/bytes/anthropic.txt"), 2),
         Protocol::Gemini => (EVENTS, include_str!("../../tests/bytes/gemini.txt"), 1),
-        Protocol::Bedrock => {
-            ("application/vnd.amazon.eventstream", include_str!("../../tests/bytes/bedrock.txt"), 2)
-        }
+        Protocol::Bedrock => ("application/vnd.amazon.eventstream", include_str!("../../tests/bytes/bedrock.txt"), 2),
         Protocol::Cohere => (EVENTS, include_str!("../../tests/bytes/cohere.txt"), 1),
         Protocol::Ollama => ("application/x-ndjson", include_str!("../../tests/bytes/ollama.txt"), 1),
         Protocol::Demo => ("", "", 0),

@@ -62,7 +62,9 @@ pub fn thoughts(body: &Value) -> Vec<&str> {
                 || fields.get("type").is_some_and(|kind| kind == "summary_text")
                 || fields.contains_key("signature");
             let told = fields.iter().flat_map(|(key, value)| match value {
-                Value::String(text) if KEYS.contains(&key.as_str()) || (is_thought && key == "text") => vec![text.as_str()],
+                Value::String(text) if KEYS.contains(&key.as_str()) || (is_thought && key == "text") => {
+                    vec![text.as_str()]
+                }
                 value => thoughts(value),
             });
             told.filter(|thought| !thought.is_empty()).collect()

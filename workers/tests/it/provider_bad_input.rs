@@ -173,7 +173,8 @@ async fn what_is_no_answer_of_the_protocol() {
             let error = error(spoken, &response).await;
             assert_eq!(error.kind, kind, "{name}: {}", String::from_utf8_lossy(&response));
         }
-        let cut = error(spoken, "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{\"a").await;
+        let cut =
+            error(spoken, "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{\"a").await;
         let binary = spoken.protocol == Bedrock;
         assert!(cut.kind == ErrorKind::Interrupted || binary && cut.kind == ErrorKind::Protocol, "{name}: {cut}");
     }
@@ -185,16 +186,59 @@ async fn an_error_in_an_answer_that_began_well() {
     let data = |data: &str| format!("data: {data}\n\n").into_bytes();
     let bedrock = workers::provider::recorded::bedrock_exception;
     for (protocol, record, kind) in [
-        (OpenaiChat, data(r#"{"error":{"message":"The server had an error","type":"server_error"}}"#), ErrorKind::Overload),
-        (OpenaiChat, data(r#"{"error":{"code":429,"message":"Rate limited"},"choices":[{"delta":{},"finish_reason":"error"}]}"#), ErrorKind::Rate),
-        (OpenaiResponses, event("error", r#"{"type":"error","code":"server_error","message":"The server had an error","param":null,"sequence_number":9}"#), ErrorKind::Overload),
-        (OpenaiResponses, event("response.failed", r#"{"type":"response.failed","response":{"object":"response","status":"failed","error":{"code":"rate_limit_exceeded","message":"Slow down"}}}"#), ErrorKind::Rate),
-        (Anthropic, event("error", r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#), ErrorKind::Overload),
-        (Gemini, data(r#"{"error":{"code":503,"message":"The model is overloaded. Please try again later.","status":"UNAVAILABLE"}}"#), ErrorKind::Overload),
+        (
+            OpenaiChat,
+            data(r#"{"error":{"message":"The server had an error","type":"server_error"}}"#),
+            ErrorKind::Overload,
+        ),
+        (
+            OpenaiChat,
+            data(r#"{"error":{"code":429,"message":"Rate limited"},"choices":[{"delta":{},"finish_reason":"error"}]}"#),
+            ErrorKind::Rate,
+        ),
+        (
+            OpenaiResponses,
+            event(
+                "error",
+                r#"{"type":"error","code":"server_error","message":"The server had an error","param":null,"sequence_number":9}"#,
+            ),
+            ErrorKind::Overload,
+        ),
+        (
+            OpenaiResponses,
+            event(
+                "response.failed",
+                r#"{"type":"response.failed","response":{"object":"response","status":"failed","error":{"code":"rate_limit_exceeded","message":"Slow down"}}}"#,
+            ),
+            ErrorKind::Rate,
+        ),
+        (
+            Anthropic,
+            event("error", r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#),
+            ErrorKind::Overload,
+        ),
+        (
+            Gemini,
+            data(
+                r#"{"error":{"code":503,"message":"The model is overloaded. Please try again later.","status":"UNAVAILABLE"}}"#,
+            ),
+            ErrorKind::Overload,
+        ),
         (Bedrock, bedrock("throttlingException", "Too many requests"), ErrorKind::Rate),
         (Bedrock, bedrock("modelStreamErrorException", "The model stopped"), ErrorKind::Interrupted),
-        (Cohere, event("message-end", r#"{"type":"message-end","delta":{"finish_reason":"ERROR","error":"an internal error"}}"#), ErrorKind::Interrupted),
-        (Ollama, b"{\"error\":\"an error was encountered while running the model: unexpected EOF\"}\n".to_vec(), ErrorKind::Interrupted),
+        (
+            Cohere,
+            event(
+                "message-end",
+                r#"{"type":"message-end","delta":{"finish_reason":"ERROR","error":"an internal error"}}"#,
+            ),
+            ErrorKind::Interrupted,
+        ),
+        (
+            Ollama,
+            b"{\"error\":\"an error was encountered while running the model: unexpected EOF\"}\n".to_vec(),
+            ErrorKind::Interrupted,
+        ),
     ] {
         for spoken in speaks(protocol) {
             let answer = spoken.answer();

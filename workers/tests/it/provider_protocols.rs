@@ -36,7 +36,7 @@ const BEARER: &str = "authorization: Bearer very-secret-key\r\n";
 const ALL: Counts = Counts { cached: true, written: false, reasoning: true };
 const GEMINI: &str = "POST /v1/models/m1:streamGenerateContent?alt=sse HTTP/1.1\r\n";
 
-pub(crate) const SPOKEN: [Spoken; 8] = [
+pub(crate) static SPOKEN: [Spoken; 8] = [
     spoken(Protocol::OpenaiChat, ["POST /v1/chat/completions HTTP/1.1\r\n", BEARER], ALL),
     spoken(Protocol::OpenaiResponses, ["POST /v1/responses HTTP/1.1\r\n", BEARER], ALL),
     spoken(
@@ -150,7 +150,7 @@ fn split(bytes: &[u8], seed: u64) -> Vec<Step> {
 
 #[tokio::test]
 async fn an_answer_is_the_same_however_it_is_split() {
-    for spoken in SPOKEN {
+    for spoken in &SPOKEN {
         let bytes = [spoken.head(), spoken.answer().whole()].concat();
         let splits = (0..SPLITS).map(|seed| split(&bytes, seed));
         for mut steps in [vec![send(&bytes)], vec![Step::Drip(bytes.clone())]].into_iter().chain(splits) {
@@ -165,7 +165,7 @@ async fn an_answer_is_the_same_however_it_is_split() {
 
 #[tokio::test]
 async fn what_a_provider_wants_back_is_kept_with_what_it_belongs_to() {
-    for spoken in SPOKEN {
+    for spoken in &SPOKEN {
         let answer = spoken.answer();
         let (pieces, _) = spoken.play(vec![send([spoken.head(), answer.whole()].concat()), Step::Close]).await;
         let signatures: Vec<_> = pieces
@@ -193,7 +193,7 @@ async fn what_a_provider_wants_back_is_kept_with_what_it_belongs_to() {
 
 #[tokio::test]
 async fn an_answer_without_its_end_is_interrupted_and_one_with_it_is_not_waited_for() {
-    for spoken in SPOKEN {
+    for spoken in &SPOKEN {
         let (head, answer) = (spoken.head(), spoken.answer());
         let begun = answer.begun();
         let cuts = (0..SPLITS).map(|seed| chance(seed, begun.len())).chain([0, begun.len()]);
@@ -229,7 +229,7 @@ fn history(answer: &Recorded, own: &str) -> Request {
 
 #[tokio::test]
 async fn a_request_goes_where_it_should_and_is_one_that_the_provider_takes() {
-    for spoken in SPOKEN {
+    for spoken in &SPOKEN {
         let answer = spoken.answer();
         let bytes = [spoken.head(), answer.whole()].concat();
         for request in [ask("Hi"), history(&answer, &format!("{}/m1", spoken.id))] {

@@ -2,8 +2,8 @@
 //!
 //! `say N`: N words at once · `pace N MS`: a word each MS milliseconds · `hold N`: N words, then N more once the test
 //! lets it, a word each 40 ms when asked again · `hang`: nothing at all · `cut N`: N words, then a cut connection · `recover N`: cut at the first call, whole
-//! at the next · `vanish N`: an end without the mark of one · `html`, `broken` (500), `refused` (401), `line` (4 MB in one line). With `billed`
-//! in front of it, a whole answer says what it costs.
+//! at the next · `vanish N`: an end without the mark of one · `html`, `broken` (500), `refused` (401), `line` (4 MB in one line) ·
+//! `status CODE BODY`: this refusal. With `billed` in front of it, a whole answer says what it costs.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,11 +11,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
+use super::http::{self, Request};
 use super::until;
 
 const WORDS: [&str; 7] = ["naïve", "日本語", "🦀", "Grüße", "plain", "Ω≈ç√", "e\u{301}"];
@@ -124,12 +125,10 @@ impl Provider {
 }
 
 async fn serve(socket: TcpStream, state: Arc<State>) {
-    socket.set_nodelay(true).unwrap();
-    let (reader, mut writer) = socket.into_split();
-    let mut reader = BufReader::new(reader);
+    let (mut reader, mut writer) = http::sides(socket);
     if asks_for_models(&mut reader).await {
         let tags = json!({ "models": [{ "name": "tiny:1b" }] }).to_string();
-        let _ = head(&mut writer, "200 OK", "application/json", &tags).await;
+        let _ = http::respond(&mut writer, "200 OK", "application/json", &tags).await;
         return;
     }
     let Some(question) = read_question(&mut reader, &state).await else { return };
@@ -139,9 +138,8 @@ async fn serve(socket: TcpStream, state: Arc<State>) {
         asked.calls += 1;
         asked.calls
     };
-    let mut byte = [0];
     tokio::select! {
-        _ = reader.read(&mut byte) => state.asked.lock().unwrap().entry(question).or_default().hung_up += 1,
+        () = http::hung_up(&mut reader) => state.asked.lock().unwrap().entry(question).or_default().hung_up += 1,
         _ = reply(&mut writer, &question, call, &state) => {}
     }
 }
@@ -153,24 +151,8 @@ async fn asks_for_models(reader: &mut BufReader<OwnedReadHalf>) -> bool {
 
 /// What was asked last.
 async fn read_question(reader: &mut BufReader<OwnedReadHalf>, state: &State) -> Option<String> {
-    let (mut length, mut head) = (0, String::new());
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line).await.ok()? == 0 {
-            return None;
-        }
-        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse().ok()?;
-        }
-        head.push_str(&line);
-        if line == "\r\n" {
-            break;
-        }
-    }
+    let Request { head, body } = http::read(reader).await?;
     state.heads.lock().unwrap().push(head);
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).await.ok()?;
-    let body: Value = serde_json::from_slice(&body).ok()?;
     // After a question that got no answer at all, both stand in one message.
     let content = body["messages"].as_array()?.last()?["content"].as_str()?;
     Some(content.rsplit("\n\n").next()?.to_owned())
@@ -184,19 +166,30 @@ async fn reply(to: &mut OwnedWriteHalf, question: &str, call: usize, state: &Sta
     let mut number = || words.next().and_then(|word| word.parse::<usize>().ok()).unwrap_or_default();
     match way {
         "hang" => std::future::pending().await,
-        "html" => head(to, "200 OK", "text/html", "<!doctype html><title>Sign in to the hotel's network</title>").await,
-        "broken" => {
-            head(to, "500 Internal Server Error", "application/json", r#"{"error":{"message":"broken"}}"#).await
+        "html" => {
+            http::respond(to, "200 OK", "text/html", "<!doctype html><title>Sign in to the hotel's network</title>")
+                .await
         }
-        "refused" => head(to, "401 Unauthorized", "application/json", r#"{"error":{"message":"wrong key"}}"#).await,
+        "broken" => {
+            http::respond(to, "500 Internal Server Error", "application/json", r#"{"error":{"message":"broken"}}"#)
+                .await
+        }
+        "refused" => {
+            http::respond(to, "401 Unauthorized", "application/json", r#"{"error":{"message":"wrong key"}}"#).await
+        }
+        "status" => {
+            let refusal = question.strip_prefix("status ").and_then(|refusal| refusal.split_once(' '));
+            let (status, body) = refusal.unwrap_or_default();
+            http::respond(to, &format!("{status} Refused"), "application/json", body).await
+        }
         "line" => {
-            head(to, "200 OK", "text/event-stream", "data: ").await?;
+            http::respond(to, "200 OK", "text/event-stream", "data: ").await?;
             to.write_all(&vec![b'x'; 4 * 1024 * 1024]).await
         }
         _ => {
             let promised =
                 if way == "cut" { "text/event-stream\r\ncontent-length: 1000000" } else { "text/event-stream" };
-            head(to, "200 OK", promised, "").await?;
+            http::respond(to, "200 OK", promised, "").await?;
             let count = number();
             let pause = if way == "pace" { Duration::from_millis(number() as u64) } else { Duration::ZERO };
             say(to, 0..count, pause).await?;
@@ -220,11 +213,6 @@ async fn reply(to: &mut OwnedWriteHalf, question: &str, call: usize, state: &Sta
             to.write_all(b"data: [DONE]\n\n").await
         }
     }
-}
-
-async fn head(to: &mut OwnedWriteHalf, status: &str, kind: &str, body: &str) -> std::io::Result<()> {
-    let head = format!("HTTP/1.1 {status}\r\ncontent-type: {kind}\r\nconnection: close\r\n\r\n{body}");
-    to.write_all(head.as_bytes()).await
 }
 
 async fn say(to: &mut OwnedWriteHalf, words: std::ops::Range<usize>, pause: Duration) -> std::io::Result<()> {
