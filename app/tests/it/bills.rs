@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::time::Instant;
 use workers::provider::known;
 
 use crate::happy::assert_same_as_stored;
-use crate::support::{Api, App, Biller, Call, Client, HALF, Transcript, WHOLE, id, within};
+use crate::support::{Api, App, Biller, Call, Client, HALF, Transcript, WHOLE, id, tokens, within};
 
 /// Two leases of replies, one of shards, and the looks of reaper and finder, with time to spare for a busy machine.
 const TAKE_OVER: Duration = Duration::from_secs(40);
@@ -153,4 +154,31 @@ async fn the_bill_is_the_ledger_wherever_a_worker_is_killed() {
     assert_eq!(counted(&spent[1]), whole);
     assert_eq!((counted(&spent[0]).0, counted(&spent[0]).1), (call.input(), 0));
     assert_eq!(ended.end().await.len(), 1, "what was recorded stays as it is");
+}
+
+/// What was said last before a kill may be on its way to nobody. Of all that was said earlier, nothing is missing in the log.
+const UNSEEN: Duration = Duration::from_secs(1);
+
+#[tokio::test]
+async fn what_a_lost_attempt_said_is_in_the_ledger_but_for_the_last_moment() {
+    let (open, shut, unread) = (Biller::start().await, Biller::shut().await, Biller::unread().await);
+    let app = app([&open, &shut, &unread]).await;
+    let _commands = app.worker("commands").await;
+    let mut worker = app.worker("reply").await;
+    let api = app.api().await;
+    let mut held = Held::ask(&app, &api, OPEN, "flowing on and on").await;
+    open.until_said(held.question, 1_200).await;
+    worker.kill();
+    let killed = Instant::now();
+    open.until_hung_up(held.question).await;
+    let _other = app.worker("reply").await;
+    let spent = held.end().await;
+    assert_estimated(&held, &spent);
+    let calls = open.calls(held.question);
+    let (lost, bill) = (counted(&spent[0]), billed(&calls[0], held.model));
+    let seen = tokens(calls[0].said_by(killed - UNSEEN));
+    println!("billed {} for what was said, recorded {}; {seen} a second before the kill", bill.1, lost.1);
+    assert_eq!(lost.0, bill.0);
+    assert!((seen..=bill.1).contains(&lost.1), "{seen} <= {} <= {}", lost.1, bill.1);
+    assert_eq!(counted(&spent[1]), billed(&calls[1], held.model));
 }

@@ -2,16 +2,18 @@
 //! sent. The question's first word is where its first call is held:
 //!
 //! `silent`: before anything is said · `headed`: behind the response's head · `thinking`: behind a thought · `middle`: behind
-//! half of the answer · `ending`: there too, but the rest follows once the test lets it. All other calls are answered whole, and
-//! say what they cost.
+//! half of the answer · `ending`: there too, but the rest follows once the test lets it · `flowing`: nowhere, it says a word
+//! every few milliseconds and does not come to an end. All other calls are answered whole, and say what they cost.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::{http, until};
 
@@ -20,6 +22,9 @@ pub(crate) const HALF: &str = "Naïve 日本語 Grüße, plain words. ";
 pub(crate) const WHOLE: &str = "Naïve 日本語 Grüße, plain words. And 🦀 at the end.";
 /// What it thinks, where it does.
 const THOUGHT: &str = "Hm, let me think of it.";
+/// A word of an answer that flows, and how long it takes.
+const WORD: &str = "on ";
+const PACE: Duration = Duration::from_millis(5);
 
 /// One call, and what it is billed.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +34,8 @@ pub(crate) struct Call {
     pub(crate) prompt: usize,
     thought: usize,
     said: usize,
+    /// When, and how much had been said by then; of an answer that flows.
+    flow: Vec<(Instant, usize)>,
     /// Whether its asker hung up before the answer was whole.
     pub(crate) hung_up: bool,
 }
@@ -37,6 +44,11 @@ impl Call {
     /// Tokens of the prompt.
     pub(crate) fn input(&self) -> u64 {
         tokens(self.prompt)
+    }
+
+    /// How much of an answer that flows had been said at a moment, in bytes.
+    pub(crate) fn said_by(&self, moment: Instant) -> usize {
+        self.flow.iter().rev().find(|(at, _)| *at <= moment).map_or(0, |(_, said)| *said)
     }
 
     /// Tokens of what was sent.
@@ -195,6 +207,14 @@ impl Sending<'_> {
             self.bill(|call| call.thought = THOUGHT.len());
         }
         self.held("thinking").await;
+        while self.way == "flowing" {
+            frame(to, &json!({ "content": WORD })).await?;
+            self.bill(|call| {
+                call.said += WORD.len();
+                call.flow.push((Instant::now(), call.said));
+            });
+            tokio::time::sleep(PACE).await;
+        }
         frame(to, &json!({ "content": HALF })).await?;
         self.bill(|call| call.said = HALF.len());
         self.held("middle").await;

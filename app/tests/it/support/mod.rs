@@ -13,7 +13,7 @@ mod transcript;
 mod wait;
 
 pub(crate) use app::{API_KEY, Api, App, SECRET, SHARDS, TENANT, address, token};
-pub(crate) use biller::{Biller, Call, HALF, WHOLE};
+pub(crate) use biller::{Biller, Call, HALF, WHOLE, tokens};
 pub(crate) use client::Client;
 pub(crate) use collector::{Collector, Span};
 pub(crate) use ledger::Load;
