@@ -1,6 +1,8 @@
 //! Whatever can be wrong with a request or an answer, in every protocol in which it can be: which kind of error it is, and
 //! what people are told. Bodies are as the providers' documentation, or their users' reports, have them.
 
+#![expect(clippy::print_stdout, reason = "what people would be told, for whoever reads the test's output")]
+
 use std::time::Duration;
 
 use workers::provider::{Error, ErrorKind, Protocol};
@@ -18,7 +20,7 @@ fn speaks(protocol: Protocol) -> impl Iterator<Item = &'static Spoken> {
 /// What becomes of a call that is answered by these bytes. Whatever it is, people can read it and no secret is in it.
 async fn error(spoken: &Spoken, response: impl AsRef<[u8]>) -> Error {
     let (pieces, end) = spoken.play(vec![send(response), Step::Close]).await;
-    let error = end.expect_err("an error");
+    let error = end.unwrap_err();
     let message = &error.message;
     println!("{:<16} {:<17} {message}", spoken.protocol.as_str(), error.code());
     assert!(spoken.answer().text.starts_with(&told(&pieces).text));
@@ -181,6 +183,7 @@ async fn what_is_no_answer_of_the_protocol() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 async fn an_error_in_an_answer_that_began_well() {
     let event = |name: &str, data: &str| format!("event: {name}\ndata: {data}\n\n").into_bytes();
     let data = |data: &str| format!("data: {data}\n\n").into_bytes();

@@ -207,13 +207,8 @@ impl Sending<'_> {
             self.bill(|call| call.thought = THOUGHT.len());
         }
         self.held("thinking").await;
-        while self.way == "flowing" {
-            frame(to, &json!({ "content": WORD })).await?;
-            self.bill(|call| {
-                call.said += WORD.len();
-                call.flow.push((Instant::now(), call.said));
-            });
-            tokio::time::sleep(PACE).await;
+        if self.way == "flowing" {
+            return self.flow(to).await;
         }
         frame(to, &json!({ "content": HALF })).await?;
         self.bill(|call| call.said = HALF.len());
@@ -228,6 +223,18 @@ impl Sending<'_> {
         let stop = json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": "stop" }] });
         let bill = json!({ "choices": [], "usage": usage });
         to.write_all(format!("data: {stop}\n\ndata: {bill}\n\ndata: [DONE]\n\n").as_bytes()).await
+    }
+
+    /// Says a word after the other until the asker hangs up.
+    async fn flow(&self, to: &mut OwnedWriteHalf) -> std::io::Result<()> {
+        loop {
+            frame(to, &json!({ "content": WORD })).await?;
+            self.bill(|call| {
+                call.said += WORD.len();
+                call.flow.push((Instant::now(), call.said));
+            });
+            tokio::time::sleep(PACE).await;
+        }
     }
 
     /// Goes no further when the call is held here.
