@@ -3,7 +3,7 @@
 //!
 //! `silent`: before anything is said · `headed`: behind the response's head · `thinking`: behind a thought · `middle`: behind
 //! half of the answer · `ending`: there too, but the rest follows once the test lets it · `flowing`: nowhere, it says a word
-//! every few milliseconds and does not come to an end. All other calls are answered whole, and say what they cost.
+//! every few milliseconds and does not come to an end · `status CODE BODY`: it is refused like this · `html`: by a web page. All other calls are answered whole, and say what they cost.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -177,7 +177,7 @@ async fn answer(socket: TcpStream, state: &State) {
         calls.push(Call { question: question.clone(), prompt, ..Call::default() });
         let way =
             if is_first { question.split_whitespace().next().unwrap_or_default().to_owned() } else { String::new() };
-        Sending { state, nth: calls.len() - 1, way }
+        Sending { state, nth: calls.len() - 1, question, way }
     };
     tokio::select! {
         biased;
@@ -190,6 +190,7 @@ async fn answer(socket: TcpStream, state: &State) {
 struct Sending<'a> {
     state: &'a State,
     nth: usize,
+    question: String,
     way: String,
 }
 
@@ -199,6 +200,13 @@ impl Sending<'_> {
     }
 
     async fn send(&mut self, to: &mut OwnedWriteHalf) -> std::io::Result<()> {
+        let refusal = self.question.strip_prefix("status ").and_then(|refusal| refusal.split_once(' '));
+        if let Some((status, body)) = refusal {
+            return http::respond(to, &format!("{status} Refused"), "application/json", body).await;
+        }
+        if self.way == "html" {
+            return http::respond(to, "200 OK", "text/html", "<!doctype html><title>Sign in</title>").await;
+        }
         self.held("silent").await;
         http::respond(to, "200 OK", "text/event-stream", []).await?;
         self.held("headed").await;

@@ -2,8 +2,8 @@
 //!
 //! `say N`: N words at once · `pace N MS`: a word each MS milliseconds · `hold N`: N words, then N more once the test
 //! lets it, a word each 40 ms when asked again · `hang`: nothing at all · `cut N`: N words, then a cut connection · `recover N`: cut at the first call, whole
-//! at the next · `vanish N`: an end without the mark of one · `html`, `broken` (500), `refused` (401), `line` (4 MB in one line) ·
-//! `status CODE BODY`: this refusal. With `billed` in front of it, a whole answer says what it costs.
+//! at the next · `vanish N`: an end without the mark of one · `html`, `broken` (500), `refused` (401), `line` (4 MB in one line). With `billed`
+//! in front of it, a whole answer says what it costs. Asked as an Ollama is (`/api/chat`), it can only say its words.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,12 +11,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use super::http::{self, Request};
 use super::until;
 
 const WORDS: [&str; 7] = ["naïve", "日本語", "🦀", "Grüße", "plain", "Ω≈ç√", "e\u{301}"];
@@ -125,22 +124,28 @@ impl Provider {
 }
 
 async fn serve(socket: TcpStream, state: Arc<State>) {
-    let (mut reader, mut writer) = http::sides(socket);
+    socket.set_nodelay(true).unwrap();
+    let (reader, mut writer) = socket.into_split();
+    let mut reader = BufReader::new(reader);
     if asks_for_models(&mut reader).await {
         let tags = json!({ "models": [{ "name": "tiny:1b" }] }).to_string();
-        let _ = http::respond(&mut writer, "200 OK", "application/json", &tags).await;
+        let _ = head(&mut writer, "200 OK", "application/json", &tags).await;
         return;
     }
-    let Some(question) = read_question(&mut reader, &state).await else { return };
+    let Some((question, is_ollama)) = read_question(&mut reader, &state).await else { return };
     let call = {
         let mut asked = state.asked.lock().unwrap();
         let asked = asked.entry(question.clone()).or_default();
         asked.calls += 1;
         asked.calls
     };
+    let answering = async {
+        if is_ollama { chat(&mut writer, &question).await } else { reply(&mut writer, &question, call, &state).await }
+    };
+    let mut byte = [0];
     tokio::select! {
-        () = http::hung_up(&mut reader) => state.asked.lock().unwrap().entry(question).or_default().hung_up += 1,
-        _ = reply(&mut writer, &question, call, &state) => {}
+        _ = reader.read(&mut byte) => state.asked.lock().unwrap().entry(question.clone()).or_default().hung_up += 1,
+        _ = answering => {}
     }
 }
 
@@ -149,13 +154,40 @@ async fn asks_for_models(reader: &mut BufReader<OwnedReadHalf>) -> bool {
     reader.fill_buf().await.is_ok_and(|begin| begin.starts_with(b"GET /api/tags"))
 }
 
-/// What was asked last.
-async fn read_question(reader: &mut BufReader<OwnedReadHalf>, state: &State) -> Option<String> {
-    let Request { head, body } = http::read(reader).await?;
+/// What was asked last, and whether in the words of Ollama.
+async fn read_question(reader: &mut BufReader<OwnedReadHalf>, state: &State) -> Option<(String, bool)> {
+    let (mut length, mut head) = (0, String::new());
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line).await.ok()? == 0 {
+            return None;
+        }
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().ok()?;
+        }
+        head.push_str(&line);
+        if line == "\r\n" {
+            break;
+        }
+    }
+    let is_ollama = head.starts_with("POST /api/chat ");
     state.heads.lock().unwrap().push(head);
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).await.ok()?;
+    let body: Value = serde_json::from_slice(&body).ok()?;
     // After a question that got no answer at all, both stand in one message.
     let content = body["messages"].as_array()?.last()?["content"].as_str()?;
-    Some(content.rsplit("\n\n").next()?.to_owned())
+    Some((content.rsplit("\n\n").next()?.to_owned(), is_ollama))
+}
+
+/// What an Ollama answers: a document a line.
+async fn chat(to: &mut OwnedWriteHalf, question: &str) -> std::io::Result<()> {
+    let words = question.split_whitespace().nth(1).and_then(|number| number.parse().ok()).unwrap_or_default();
+    let message = |content: String| json!({ "role": "assistant", "content": content });
+    let said = (0..words).map(|nth| json!({ "message": message(word(nth)), "done": false }));
+    let end = json!({ "message": message(String::new()), "done": true, "done_reason": "stop" });
+    let lines = said.chain([end]).fold(String::new(), |lines, line| lines + &line.to_string() + "\n");
+    head(to, "200 OK", "application/x-ndjson", &lines).await
 }
 
 async fn reply(to: &mut OwnedWriteHalf, question: &str, call: usize, state: &State) -> std::io::Result<()> {
@@ -166,30 +198,19 @@ async fn reply(to: &mut OwnedWriteHalf, question: &str, call: usize, state: &Sta
     let mut number = || words.next().and_then(|word| word.parse::<usize>().ok()).unwrap_or_default();
     match way {
         "hang" => std::future::pending().await,
-        "html" => {
-            http::respond(to, "200 OK", "text/html", "<!doctype html><title>Sign in to the hotel's network</title>")
-                .await
-        }
+        "html" => head(to, "200 OK", "text/html", "<!doctype html><title>Sign in to the hotel's network</title>").await,
         "broken" => {
-            http::respond(to, "500 Internal Server Error", "application/json", r#"{"error":{"message":"broken"}}"#)
-                .await
+            head(to, "500 Internal Server Error", "application/json", r#"{"error":{"message":"broken"}}"#).await
         }
-        "refused" => {
-            http::respond(to, "401 Unauthorized", "application/json", r#"{"error":{"message":"wrong key"}}"#).await
-        }
-        "status" => {
-            let refusal = question.strip_prefix("status ").and_then(|refusal| refusal.split_once(' '));
-            let (status, body) = refusal.unwrap_or_default();
-            http::respond(to, &format!("{status} Refused"), "application/json", body).await
-        }
+        "refused" => head(to, "401 Unauthorized", "application/json", r#"{"error":{"message":"wrong key"}}"#).await,
         "line" => {
-            http::respond(to, "200 OK", "text/event-stream", "data: ").await?;
+            head(to, "200 OK", "text/event-stream", "data: ").await?;
             to.write_all(&vec![b'x'; 4 * 1024 * 1024]).await
         }
         _ => {
             let promised =
                 if way == "cut" { "text/event-stream\r\ncontent-length: 1000000" } else { "text/event-stream" };
-            http::respond(to, "200 OK", promised, "").await?;
+            head(to, "200 OK", promised, "").await?;
             let count = number();
             let pause = if way == "pace" { Duration::from_millis(number() as u64) } else { Duration::ZERO };
             say(to, 0..count, pause).await?;
@@ -213,6 +234,11 @@ async fn reply(to: &mut OwnedWriteHalf, question: &str, call: usize, state: &Sta
             to.write_all(b"data: [DONE]\n\n").await
         }
     }
+}
+
+async fn head(to: &mut OwnedWriteHalf, status: &str, kind: &str, body: &str) -> std::io::Result<()> {
+    let head = format!("HTTP/1.1 {status}\r\ncontent-type: {kind}\r\nconnection: close\r\n\r\n{body}");
+    to.write_all(head.as_bytes()).await
 }
 
 async fn say(to: &mut OwnedWriteHalf, words: std::ops::Range<usize>, pause: Duration) -> std::io::Result<()> {
