@@ -146,8 +146,8 @@ impl Running {
             match role {
                 WorkerRole::Reply => {
                     let catalog = Arc::clone(&catalog);
-                    let concurrency = settings.reply_concurrency;
-                    let replies = Replies { pool, client, shards, catalog, concurrency, process };
+                    let (concurrency, circuit_breakers) = (settings.reply_concurrency, settings.circuit_breakers);
+                    let replies = Replies { pool, client, shards, catalog, circuit_breakers, concurrency, process };
                     let probes = workers::probe::run(replies.client.clone(), cancelled.clone());
                     self.roles.first.push((cancelled.clone(), tokio::spawn(probes)));
                     self.roles.first.push((cancelled.clone(), tokio::spawn(replies.run(cancelled))));

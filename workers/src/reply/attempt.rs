@@ -1,6 +1,7 @@
 //! One attempt at a reply, from its claim to its end.
 
 mod end;
+mod gate;
 
 use std::pin::pin;
 use std::time::Duration;
@@ -27,6 +28,8 @@ use crate::metrics::Call;
 use crate::open_replies::{self, OpenReply, Standing};
 use crate::provider::{self, Chunk};
 
+pub(super) use gate::Gate;
+
 /// How long an attempt may stream: a provider that says a word now and then would never end by its own deadlines.
 const MAX_STREAMING: Duration = Duration::from_mins(30);
 /// How often the lease is renewed.
@@ -43,6 +46,8 @@ pub(super) struct Attempt<'a> {
     pub(super) asked: Asked,
     /// Cancelled when a person stops the reply.
     pub(super) stopped: CancellationToken,
+    /// What the circuit breakers have said.
+    pub(super) gate: Gate,
 }
 
 /// How streaming ended.
@@ -74,7 +79,8 @@ impl Ended {
 
 impl<'a> Attempt<'a> {
     /// Gives the attempt that follows at once, if one does.
-    pub(super) async fn carry_out(self) -> Result<Option<Attempt<'a>>, Failure> {
+    pub(super) async fn carry_out(mut self) -> Result<Option<Attempt<'a>>, Failure> {
+        self.gate = self.ask_breakers().await;
         if !self.claim().await? {
             return Ok(None);
         }
@@ -147,7 +153,7 @@ impl<'a> Attempt<'a> {
     fn model(&self) -> Option<(ModelRef, Option<u32>)> {
         let (models, is_route) = self.worker.replies.catalog.alternatives(self.asked.model.as_ref()).ok()?;
         let count = if is_route { u32::try_from(models.len()).ok() } else { None };
-        Some((self.asked.tried.choose(models)?.clone(), count))
+        Some((self.asked.tried.choose(models, &self.gate.resting)?.clone(), count))
     }
 
     /// Streams an answer; how that ended, and what it spent, for all ends but the one that says so itself.
@@ -160,12 +166,16 @@ impl<'a> Attempt<'a> {
         if self.stopped.is_cancelled() {
             return (Ended::Stopped, None);
         }
+        if let Some(error) = self.gate.refused.clone() {
+            return (Ended::Failed(error), None);
+        }
         let mut meter = Meter::new(model.clone(), prompt.began, &prompt.messages);
         let (name, messages) = (model.model().to_owned(), prompt.messages);
         let request = provider::Request { model: name, messages, ..provider::Request::default() };
         let (mut call, span) =
             (Call::begin(&self.worker.replies.catalog, &model), spans::chat(&model, self.conversation));
-        let passing = self.pass_on(provider.stream(request), model, live, (&mut call, &mut meter));
+        let answer = self.gate.listen(provider.stream(request));
+        let passing = self.pass_on(answer, model, live, (&mut call, &mut meter));
         let ended = passing.instrument(span.clone()).await;
         call.ended(ended.name());
         match &ended {

@@ -6,6 +6,7 @@
 
 mod asked;
 mod attempt;
+mod breaker;
 mod choice;
 mod live_text;
 mod parts;
@@ -33,7 +34,8 @@ use uuid::Uuid;
 
 use crate::provider::Catalog;
 use asked::{Asked, Person};
-use attempt::Attempt;
+use attempt::{Attempt, Gate};
+use breaker::Breakers;
 use choice::Tried;
 use running::Running;
 
@@ -62,6 +64,8 @@ pub struct Replies {
     pub shards: Shard,
     /// The providers.
     pub catalog: Arc<Catalog>,
+    /// Whether a model that keeps failing is left alone for a while.
+    pub circuit_breakers: bool,
     /// The most replies that this process answers at once.
     pub concurrency: usize,
     /// This process.
@@ -75,6 +79,7 @@ impl Replies {
             asking: Asking::for_workers(self.client.clone(), self.shards),
             slots: Arc::new(Semaphore::new(self.concurrency)),
             running: Running::default(),
+            breakers: Arc::default(),
             tasks: TaskTracker::new(),
             cancelled,
             hand_back: CancellationToken::new(),
@@ -84,6 +89,10 @@ impl Replies {
         let over = CancellationToken::new();
         tokio::spawn(running::listen_for_stops(Arc::clone(&worker), over.clone()));
         tokio::spawn(nats::live::serve_resumes(worker.replies.client.clone(), over.clone()));
+        if worker.replies.circuit_breakers {
+            let (worker, over) = (Arc::clone(&worker), over.clone());
+            tokio::spawn(async move { worker.breakers.share(&worker.replies.client, over).await });
+        }
         worker.take_wake_ups().await;
         worker.tasks.close();
         if tokio::time::timeout(FINISH_GRACE, worker.tasks.wait()).await.is_err() {
@@ -102,6 +111,8 @@ struct Worker {
     asking: Asking,
     slots: Arc<Semaphore>,
     running: Running,
+    /// Closed, all of them, as long as they are not shared.
+    breakers: Arc<Breakers>,
     tasks: TaskTracker,
     /// Nothing more is taken.
     cancelled: CancellationToken,
@@ -162,7 +173,8 @@ impl Worker {
         asked: Asked,
     ) -> Result<(), Failure> {
         let Some(stopped) = self.running.enter((id, reply)) else { return Ok(()) };
-        let mut attempt = Attempt { worker: self, conversation: id, reply, number, asked, stopped };
+        let gate = Gate::default();
+        let mut attempt = Attempt { worker: self, conversation: id, reply, number, asked, stopped, gate };
         // The aggregate bounds how often.
         let done = loop {
             match attempt.carry_out().await {
