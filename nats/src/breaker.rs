@@ -121,7 +121,9 @@ impl Breakers {
         let body = serde_json::to_vec(&open).map_err(Error::from_any)?;
         match in_time(self.0.update(&key.0, body.into(), revision)).await? {
             Ok(revision) => Ok(Taken::Ours(revision)),
-            Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => Ok(Taken::Theirs(self.look(key).await?)),
+            Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => {
+                Ok(Taken::Theirs(self.look(key).await?))
+            }
             Err(error) => Err(Error::from_any(error)),
         }
     }

@@ -6,6 +6,7 @@
     reason = "figures, and the last words of processes, for whoever reads the test's output"
 )]
 
+mod breakers;
 mod commands;
 mod console;
 mod dev_login;

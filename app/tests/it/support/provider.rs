@@ -2,8 +2,8 @@
 //!
 //! `say N`: N words at once · `pace N MS`: a word each MS milliseconds · `hold N`: N words, then N more once the test
 //! lets it, a word each 40 ms when asked again · `hang`: nothing at all · `cut N`: N words, then a cut connection · `recover N`: cut at the first call, whole
-//! at the next · `vanish N`: an end without the mark of one · `html`, `broken` (500), `refused` (401), `line` (4 MB in one line). With `billed`
-//! in front of it, a whole answer says what it costs.
+//! at the next · `vanish N`: an end without the mark of one · `html`, `broken` (500), `busy N` (503, wants to be left
+//! alone for N seconds), `refused` (401), `line` (4 MB in one line). With `billed` in front of it, a whole answer says what it costs.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -187,6 +187,10 @@ async fn reply(to: &mut OwnedWriteHalf, question: &str, call: usize, state: &Sta
         "html" => head(to, "200 OK", "text/html", "<!doctype html><title>Sign in to the hotel's network</title>").await,
         "broken" => {
             head(to, "500 Internal Server Error", "application/json", r#"{"error":{"message":"broken"}}"#).await
+        }
+        "busy" => {
+            let kind = format!("application/json\r\nretry-after: {}", number());
+            head(to, "503 Service Unavailable", &kind, r#"{"error":{"message":"busy"}}"#).await
         }
         "refused" => head(to, "401 Unauthorized", "application/json", r#"{"error":{"message":"wrong key"}}"#).await,
         "line" => {
