@@ -142,6 +142,13 @@ impl Breakers {
         let entry = in_time(self.0.entry(&key.0)).await?.map_err(Error::from_any)?;
         Ok(entry.and_then(|entry| Some((open(&entry)?, entry.revision))))
     }
+
+    /// Whether all of them are still there.
+    async fn look_for_bucket(&self) -> Result<(), Error> {
+        let found = in_time(self.0.stream.get_info()).await?.map_err(Error::from_any)?;
+        let known = self.0.stream.cached_info().created;
+        if found.created == known { Ok(()) } else { Err(Error("the bucket was lost".to_owned())) }
+    }
 }
 
 /// The changes of all breakers, beginning with those that are open already.
@@ -180,16 +187,9 @@ impl Changes {
                     return Ok(Change { key: Key(entry.key), revision: entry.revision, age, open });
                 }
                 // The watch itself would wait for a lost bucket for ever.
-                _ = self.look.tick() => self.look_for_bucket().await?,
+                _ = self.look.tick() => self.breakers.look_for_bucket().await?,
             }
         }
-    }
-
-    async fn look_for_bucket(&self) -> Result<(), Error> {
-        let Breakers(bucket) = &self.breakers;
-        let found = in_time(bucket.stream.get_info()).await?.map_err(Error::from_any)?;
-        let known = bucket.stream.cached_info().created;
-        if found.created == known { Ok(()) } else { Err(Error("the bucket was lost".to_owned())) }
     }
 }
 
