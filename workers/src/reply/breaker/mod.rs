@@ -117,7 +117,8 @@ impl Breakers {
         };
         match (answer, bus) {
             (Answer::Shut(shut), _) => Err(shut),
-            (Answer::HalfOpen(seen), Some(bus)) => self.take_over(&bus, key, seen).await,
+            // Seldom, and large beside the rest of an attempt.
+            (Answer::HalfOpen(seen), Some(bus)) => Box::pin(self.take_over(&bus, key, seen)).await,
             (Answer::Closed | Answer::HalfOpen(_), _) => Ok(Pass::Usual),
         }
     }

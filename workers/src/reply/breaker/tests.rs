@@ -88,9 +88,9 @@ fn an_open_breaker_lets_nobody_through_until_one_takes_it_over() {
     let (mut state, now) = (State::default(), Instant::now());
     let open = opened(Trouble::Overload, None, 1);
     hear(&mut state, 7, Some(open), now);
-    let early = now + Duration::from_secs(1);
-    let rest = FIRST_COOL_DOWN - Duration::from_secs(1);
-    assert_eq!(state.ask(&key("mine"), early), shut(Trouble::Overload, rest));
+    assert_eq!(state.ask(&key("mine"), now), shut(Trouble::Overload, FIRST_COOL_DOWN));
+    let early = now + FIRST_COOL_DOWN / 5;
+    assert_eq!(state.ask(&key("mine"), early), shut(Trouble::Overload, FIRST_COOL_DOWN * 4 / 5));
     assert_eq!(state.ask(&key("yours"), early), Answer::Closed, "one credential's breaker is not another's");
     assert_eq!(fail(&mut state, Trouble::Auth, early), None, "who began before says nothing new");
 
@@ -127,9 +127,9 @@ fn what_is_known_here_is_not_undone_by_older_news() {
 #[test]
 fn what_was_heard_late_holds_for_less_and_what_is_forgotten_elsewhere_not_at_all() {
     let (mut state, now) = (State::default(), Instant::now());
-    let (open, late) = (opened(Trouble::Overload, None, 1), Duration::from_secs(2));
-    hear_late(&mut state, 1, Some(open), late, now);
-    assert_eq!(state.ask(&key("mine"), now), shut(Trouble::Overload, FIRST_COOL_DOWN - late));
+    let open = opened(Trouble::Overload, None, 1);
+    hear_late(&mut state, 1, Some(open), FIRST_COOL_DOWN / 5, now);
+    assert_eq!(state.ask(&key("mine"), now), shut(Trouble::Overload, FIRST_COOL_DOWN * 4 / 5));
     assert_eq!(state.ask(&key("mine"), now + MAX_AGE), Answer::Closed);
     for _ in 1..FAILURES {
         assert_eq!(fail(&mut state, Trouble::Overload, now + MAX_AGE), None);
