@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::support::{App, Client, Process, Provider, answer, id};
+use crate::keys::KEK;
+use crate::support::{Api, App, Client, Process, Provider, answer, id};
 
 /// How many failures one after the other open a breaker.
 const FAILURES: usize = 3;
@@ -154,16 +156,35 @@ async fn one_call_finds_out_whether_it_is_well_again() {
     }
 }
 
+/// Has a person bring a key to the provider of their own that they call `mine`.
+async fn bring(api: &Api, person: &str, to: &Provider, key: &str) {
+    let models = [json!({ "id": "x" })];
+    let mine = json!({ "protocol": "openai-chat", "base_url": to.base_url, "api_key": key, "models": models });
+    let (status, saved) = api.ask(person, Method::PUT, "/api/providers/configs/mine", &mine).await;
+    assert_eq!(status, 200, "{saved}");
+}
+
 #[tokio::test]
-async fn a_refused_key_is_told_at_once_and_without_asking() {
-    let app = App::new().await;
+async fn one_persons_refused_key_is_told_at_once_and_cools_nobody_elses() {
+    let settings = format!("allow_private_addresses = true\nsealing.keys = {{ 1 = \"{}\" }}", KEK[0]);
+    let (app, own) = (App::with(&settings).await, Provider::start().await);
     let _workers = (app.worker("commands").await, careful(&app).await);
     let api = app.api().await;
-    let mut ann = app.client(&api, "ann").await;
-    let (_, end) = ask(&mut ann, MODELS[0], "refused now").await;
+    app.until_owned("commands", 1).await;
+    let (mut ann, mut ben) = (app.client(&api, "ann").await, app.client(&api, "ben").await);
+    bring(&api, "ann", &own, "sk-ann-1234512345").await;
+    bring(&api, "ben", &own, "sk-ben-1234512345").await;
+
+    let (_, end) = ask(&mut ann, "mine/x", "refused now").await;
     assert_eq!((&end["type"], &end["error"]["code"]), (&json!("ReplyFailed"), &json!("auth")));
-    let (_, end) = ask(&mut ann, MODELS[0], "say 3 soon").await;
+    let (_, end) = ask(&mut ann, "mine/x", "say 3 soon").await;
     assert_eq!((&end["type"], &end["attempt"]), (&json!("ReplyFailed"), &json!(1)));
-    assert_turned_away(&end, "auth", "fake/model has just refused this key");
-    assert_eq!(app.provider.calls("say 3 soon"), 0);
+    assert_turned_away(&end, "auth", "mine/x has just refused this key");
+    assert_eq!(own.calls("say 3 soon"), 0);
+
+    let (_, end) = ask(&mut ben, "mine/x", "say 3 to ben").await;
+    assert_eq!((&end["type"], &end["attempt"]), (&json!("ReplyCompleted"), &json!(1)), "{end}");
+    bring(&api, "ann", &own, "sk-ann-6789067890").await;
+    let (_, end) = ask(&mut ann, "mine/x", "say 3 with another key").await;
+    assert_eq!((&end["type"], &end["attempt"]), (&json!("ReplyCompleted"), &json!(1)), "{end}");
 }

@@ -34,7 +34,7 @@ impl Attempt<'_> {
     /// does, the attempt is that of the first one, which it may not ask.
     pub(super) async fn ask_breakers(&self) -> Gate {
         let breakers = &self.worker.breakers;
-        let Ok((models, _)) = self.worker.replies.catalog.alternatives(self.asked.model.as_ref()) else {
+        let Ok((models, _)) = self.offer.alternatives(self.asked.model.as_ref()) else {
             return Gate::default();
         };
         let (mut resting, mut why): (Vec<ModelRef>, Vec<Shut>) = (Vec::new(), Vec::new());
@@ -43,7 +43,7 @@ impl Attempt<'_> {
                 let refused = why.get(at).map(|shut| shut.into_error(model));
                 return Gate { resting, refused, ear: None };
             }
-            let key = Key::of(&credential(model), model);
+            let key = Key::of(&self.offer.credential_id(model.provider()), model);
             match breakers.ask(&key).await {
                 Ok(pass) => {
                     let ear = Some(Ear { breakers: Arc::clone(breakers), key, pass });
@@ -77,9 +77,4 @@ impl Gate {
         };
         answer.then(hear).boxed()
     }
-}
-
-/// Whose breaker it is: the installation's own, as long as it alone has keys.
-fn credential(model: &ModelRef) -> String {
-    format!("installation {}", model.provider())
 }
