@@ -8,6 +8,7 @@
 
 mod bad_input;
 mod bills;
+mod breakers;
 mod commands;
 mod console;
 mod continuing;
