@@ -28,4 +28,5 @@ mod support;
 mod takeover;
 mod traces;
 mod up;
+mod usage;
 mod views;
