@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use chrono::{Datelike, NaiveDate};
-use projections::usage::{self, By, Question, Usage};
+use projections::usage::{self, By, Question, UsageView};
 use serde::Deserialize;
 use store::Position;
 
@@ -38,7 +38,7 @@ pub(super) async fn read(
     State(edge): State<Arc<Edge>>,
     Caller(identity): Caller,
     query: Result<Query<UsageQuery>, QueryRejection>,
-) -> Result<Json<Usage>, Problem> {
+) -> Result<Json<UsageView>, Problem> {
     let Query(UsageQuery { from, to, by, min_position }) =
         query.map_err(|error| Problem::malformed(error.body_text()))?;
     check_days(from, to)?;

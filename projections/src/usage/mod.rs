@@ -15,7 +15,7 @@ use store::Recorded;
 use uuid::Uuid;
 
 pub use figures::Figures;
-pub use query::{By, MAX_ROWS, Question, Usage, UsageRow, read};
+pub use query::{By, MAX_ROWS, Question, UsageRow, UsageView, read};
 
 use crate::projection::{Happened, News, Projection, from_json, to_json};
 

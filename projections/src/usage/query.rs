@@ -39,7 +39,7 @@ pub enum By {
 
 /// A person's usage over some days.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ts_rs::TS)]
-pub struct Usage {
+pub struct UsageView {
     /// By day in the order of days, else those that cost most first.
     pub rows: Vec<UsageRow>,
     /// All together, whatever rows there are.
@@ -76,7 +76,7 @@ pub struct UsageRow {
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn read(db: impl PgExecutor<'_>, question: &Question) -> Result<Usage, sqlx::Error> {
+pub async fn read(db: impl PgExecutor<'_>, question: &Question) -> Result<UsageView, sqlx::Error> {
     let sums = Figures::COLUMNS.map(|name| format!("least(coalesce(sum({name}), 0), {})::bigint as {name}", Figures::MOST));
     let sql = format!(
         "with told as (
@@ -115,5 +115,5 @@ pub async fn read(db: impl PgExecutor<'_>, question: &Question) -> Result<Usage,
     }
     let more = rows.len() > MAX_ROWS;
     rows.truncate(MAX_ROWS);
-    Ok(Usage { rows, total, more })
+    Ok(UsageView { rows, total, more })
 }

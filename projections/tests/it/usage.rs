@@ -1,10 +1,10 @@
 //! What people's replies spent, as the view has it.
 
 use chrono::NaiveDate;
-use domain::conversation::{Cost, Event, Finish, Part, ReplyError, Spent, Usage as Tokens};
+use domain::conversation::{Cost, Event, Finish, Part, ReplyError, Spent, Usage};
 use domain::{AccountId, MessageId};
 use projections::rebuild;
-use projections::usage::{self, By, Figures, MAX_ROWS, Question, Usage, UsageRow};
+use projections::usage::{self, By, Figures, MAX_ROWS, Question, UsageRow, UsageView};
 use sqlx::PgPool;
 
 use crate::log::{USAGE, append, caught_up, dump_of, migrated};
@@ -28,7 +28,7 @@ fn claimed(reply: MessageId, attempt: u32, model: &str) -> Event {
 
 /// So many tokens of each kind, from `first` on, and what they cost.
 fn spent(first: u64, micros: Option<u64>, estimated: bool) -> Option<Spent> {
-    let usage = Tokens {
+    let usage = Usage {
         input: Some(first),
         cached_input: Some(first + 1),
         cache_write: Some(first + 2),
@@ -48,7 +48,7 @@ fn failed_attempt(reply: MessageId, spent: Option<Spent>) -> Event {
 }
 
 fn completed(reply: MessageId, attempt: u32, model: &str, spent: Option<Spent>) -> Event {
-    let (parts, finish, model, usage) = (Vec::new(), Finish::Stop, model.parse().unwrap(), Tokens::default());
+    let (parts, finish, model, usage) = (Vec::new(), Finish::Stop, model.parse().unwrap(), Usage::default());
     Event::ReplyCompleted { reply, attempt, parts, finish, model, usage, spent }
 }
 
@@ -98,7 +98,7 @@ fn ends() -> Vec<Event> {
     ]
 }
 
-async fn read(pool: &PgPool, user: &str, by: &[By]) -> Usage {
+async fn read(pool: &PgPool, user: &str, by: &[By]) -> UsageView {
     let today: NaiveDate = sqlx::query_scalar("select (now() at time zone 'UTC')::date").fetch_one(pool).await.unwrap();
     // What is written just before midnight is read just after it.
     let (from, to) = (today - chrono::Days::new(1), today);
@@ -118,7 +118,7 @@ async fn every_attempt_is_counted_once_however_it_ends(owner: PgPool) {
     }
     until("all is taken in", async || caught_up(&pool).await).await;
 
-    let Usage { rows, total, more } = read(&pool, "ann", &[By::Model]).await;
+    let UsageView { rows, total, more } = read(&pool, "ann", &[By::Model]).await;
     let most = (1 << 53) - 1;
     let one = Figures {
         attempts: 4,

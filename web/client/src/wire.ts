@@ -542,3 +542,8 @@ export type Usage = {
 
 /** A person, as the login names them: the `sub` of a verified token. Unique within a tenant. */
 export type UserId = string;
+
+/** What attempts came to. The counts of tokens do not overlap. */
+export type UsageFigures = { attempts: number, failed: number, input: number, cached_input: number, cache_write: number, output: number, reasoning: number, micro_usd: number, unpriced: number, estimated: number };
+export type UsageRow = UsageFigures & { day?: string, provider?: string, model?: string, conversation?: string };
+export type UsageView = { rows: Array<UsageRow>, total: UsageFigures, more: boolean };
