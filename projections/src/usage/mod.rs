@@ -66,7 +66,6 @@ pub(crate) struct Spending {
     replies: BTreeMap<ReplyKey, Option<Open>>,
     /// Which of them the table has.
     stored: BTreeSet<ReplyKey>,
-    deleted: BTreeSet<ConversationId>,
     /// What the batch adds: figures only grow, so that what is there need not be read.
     added: BTreeMap<Key, Figures>,
 }
@@ -86,6 +85,8 @@ impl Projection for Spending {
         "BranchSelected",
         "ConversationArchived",
         "ConversationUnarchived",
+        // What runs then ends after it.
+        "ConversationDeleted",
     ];
 
     async fn load(tx: &mut PgTransaction<'_>, batch: &[Happened<'_, Command>]) -> Result<Self, sqlx::Error> {
@@ -108,7 +109,7 @@ impl Projection for Spending {
             let ReplyRow { conversation, reply, account, model } = from_json(&row)?;
             replies.insert((conversation, reply), Some(Open { account, model }));
         }
-        Ok(Self { stored: replies.keys().copied().collect(), replies, ..Self::default() })
+        Ok(Self { stored: replies.keys().copied().collect(), replies, added: BTreeMap::new() })
     }
 
     fn apply(&mut self, happened: &Happened<'_, Command>) {
@@ -142,19 +143,11 @@ impl Projection for Spending {
                 self.attempt_ended(happened, *reply, true, spent.as_ref());
                 self.replies.insert((id, *reply), None);
             }
-            Event::ConversationDeleted {} => {
-                // Of its replies only those matter still that an attempt is at.
-                for (_, reply) in self.replies.iter_mut().filter(|((conversation, _), _)| *conversation == id) {
-                    *reply = reply.take().filter(|open| open.model.is_some());
-                }
-                self.deleted.insert(id);
-            }
             _ => {}
         }
     }
 
     async fn save(self, tx: &mut PgTransaction<'_>) -> Result<Vec<News>, sqlx::Error> {
-        forget_waiting(tx, &self.deleted).await?;
         let ended = self.replies.iter().filter(|(key, open)| open.is_none() && self.stored.contains(key));
         remove(tx, &ended.map(|(key, _)| *key).collect::<Vec<_>>()).await?;
         let open = self.replies.into_iter().filter_map(|((conversation, reply), open)| {
@@ -207,18 +200,6 @@ fn continues(event: &Event) -> Option<MessageId> {
         | Event::ReplyFailed { reply, .. } => Some(*reply),
         _ => None,
     }
-}
-
-/// Removes the replies of deleted conversations that no attempt is at: nothing more happens to them.
-async fn forget_waiting(tx: &mut PgTransaction<'_>, deleted: &BTreeSet<ConversationId>) -> Result<(), sqlx::Error> {
-    if !deleted.is_empty() {
-        let deleted: Vec<Uuid> = deleted.iter().map(|id| id.0).collect();
-        sqlx::query("delete from replies where conversation = any($1) and model is null")
-            .bind(deleted)
-            .execute(&mut **tx)
-            .await?;
-    }
-    Ok(())
 }
 
 async fn remove(tx: &mut PgTransaction<'_>, ended: &[ReplyKey]) -> Result<(), sqlx::Error> {

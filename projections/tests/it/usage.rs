@@ -95,6 +95,7 @@ fn ends() -> Vec<Event> {
         asked(gone),
         claimed(gone, 1, "a/one"),
         Event::ConversationDeleted {},
+        stopped(gone, 1, spent(500, Some(17), true)),
     ]
 }
 
@@ -116,21 +117,22 @@ async fn every_attempt_is_counted_once_however_it_ends(owner: PgPool) {
             until("it is taken in", async || caught_up(&pool).await).await;
         }
     }
+    append(&owner, id(2), 1, &asked(message(70))).await;
     until("all is taken in", async || caught_up(&pool).await).await;
 
     let UsageView { rows, total, more } = read(&pool, "ann", &[By::Model]).await;
     let most = (1 << 53) - 1;
     let one = Figures {
-        attempts: 4,
+        attempts: 5,
         failed: 3,
-        input: 900,
-        cached_input: 903,
-        cache_write: 906,
-        output: 909,
+        input: 1400,
+        cached_input: 1404,
+        cache_write: 1408,
+        output: 1412,
         reasoning: 0,
-        micro_usd: 24,
+        micro_usd: 41,
         unpriced: 1,
-        estimated: 3,
+        estimated: 4,
     };
     let two = Figures {
         attempts: 2,
@@ -145,7 +147,7 @@ async fn every_attempt_is_counted_once_however_it_ends(owner: PgPool) {
     let figures: Vec<(Option<&str>, &Figures)> =
         rows.iter().map(|row| (row.model.as_ref().map(domain::ModelRef::as_str), &row.figures)).collect();
     assert_eq!(figures, [(Some("b/two/x"), &two), (Some("a/one"), &one)], "what cost most first");
-    assert_eq!((total.attempts, total.failed, total.input, more), (6, 4, most, false));
+    assert_eq!((total.attempts, total.failed, total.input, more), (7, 4, most, false));
 
     let names = async |by: &[By]| -> Vec<String> {
         let name = |row: &UsageRow| row.provider.clone().or(row.conversation.map(|id| id.to_string())).unwrap();
@@ -156,7 +158,7 @@ async fn every_attempt_is_counted_once_however_it_ends(owner: PgPool) {
     assert_eq!(read(&pool, "bob", &[By::Day]).await.total, Figures::default());
 
     let open = dump_of(&owner, &["usage.replies"]).await;
-    assert!(open.lines().count() == 1 && open.contains("a/one"), "an attempt still runs: {open}");
+    assert!(open.lines().count() == 1 && open.contains(&message(70).to_string()), "one has not ended: {open}");
     let live = dump_of(&owner, USAGE).await;
     rebuild(&owner, usage::NAME).await.unwrap();
     assert_eq!(dump_of(&owner, USAGE).await, live, "the view is the fold of the log");
