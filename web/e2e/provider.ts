@@ -1,7 +1,8 @@
-// A provider that speaks chat completions, answers whoever has its key, and bills what it said.
+// A provider that speaks chat completions, answers whoever has its key, and bills what it said. Asked to think, it thinks
+// until the test lets it speak.
 
 import { once } from 'node:events';
-import { createServer, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 /** What each answer is billed as. */
@@ -11,31 +12,50 @@ export const ANSWER = 'The moon pulls at the sea.';
 export class Provider {
   readonly address: string;
   readonly #server: Server;
+  readonly #key: string;
+  readonly #thoughts = new Set<() => void>();
 
-  private constructor(server: Server) {
+  private constructor(server: Server, key: string) {
     this.#server = server;
+    this.#key = key;
+    server.on('request', (request, response) => void this.#serve(request, response));
     this.address = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`;
   }
 
   /** Starts one that accepts this key and no other. */
   static async starts(key: string): Promise<Provider> {
-    const server = createServer((request, response) => {
-      request.resume().on('end', () => {
-        if (request.headers.authorization !== `Bearer ${key}`) return refuse(response);
-        if (request.method === 'GET') return send(response, { object: 'list', data: [{ id: 'm1' }] });
-        answer(response);
-      });
-    });
-    server.listen(0, '127.0.0.1');
+    const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
-    return new Provider(server);
+    return new Provider(server, key);
+  }
+
+  /** Lets it speak. */
+  speaks(): void {
+    for (const speak of this.#thoughts) speak();
+    this.#thoughts.clear();
   }
 
   stops(): void {
     this.#server.closeAllConnections();
     this.#server.close();
   }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const body = Buffer.concat(await request.toArray()).toString();
+    if (request.headers.authorization !== `Bearer ${this.#key}`) return refuse(response);
+    if (request.method === 'GET') return send(response, { object: 'list', data: [{ id: 'm1' }] });
+    const tell = chunks(response);
+    if (/\bthink\b/i.test(body)) {
+      tell({ reasoning_content: 'The sea is large.' });
+      await new Promise<void>((speak) => this.#thoughts.add(speak));
+    }
+    tell({ role: 'assistant', content: ANSWER });
+    tell({}, 'stop');
+    response.end(`data: ${JSON.stringify({ ...FRAME, choices: [], usage: BILL })}\n\ndata: [DONE]\n\n`);
+  }
 }
+
+const FRAME = { id: '1', object: 'chat.completion.chunk', model: 'm1' };
 
 function refuse(response: ServerResponse): void {
   response.statusCode = 401;
@@ -47,14 +67,10 @@ function send(response: ServerResponse, body: unknown): void {
   response.end(JSON.stringify(body));
 }
 
-function answer(response: ServerResponse): void {
+function chunks(response: ServerResponse): (delta: object, finish_reason?: string) => void {
   response.setHeader('content-type', 'text/event-stream');
-  const chunk = (more: object) => {
-    const frame = { id: '1', object: 'chat.completion.chunk', model: 'm1', choices: [], ...more };
-    response.write(`data: ${JSON.stringify(frame)}\n\n`);
+  return (delta, finish_reason) => {
+    const choice = { index: 0, delta, finish_reason: finish_reason ?? null };
+    response.write(`data: ${JSON.stringify({ ...FRAME, choices: [choice] })}\n\n`);
   };
-  chunk({ choices: [{ index: 0, delta: { role: 'assistant', content: ANSWER }, finish_reason: null }] });
-  chunk({ choices: [{ index: 0, delta: {}, finish_reason: 'stop' }] });
-  chunk({ usage: { ...BILL, total_tokens: BILL.prompt_tokens + BILL.completion_tokens } });
-  response.end('data: [DONE]\n\n');
 }

@@ -85,6 +85,14 @@ test.runIf(isOwn)('a provider is tried out, answers, and is accounted for', asyn
   await row.getByRole('cell', { name: '120' }).waitFor();
   await row.getByRole('cell', { name: '34' }).waitFor();
 
+  await ann.page.getByRole('link', { name: 'New chat' }).click();
+  await ann.say('Think: why are there tides?');
+  await ann.answer().getByText('Thinking').waitFor();
+  provider.speaks();
+  expect(await ann.answerEnds()).toBe(ANSWER);
+  await settingsOf(ann);
+  await row.getByRole('cell', { name: '240' }).waitFor();
+
   await card(ann).getByRole('button', { name: 'Change mine' }).click();
   await ann.page.locator('.provider-form').getByLabel('API key').fill('sk-wrong-0123456789-WXYZ');
   await ann.page.locator('.provider-form').getByRole('button', { name: 'Save' }).click();
