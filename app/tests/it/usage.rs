@@ -12,7 +12,8 @@ const KINDS: [&str; 5] = ["input", "cached_input", "cache_write", "output", "rea
 /// What the log says that the attempts at a person's replies spent: how many of them spent anything, the tokens of each
 /// kind, the money.
 async fn in_the_log(pool: &PgPool, user: &str) -> Value {
-    let tokens = KINDS.map(|kind| format!("'{kind}', sum(coalesce((spent->'usage'->>'{kind}')::bigint, 0))")).join(", ");
+    let tokens =
+        KINDS.map(|kind| format!("'{kind}', sum(coalesce((spent->'usage'->>'{kind}')::bigint, 0))")).join(", ");
     let sql = format!(
         "select json_build_object('attempts', count(*), {tokens},
              'micro_usd', coalesce(sum((spent->'cost'->>'micros')::bigint), 0),

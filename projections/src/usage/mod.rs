@@ -232,7 +232,8 @@ async fn keep(tx: &mut PgTransaction<'_>, open: &[ReplyRow]) -> Result<(), sqlx:
 
 async fn add(tx: &mut PgTransaction<'_>, added: &[SpendingRow]) -> Result<(), sqlx::Error> {
     if !added.is_empty() {
-        let sums = Figures::COLUMNS.map(|name| format!("{name} = least(s.{name} + excluded.{name}, {})", Figures::MOST));
+        let sums =
+            Figures::COLUMNS.map(|name| format!("{name} = least(s.{name} + excluded.{name}, {})", Figures::MOST));
         let sql = format!(
             "insert into spending as s select * from json_populate_recordset(null::spending, $1::json)
              on conflict (account, day, model, conversation) do update set {}",

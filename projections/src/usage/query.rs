@@ -77,20 +77,7 @@ pub struct UsageRow {
 /// # Errors
 /// When Postgres does not answer.
 pub async fn read(db: impl PgExecutor<'_>, question: &Question) -> Result<UsageView, sqlx::Error> {
-    let sums = Figures::COLUMNS.map(|name| format!("least(coalesce(sum({name}), 0), {})::bigint as {name}", Figures::MOST));
-    let sql = format!(
-        "with told as (
-             select case when $4 then s.day end as day, case when $5 then split_part(model, '/', 1) end as provider,
-                 case when $6 then model end as model, case when $7 then conversation end as conversation, {figures}
-             from usage.spending s where account = $1 and s.day between $2 and $3),
-         summed as (
-             select day, provider, model, conversation, grouping(day) = 1 as whole, {sums} from told
-             group by grouping sets ((day, provider, model, conversation), ()))
-         select whole, to_json(summed)::text from summed
-         order by whole desc, day, micro_usd desc, input + output desc, provider, model, conversation limit $8",
-        figures = Figures::COLUMNS.join(", "),
-        sums = sums.join(", "),
-    );
+    let sql = sql();
     let by = |by: By| question.by.contains(&by);
     // The whole, and one more than wanted, which tells whether there are others.
     let limit = i64::try_from(MAX_ROWS).unwrap_or(i64::MAX).saturating_add(2);
@@ -116,4 +103,23 @@ pub async fn read(db: impl PgExecutor<'_>, question: &Question) -> Result<UsageV
     let more = rows.len() > MAX_ROWS;
     rows.truncate(MAX_ROWS);
     Ok(UsageView { rows, total, more })
+}
+
+/// The whole and its rows, told apart by the columns that are asked for.
+fn sql() -> String {
+    let sums =
+        Figures::COLUMNS.map(|name| format!("least(coalesce(sum({name}), 0), {})::bigint as {name}", Figures::MOST));
+    format!(
+        "with told as (
+             select case when $4 then s.day end as day, case when $5 then split_part(model, '/', 1) end as provider,
+                 case when $6 then model end as model, case when $7 then conversation end as conversation, {figures}
+             from usage.spending s where account = $1 and s.day between $2 and $3),
+         summed as (
+             select day, provider, model, conversation, grouping(day) = 1 as whole, {sums} from told
+             group by grouping sets ((day, provider, model, conversation), ()))
+         select whole, to_json(summed)::text from summed
+         order by whole desc, day, micro_usd desc, input + output desc, provider, model, conversation limit $8",
+        figures = Figures::COLUMNS.join(", "),
+        sums = sums.join(", "),
+    )
 }

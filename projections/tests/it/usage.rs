@@ -27,7 +27,7 @@ fn claimed(reply: MessageId, attempt: u32, model: &str) -> Event {
 }
 
 /// So many tokens of each kind, from `first` on, and what they cost.
-fn spent(first: u64, micros: Option<u64>, estimated: bool) -> Option<Spent> {
+fn spent(first: u64, micros: Option<u64>, estimated: bool) -> Spent {
     let usage = Usage {
         input: Some(first),
         cached_input: Some(first + 1),
@@ -36,7 +36,7 @@ fn spent(first: u64, micros: Option<u64>, estimated: bool) -> Option<Spent> {
         reasoning: None,
         raw: None,
     };
-    Some(Spent { usage, cost: micros.map(|micros| Cost { micros, price: "p".to_owned() }), estimated })
+    Spent { usage, cost: micros.map(|micros| Cost { micros, price: "p".to_owned() }), estimated }
 }
 
 fn error() -> ReplyError {
@@ -66,7 +66,7 @@ fn failed(reply: MessageId, spent: Option<Spent>) -> Event {
 
 /// Every way in which an attempt ends.
 fn ends() -> Vec<Event> {
-    let [switched, stop, lost, unheard, last, gone] = [10, 20, 30, 40, 50, 60].map(message);
+    let [switched, halted, lost, unheard, last, gone] = [10, 20, 30, 40, 50, 60].map(message);
     vec![
         started("ann"),
         said(1, "How?"),
@@ -75,27 +75,27 @@ fn ends() -> Vec<Event> {
         failed_attempt(switched, None),
         claimed(switched, 2, "b/two/x"),
         // Whoever answers may call itself by another name: what was asked counts.
-        completed(switched, 2, "b/two-of-may", spent(100, Some(7), false)),
-        asked(stop),
-        claimed(stop, 1, "a/one"),
-        stopped(stop, 1, spent(200, Some(11), true)),
+        completed(switched, 2, "b/two-of-may", Some(spent(100, Some(7), false))),
+        asked(halted),
+        claimed(halted, 1, "a/one"),
+        stopped(halted, 1, Some(spent(200, Some(11), true))),
         asked(lost),
         claimed(lost, 1, "a/one"),
         // The attempt's end and the reply's: one attempt.
-        expired(lost, spent(300, None, true)),
+        expired(lost, Some(spent(300, None, true))),
         failed(lost, None),
         asked(unheard),
         claimed(unheard, 1, "a/one"),
-        failed_attempt(unheard, spent(400, Some(13), true)),
+        failed_attempt(unheard, Some(spent(400, Some(13), true))),
         // Stopped while nothing ran.
         stopped(unheard, 1, None),
         asked(last),
         claimed(last, 1, "b/two/x"),
-        failed(last, spent(u64::MAX - 3, Some(u64::MAX), false)),
+        failed(last, Some(spent(u64::MAX - 3, Some(u64::MAX), false))),
         asked(gone),
         claimed(gone, 1, "a/one"),
         Event::ConversationDeleted {},
-        stopped(gone, 1, spent(500, Some(17), true)),
+        stopped(gone, 1, Some(spent(500, Some(17), true))),
     ]
 }
 

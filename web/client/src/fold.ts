@@ -113,7 +113,12 @@ function withEvent(
       const course = ended ? {} : { ...(asked && { asked }), ...(setback && { setback }) };
       const keepsText =
         !ended && liveText !== undefined && (change?.attempt ?? reply.attempt) === reply.attempt;
-      return new Map(messages).set(reply.id, { ...rest, ...course, ...change, ...(keepsText ? { liveText } : {}) });
+      return new Map(messages).set(reply.id, {
+        ...rest,
+        ...course,
+        ...change,
+        ...(keepsText ? { liveText } : {}),
+      });
     }
   }
 }

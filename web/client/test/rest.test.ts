@@ -56,11 +56,7 @@ test('each request asks what it says', async () => {
     [rest.setDefaultProvider({ provider: 'mine' }), 'PUT', '/api/providers/default', { provider: 'mine' }],
     [rest.limits(), 'GET', '/api/limits'],
     [rest.setLimits({ tokens_per_day: 5 }), 'PUT', '/api/limits', { tokens_per_day: 5 }],
-    [
-      rest.usage({ from: '2026-01-01', to: '2026-01-31' }),
-      'GET',
-      '/api/usage?from=2026-01-01&to=2026-01-31',
-    ],
+    [rest.usage({ from: '2026-01-01', to: '2026-01-31' }), 'GET', '/api/usage?from=2026-01-01&to=2026-01-31'],
     [
       rest.usage({ from: '2026-01-01', to: '2026-01-31', by: ['day', 'model'], min_position: '0:7' }),
       'GET',

@@ -124,6 +124,6 @@ function useModelsOf(provider: string): readonly string[] {
 }
 
 /** Whether the installation itself can ask a provider, where it says so. */
-function isAtHand({ configured }: { configured?: boolean }): boolean {
+function isAtHand({ configured }: { id: string; configured?: boolean }): boolean {
   return configured !== false;
 }

@@ -14,12 +14,11 @@ export function LimitsForm() {
     <section aria-labelledby="limits">
       <h2 id="limits">Limits</h2>
       <p className="muted">
-        An answer that would go over one is refused. Days and months are those of UTC; an empty field is no limit.
+        An answer that would go over one is refused. Days and months are those of UTC; an empty field is no
+        limit.
       </p>
       {saved.problem && <p className="problem">{saved.problem}</p>}
-      {saved.value && (
-        <Fields key={JSON.stringify(saved.value)} saved={saved.value} onSaved={saved.again} />
-      )}
+      {saved.value && <Fields key={JSON.stringify(saved.value)} saved={saved.value} onSaved={saved.again} />}
     </section>
   );
 }

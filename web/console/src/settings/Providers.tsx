@@ -32,8 +32,8 @@ export function Providers({ catalog, configs }: Props) {
     <section aria-labelledby="providers">
       <h2 id="providers">Providers</h2>
       <p className="muted">
-        Models answer you by your own keys. The server encrypts a key before it stores it, and shows nobody more
-        of it than its last four characters.
+        Models answer you by your own keys. The server encrypts a key before it stores it, and shows nobody
+        more of it than its last four characters.
       </p>
       {problem && <p className="problem">{problem}</p>}
       <ul className="cards">

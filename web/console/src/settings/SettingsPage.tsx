@@ -12,7 +12,8 @@ export function SettingsPage({ menuButton }: { menuButton: ReactNode }) {
   const catalog = useRead(useCallback(() => client.rest.providers(), [client]));
   const configs = useRead(
     useCallback(
-      (after: { min_position?: string }) => client.rest.providerConfigs(after).then((answer) => answer.configs),
+      (after: { min_position?: string }) =>
+        client.rest.providerConfigs(after).then((answer) => answer.configs),
       [client],
     ),
   );
