@@ -12,7 +12,7 @@ use store::{Recorded, log};
 use uuid::Uuid;
 
 use crate::conversation_list::ConversationList;
-use crate::projection::{Projection, begin, take_in};
+use crate::projection::{Projection, begin, pass_over, take_in};
 use crate::transcript::Transcript;
 use crate::usage::Spending;
 
@@ -139,6 +139,28 @@ async fn the_view_is_the_same_however_the_log_is_cut(pool: PgPool) {
         batches.extend(one_by_one);
         assert_eq!(view_of(&pool, &batches).await, whole, "{events:?}");
     }
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn what_does_not_concern_a_view_is_passed_over(pool: PgPool) {
+    store::migrate(&pool, Some(1), 1).await.unwrap();
+    let (reply, parent) = (MessageId(Uuid::from_u128(1)), MessageId(Uuid::from_u128(2)));
+    let renamed = || (1, Event::ConversationRenamed { title: "Tides".to_owned() });
+    let asked = (1, Event::ReplyRequested { reply, parent, model: None, regenerate_of: None });
+    append(&pool, &[renamed(), renamed(), asked, renamed()]).await;
+    let log = log::read(&pool, 0, 0, 100).await.unwrap();
+    let (first, rest) = log.split_at(1);
+    let (quiet, last) = rest.split_at(rest.len() - 2);
+    let passes = async |batch: &[Recorded]| pass_over::<Spending>(&pool, 0, batch).await.unwrap();
+    assert!(!passes(first).await, "there is no checkpoint yet");
+    take_all_in::<Spending>(&pool, &[first]).await;
+    assert!(!passes(last).await, "a reply is asked for");
+    assert!(!passes(&last[1..]).await, "what is before it was not seen");
+    assert!(passes(quiet).await && passes(&[]).await);
+    assert!(!pass_over::<ConversationList>(&pool, 0, quiet).await.unwrap(), "a row has the last sequence");
+    take_all_in::<Spending>(&pool, &[last]).await;
+    let replies: i64 = sqlx::query_scalar("select count(*) from usage.replies").fetch_one(&pool).await.unwrap();
+    assert_eq!(replies, 1);
 }
 
 async fn append(pool: &PgPool, events: &[(u128, Event)]) {
