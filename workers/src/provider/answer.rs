@@ -155,6 +155,11 @@ impl Answer {
         self.ready.pop_front()
     }
 
+    /// Whether the provider has marked the end.
+    pub(super) fn is_finished(&self) -> bool {
+        self.done || self.finish.is_some()
+    }
+
     /// The end, if the provider has marked it.
     pub(super) fn finished(&self) -> Option<Chunk> {
         let finish = self.finish.or(self.done.then_some(Finish::Other))?;

@@ -14,9 +14,11 @@ mod call;
 pub mod catalog;
 mod cohere;
 mod connect;
+mod decode;
 pub mod demo;
 mod error;
 pub mod found;
+mod frames;
 mod gemini;
 #[cfg(test)]
 mod histories;
@@ -29,6 +31,8 @@ mod openai_responses;
 #[cfg(test)]
 mod playback;
 pub mod price;
+#[doc(hidden)]
+pub mod recorded;
 mod refusal;
 #[cfg(test)]
 mod replay;

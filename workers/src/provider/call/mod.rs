@@ -3,7 +3,6 @@
 
 mod credential;
 mod endpoint;
-mod frames;
 mod reply;
 
 use std::sync::Arc;
@@ -16,8 +15,6 @@ use super::wire::Wire;
 use super::{Chunk, Deadlines, Error, Provider, Request};
 pub(super) use credential::Credential;
 use endpoint::Endpoint;
-#[cfg(test)]
-pub(super) use frames::Frames;
 use reply::Reply;
 
 /// A provider that is called over HTTP, with a connection pool of its own.
