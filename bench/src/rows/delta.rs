@@ -87,7 +87,7 @@ impl Whole {
 
     async fn ask(&mut self, provider: &Provider, conversation: Uuid) -> Result<Duration, Error> {
         // The last reply's later text.
-        while self.deltas.next().now_or_never().is_some() {}
+        while let Some(Some(_)) = self.deltas.next().now_or_never() {}
         self.chat.ask(conversation, &message("Hello.", true)).await?;
         let (heard, body) = hear(&mut self.deltas).await?;
         let began = provider.take_began().ok_or_else(|| Error("a delta came before its token".to_owned()))?;
