@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt};
-use nats::{Inbox, Subscriber};
 use nats::live::Delta;
+use nats::{Inbox, Subscriber};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
@@ -53,7 +53,8 @@ pub(super) async fn measure(plan: Plan) -> Result<Found, Error> {
          socket, and a delta published, by one task",
         median(ours_p99)
     );
-    let added = Row::new("First upstream byte → delta, added p50", ours - theirs, "µs").target(Target::AtMost(50.0)).note(note);
+    let added =
+        Row::new("First upstream byte → delta, added p50", ours - theirs, "µs").target(Target::AtMost(50.0)).note(note);
     let row = Row::new("First upstream byte → delta, p50", ours, "µs").over(theirs, "read, published, heard");
     Ok(Found { rows: vec![added, row], plots: Vec::new() })
 }

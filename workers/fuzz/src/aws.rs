@@ -15,9 +15,8 @@ pub fn framed(lines: &[u8]) -> Vec<u8> {
 }
 
 fn frame(line: &[u8]) -> Vec<u8> {
-    let (name, payload) = line.iter().position(|byte| *byte == b' ').map_or((line, &[][..]), |at| {
-        (&line[..at], &line[at + 1..])
-    });
+    let (name, payload) =
+        line.iter().position(|byte| *byte == b' ').map_or((line, &[][..]), |at| (&line[..at], &line[at + 1..]));
     let (kind, header, name) = match name.strip_prefix(b"!") {
         Some(name) => ("exception", ":exception-type", name),
         None => ("event", ":event-type", name),

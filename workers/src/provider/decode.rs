@@ -257,7 +257,8 @@ mod tests {
 
     #[test]
     fn nothing_comes_after_the_end() {
-        let end = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+        let end =
+            "data: {\"choices\":[{\"delta\":{\"content\":\"a\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
         let late = "data: {\"choices\":[{\"delta\":{\"content\":\"late\"}}]}\n\n";
         let told = played("text/event-stream", &[end.as_bytes(), late.as_bytes()]);
         assert_eq!(told.len(), 2, "{told:?}");

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::{Findings, Rule, name, text};
 use crate::chaos::history::{Call, History, Logged, Tokens};
 
-/// The attempts that a reply gets of a model, without a pause in which its provider wants to be left alone.
+/// How often a model of a route may fail before the next one is asked, if there is one.
 const FAILURES_BEFORE_SWITCH: usize = 2;
 /// How long after Postgres was out of reach what a lost attempt spent may be unknown, in milliseconds: nobody could read what it
 /// had asked.
@@ -125,7 +125,10 @@ fn spent(of: &str, attempt: &Attempt<'_>, history: &History, findings: &mut Find
 /// Whether nobody could read what a lost attempt had asked.
 fn is_excused(end: &Logged, history: &History) -> bool {
     let around = |from: u64, until: u64| (from..until.saturating_add(AROUND)).contains(&end.at);
-    history.outages.iter().any(|outage| outage.what.to_lowercase().contains("postgres") && around(outage.from, outage.until))
+    history
+        .outages
+        .iter()
+        .any(|outage| outage.what.to_lowercase().contains("postgres") && around(outage.from, outage.until))
 }
 
 /// An attempt asks a model of the route, stays with it until it says that the next one shall not, and goes on to one that was not
@@ -137,7 +140,9 @@ fn route(reply: &str, attempts: &[Attempt<'_>], route: &[String], findings: &mut
         let model = attempt.model;
         let holds = match before {
             _ if !route.iter().any(|one| one == model) => false,
-            Some((last, _)) if switches(last) => !asked.contains(&model) || route.iter().all(|one| asked.contains(&one.as_str())),
+            Some((last, _)) if switches(last) => {
+                !asked.contains(&model) || route.iter().all(|one| asked.contains(&one.as_str()))
+            }
             Some((last, _)) => last.model == model,
             None => true,
         };
@@ -149,9 +154,12 @@ fn route(reply: &str, attempts: &[Attempt<'_>], route: &[String], findings: &mut
         let failures = failures + usize::from(failed(attempt));
         let others = route.iter().any(|one| !asked.contains(&one.as_str()));
         let due = failed(attempt) && failures >= FAILURES_BEFORE_SWITCH && others;
-        let may = switches(attempt) <= others;
-        findings.check(may && switches(attempt) >= due, Rule::RouteIsFollowed, || {
-            format!("attempt {number} of {reply} switches: {}; {failures} failures of {model:?}, of {route:?}", switches(attempt))
+        let holds = if switches(attempt) { others } else { !due };
+        findings.check(holds, Rule::RouteIsFollowed, || {
+            format!(
+                "attempt {number} of {reply} switches: {}; {failures} failures of {model:?}, of {route:?}",
+                switches(attempt)
+            )
         });
         before = Some((attempt, failures));
     }
@@ -170,7 +178,7 @@ fn switches(attempt: &Attempt<'_>) -> bool {
 fn calls(attempts: &[&Attempt<'_>], history: &History, findings: &mut Findings) {
     let mut told: BTreeMap<(&str, &str), [usize; 4]> = BTreeMap::new();
     for call in &history.calls {
-        let counts = told.entry((&call.question, &call.model)).or_default();
+        let counts = told.entry((call.question.as_str(), call.model.as_str())).or_default();
         counts[0] += 1;
         counts[1] += usize::from(!call.refused);
     }
@@ -198,15 +206,22 @@ fn counted(attempts: &[&Attempt<'_>], calls: &[Call], findings: &mut Findings) {
     for attempt in attempts {
         let Some(end) = attempt.ends.iter().find(|end| end.event["type"] == "ReplyCompleted") else { continue };
         let said = text(&end.event["parts"]);
-        let Some(call) = calls.iter().find(|call| call.whole && call.question == attempt.question && call.text == said) else {
+        let Some(call) = calls.iter().find(|call| call.whole && call.question == attempt.question && call.text == said)
+        else {
             continue;
         };
         let at = end.position();
-        let asked = attempt.model.rsplit('/').next() == Some(call.model.as_str()) && end.event["model"] == attempt.model;
+        let asked =
+            attempt.model.rsplit('/').next() == Some(call.model.as_str()) && end.event["model"] == attempt.model;
         findings.check(asked, Rule::RouteIsFollowed, || {
-            format!("at {at} {} answers, {:?} was asked, and {:?} said it", end.event["model"], attempt.model, call.model)
+            format!(
+                "at {at} {} answers, {:?} was asked, and {:?} said it",
+                end.event["model"], attempt.model, call.model
+            )
         });
-        findings.check(paid.insert((&call.question, said)), Rule::SpentOnce, || format!("at {at} a call is paid for again"));
+        findings.check(paid.insert((call.question.as_str(), said)), Rule::SpentOnce, || {
+            format!("at {at} a call is paid for again")
+        });
         let Some(spent) = attempt.spent.first() else { continue };
         let told = (spent["estimated"] != true).then(|| Tokens {
             input: spent["usage"]["input"].as_u64().unwrap_or_default(),

@@ -41,7 +41,8 @@ fn an_attempt_must_end_once() {
     breaks(Rule::AttemptEndsOnce, |history| ends(history, LOST, json!({ "type": "Nothing" })));
     breaks(Rule::AttemptEndsOnce, |history| ends(history, 7, spending(completed("r", 1, "two words"), None)));
     // A person's stop of a reply that waits ends no attempt, nor does the failure that comes with the last expiry.
-    let mut stopped = row(9, 20, "user:ann", json!({ "type": "ReplyStopped", "reply": "r", "attempt": 1, "parts": [] }));
+    let mut stopped =
+        row(9, 20, "user:ann", json!({ "type": "ReplyStopped", "reply": "r", "attempt": 1, "parts": [] }));
     for (actor, command, ends) in [("user:ann", 20, 0), ("worker:reply", 20, 1), ("worker:reaper", 12, 0)] {
         let mut history = good();
         history.log.retain(|row| row.pos <= LOST);
@@ -88,7 +89,10 @@ fn a_refusal_must_cost_nothing_and_a_call_that_was_taken_up_something() {
     let attempts = |end: Value| vec![started("r", 1, "a/x"), end, started("r", 2, "a/x"), whole()];
     let said = || call("x", "b", true);
     assert_eq!(found(attempts(failed(1, "overload", false)), vec![refused("x"), said()]), []);
-    assert_eq!(found(attempts(spending(failed(1, "rate", false), None)), vec![refused("x"), said()]), [Rule::SpentOnce]);
+    assert_eq!(
+        found(attempts(spending(failed(1, "rate", false), None)), vec![refused("x"), said()]),
+        [Rule::SpentOnce]
+    );
     // It hung: the provider has read the prompt.
     let hung = || vec![call("x", "never said", false), said()];
     assert_eq!(found(attempts(spending(failed(1, "timeout", false), None)), hung()), []);
