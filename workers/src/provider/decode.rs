@@ -227,7 +227,6 @@ impl Decoder {
 #[cfg(test)]
 mod tests {
     use super::super::recorded::Recorded;
-    use super::*;
 
     /// What an answer of chat completions comes to, fed in these pieces.
     fn played(content_type: &str, pieces: &[&[u8]]) -> Vec<String> {
