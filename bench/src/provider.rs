@@ -158,7 +158,7 @@ async fn serve(listener: TcpListener, rendered: Arc<Rendered>, heard: Arc<Heard>
     }
 }
 
-async fn answer_all(mut stream: TcpStream, rendered: &Rendered, heard: &Heard) -> std::io::Result<()> {
+async fn answer_all(mut stream: TcpStream, rendered: &Rendered, last: &Heard) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let mut received = BytesMut::new();
     while let Some(Request { bytes, completes, wants_usage }) = request(&mut stream, &mut received).await? {
@@ -168,11 +168,11 @@ async fn answer_all(mut stream: TcpStream, rendered: &Rendered, heard: &Heard) -
             continue;
         }
         let usage = usize::from(wants_usage);
-        put(&heard.asked, Asked { at: SystemTime::now(), bytes });
+        put(&last.asked, Asked { at: SystemTime::now(), bytes });
         if !rendered.script.wait.is_zero() {
             sleep(rendered.script.wait).await;
         }
-        put(&heard.began, std::time::Instant::now());
+        put(&last.began, std::time::Instant::now());
         if rendered.script.pace.is_zero() {
             stream.write_all(&rendered.whole[usage]).await?;
         } else {
