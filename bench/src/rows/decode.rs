@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde::de::IgnoredAny;
 use workers::provider::Chunk;
-use workers::provider::recorded::Recorded;
+use workers::provider::offline::Offline;
 
 use super::{Found, Plan};
 use crate::Error;
@@ -55,7 +55,7 @@ fn rows(found: &mut Found, stream: &Stream, decoded: f64, parsed: f64) {
 
 fn decode(stream: &Stream) -> Result<Duration, Error> {
     let unknown = || Error(format!("there is no protocol {}", stream.protocol));
-    let mut answer = Recorded::new(stream.protocol, stream.content_type).ok_or_else(unknown)?;
+    let mut answer = Offline::new(stream.protocol, stream.content_type).ok_or_else(unknown)?;
     let (mut texts, mut whole) = (0, false);
     let begun = Instant::now();
     for event in &stream.events {
@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn every_stream_is_a_whole_answer() {
         let streams = Stream::all(TEXTS);
-        assert_eq!(streams.len(), workers::provider::recorded::PROTOCOLS.len());
+        assert_eq!(streams.len(), workers::provider::offline::PROTOCOLS.len());
         for stream in streams {
             assert!(decode(&stream).is_ok() && parse(&stream).is_ok(), "{:?}", decode(&stream));
         }

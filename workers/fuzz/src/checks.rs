@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use crate::aws;
-use crate::provider::recorded::{Recorded, refused};
+use crate::provider::offline::{Offline, refused};
 use crate::provider::sse::{Event, Framer, TooLarge};
 use crate::provider::{Chunk, Error, MAX_ANSWER_BYTES, MAX_TOOL_CALLS};
 
@@ -88,7 +88,7 @@ fn check(protocol: &str, head: &[u8], body: &[u8]) {
 }
 
 fn play<'a>(protocol: &str, declared: &str, pieces: impl Iterator<Item = &'a [u8]>) -> Played {
-    let mut answer = Recorded::new(protocol, declared).expect("the protocol is one of ours");
+    let mut answer = Offline::new(protocol, declared).expect("the protocol is one of ours");
     let (mut played, mut over) = (Played::default(), false);
     for piece in pieces.map(Some).chain([None]) {
         match piece {

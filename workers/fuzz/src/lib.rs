@@ -20,10 +20,10 @@ mod provider {
     mod gemini;
     mod lines;
     mod media;
+    pub mod offline;
     mod ollama;
     mod openai_chat;
     mod openai_responses;
-    pub mod recorded;
     mod refusal;
     mod request;
     pub mod sse;

@@ -55,6 +55,8 @@ pub(super) struct Answer {
     ready: VecDeque<Chunk>,
     calls: Calls,
     bytes: usize,
+    /// What readers keep until they know what becomes of it.
+    held: usize,
     spoke: bool,
     begun: bool,
     finish: Option<Finish>,
@@ -187,6 +189,15 @@ impl Answer {
     /// Whether nothing comes any more.
     pub(super) fn is_done(&self) -> bool {
         self.done
+    }
+
+    /// Its reader keeps so many bytes until it can say what they are. All that it ever keeps has the bound of an answer.
+    pub(super) fn hold(&mut self, bytes: usize) -> Result<(), Refusal> {
+        self.held += bytes;
+        if self.held > MAX_ANSWER_BYTES {
+            return Err(Refusal::protocol("the answer is longer than 4 MiB"));
+        }
+        Ok(())
     }
 
     fn end_tools(&mut self) {

@@ -226,11 +226,11 @@ impl Decoder {
 
 #[cfg(test)]
 mod tests {
-    use super::super::recorded::Recorded;
+    use super::super::offline::Offline;
 
     /// What an answer of chat completions comes to, fed in these pieces.
     fn played(content_type: &str, pieces: &[&[u8]]) -> Vec<String> {
-        let mut answer = Recorded::new("openai-chat", content_type).unwrap();
+        let mut answer = Offline::new("openai-chat", content_type).unwrap();
         let mut told = Vec::new();
         for piece in pieces.iter().map(Some).chain([None]) {
             match piece {

@@ -25,14 +25,14 @@ mod histories;
 pub mod known;
 mod lines;
 mod media;
+#[doc(hidden)]
+pub mod offline;
 mod ollama;
 mod openai_chat;
 mod openai_responses;
 #[cfg(test)]
 mod playback;
 pub mod price;
-#[doc(hidden)]
-pub mod recorded;
 mod refusal;
 #[cfg(test)]
 mod replay;

@@ -1,7 +1,7 @@
 //! Answers in every protocol, with the fields that their providers' documentation shows.
 
 use crc::{CRC_32_ISO_HDLC, Crc};
-use workers::provider::recorded::PROTOCOLS;
+use workers::provider::offline::PROTOCOLS;
 
 /// As the frames of AWS have it.
 const CHECKSUM: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);

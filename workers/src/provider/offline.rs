@@ -1,4 +1,4 @@
-//! Answers that were recorded, without a call: what their bytes come to. Not for the product, but for what measures and
+//! Answers without a call: what their bytes come to, wherever one has them. Not for the product, but for what measures and
 //! fuzzes its decoders.
 
 use std::collections::BTreeMap;
@@ -21,18 +21,18 @@ pub const PROTOCOLS: [&str; 7] =
     ["openai-chat", "openai-responses", "anthropic", "gemini", "bedrock", "cohere", "ollama"];
 
 /// Whose answers they are.
-const PROVIDER: &str = "recorded";
+const PROVIDER: &str = "offline";
 
-/// An answer that is played, by the very code that reads answers of calls.
-pub struct Recorded(Decoder);
+/// An answer, read by the very code that reads answers of calls.
+pub struct Offline(Decoder);
 
-impl Recorded {
+impl Offline {
     /// One of this protocol, whose head has this content type. None when there is no such protocol.
     pub fn new(protocol: &str, content_type: &str) -> Option<Self> {
         Some(Self(Decoder::new(wire(protocol)?.as_ref(), Declared::by(content_type))))
     }
 
-    /// Plays the next bytes. Call [`Self::next_piece`] until it has none before more.
+    /// Takes the next bytes. Call [`Self::next_piece`] until it has none before more.
     pub fn feed(&mut self, bytes: &[u8]) {
         self.0.feed(bytes);
     }
