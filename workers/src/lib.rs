@@ -6,7 +6,9 @@
 
 pub mod commands;
 pub mod metrics;
+mod offer;
 mod open_replies;
+pub mod own;
 pub mod probe;
 pub mod provider;
 pub mod reaper;

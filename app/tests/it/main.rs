@@ -17,6 +17,7 @@ mod happy;
 mod keys;
 mod logs;
 mod metrics;
+mod own_providers;
 mod parked;
 mod resume;
 mod rights;

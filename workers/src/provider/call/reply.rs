@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
+use super::clients::Taken;
 use super::endpoint::Endpoint;
 use crate::provider::decode::{Declared, Decoder};
 use crate::provider::{Chunk, Deadline, Error, ErrorKind, Request};
@@ -28,6 +29,7 @@ pub(super) struct Reply {
     endpoint: Arc<Endpoint>,
     response: Response,
     decoder: Decoder,
+    taken: Taken,
     /// Until when the next token must come, or what the provider still sends after the last one.
     deadline: Instant,
     spoken: bool,
@@ -38,7 +40,7 @@ impl Reply {
     /// Sends the request and waits for the head of an answer that is not an error.
     pub(super) async fn open(endpoint: Arc<Endpoint>, request: &Request) -> Result<Self, Error> {
         let deadline = Instant::now() + endpoint.deadlines.first_token;
-        let call = endpoint.post(request)?;
+        let (call, taken) = endpoint.post(request)?;
         let span = span(&endpoint);
         let response = match timeout_at(deadline, call.send()).instrument(span.clone()).await {
             Ok(Ok(response)) => response,
@@ -50,7 +52,7 @@ impl Reply {
             return Err(refused(&endpoint, response).await);
         }
         let decoder = Decoder::new(endpoint.wire.as_ref(), Declared::by(content_type(&response)));
-        Ok(Self { endpoint, response, decoder, deadline, spoken: false, closing: false })
+        Ok(Self { endpoint, response, decoder, taken, deadline, spoken: false, closing: false })
     }
 
     /// The next piece, or the end.
@@ -75,8 +77,9 @@ impl Reply {
         if self.decoder.is_ended() {
             return;
         }
-        let mut response = self.response;
+        let (mut response, taken) = (self.response, self.taken);
         let rest = async move {
+            let _under_way = taken;
             let mut left = MAX_ERROR_BYTES;
             while let Ok(Some(bytes)) = response.chunk().await {
                 left = left.saturating_sub(bytes.len());
