@@ -24,7 +24,7 @@ use crate::provider::{Provider, Script, TOKEN};
 use crate::report::{Row, Target};
 
 /// How long the provider takes until it begins: until nothing else is to be done for the reply any more.
-const WAIT: Duration = Duration::from_millis(60);
+const WAIT: Duration = Duration::from_millis(100);
 /// One token, and another that is told with it or later.
 const SCRIPT: Script = Script { tokens: 2, pace: Duration::from_millis(5), wait: WAIT };
 /// How many replies pass before they count.
