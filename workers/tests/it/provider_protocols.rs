@@ -126,7 +126,7 @@ pub(crate) fn told(pieces: &[Chunk]) -> Told {
             Chunk::Reasoning(text) => told.thought.push_str(text),
             Chunk::Text(text) => told.text.push_str(text),
             Chunk::ToolCall { name, arguments, .. } => told.calls.push((name.clone(), arguments.clone())),
-            Chunk::ReasoningSignature(_) | Chunk::Finished { .. } => {}
+            Chunk::ReasoningSignature(_) | Chunk::Usage(_) | Chunk::Finished { .. } => {}
         }
     }
     told

@@ -9,6 +9,7 @@ use crate::provider::answer::raw_usage;
 
 /// What is looked at. A count that is none says nothing, and does no harm.
 #[derive(Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the provider's names")]
 #[serde(rename_all = "camelCase")]
 struct Counts {
     prompt_token_count: Option<Value>,
