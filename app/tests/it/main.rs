@@ -6,6 +6,9 @@
     reason = "figures, and the last words of processes, for whoever reads the test's output"
 )]
 
+mod bad_input;
+mod bills;
+mod breakers;
 mod commands;
 mod console;
 mod continuing;
@@ -26,7 +29,9 @@ mod routes;
 mod servers_lost;
 mod spending;
 mod stops;
+mod stops_early;
 mod support;
+mod switching;
 mod takeover;
 mod traces;
 mod up;

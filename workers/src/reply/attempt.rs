@@ -1,6 +1,7 @@
 //! One attempt at a reply, from its claim to its end.
 
 mod end;
+mod gate;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -29,6 +30,8 @@ use crate::offer::Offer;
 use crate::open_replies::{self, OpenReply, Standing};
 use crate::provider::{self, Chunk, Provider};
 
+pub(super) use gate::Gate;
+
 /// How long an attempt may stream: a provider that says a word now and then would never end by its own deadlines.
 const MAX_STREAMING: Duration = Duration::from_mins(30);
 /// How often the lease is renewed.
@@ -47,6 +50,8 @@ pub(super) struct Attempt<'a> {
     pub(super) offer: Offer,
     /// Cancelled when a person stops the reply.
     pub(super) stopped: CancellationToken,
+    /// What the circuit breakers have said.
+    pub(super) gate: Gate,
 }
 
 /// How streaming ended.
@@ -78,7 +83,8 @@ impl Ended {
 
 impl<'a> Attempt<'a> {
     /// Gives the attempt that follows at once, if one does.
-    pub(super) async fn carry_out(self) -> Result<Option<Attempt<'a>>, Failure> {
+    pub(super) async fn carry_out(mut self) -> Result<Option<Attempt<'a>>, Failure> {
+        self.gate = self.ask_breakers().await;
         if !self.claim().await? {
             return Ok(None);
         }
@@ -157,13 +163,13 @@ impl<'a> Attempt<'a> {
     fn model(&self) -> Option<(ModelRef, Option<u32>)> {
         let (models, is_route) = self.offer.alternatives(self.asked.model.as_ref()).ok()?;
         let count = if is_route { u32::try_from(models.len()).ok() } else { None };
-        Some((self.asked.tried.choose(models)?.clone(), count))
+        Some((self.asked.tried.choose(models, &self.gate.resting)?.clone(), count))
     }
 
     /// The provider that it calls, and the model that it asks there.
     fn provider(&self) -> Result<(Arc<dyn Provider>, ModelRef), provider::Error> {
         let (models, _) = self.offer.alternatives(self.asked.model.as_ref())?;
-        let model = self.asked.tried.choose(models).ok_or_else(provider::catalog::nothing)?;
+        let model = self.asked.tried.choose(models, &self.gate.resting).ok_or_else(provider::catalog::nothing)?;
         Ok((self.offer.resolve(model)?, model.clone()))
     }
 
@@ -176,12 +182,15 @@ impl<'a> Attempt<'a> {
         if self.stopped.is_cancelled() {
             return (Ended::Stopped, None);
         }
+        if let Some(error) = self.gate.refused.clone() {
+            return (Ended::Failed(error), None);
+        }
         let mut meter = Meter::new(model.clone(), prompt.began, &prompt.messages);
         let (name, messages) = (model.model().to_owned(), prompt.messages);
         let request = provider::Request { model: name, messages, ..provider::Request::default() };
         let (mut call, span) =
             (Call::begin(&self.worker.replies.catalog, &model), spans::chat(&model, self.conversation));
-        let chunks = continuation::without_echo(provider.stream(request), prompt.before);
+        let chunks = continuation::without_echo(self.gate.listen(provider.stream(request)), prompt.before);
         let passing = self.pass_on(chunks, model, told, (&mut call, &mut meter));
         let ended = passing.instrument(span.clone()).await;
         call.ended(ended.name());

@@ -1,5 +1,6 @@
-//! Which model an attempt asks, whether it goes on where the one before it broke off, and what follows when it fails. All is decided from the log alone: any process that goes
-//! on with a reply decides the same, whoever was at it before.
+//! Which model an attempt asks, whether it goes on where the one before it broke off, and what follows when it fails. All is
+//! decided from the log: any process that goes on with a reply decides the same, whoever was at it before. Circuit breakers
+//! only say which of the models that were not asked yet come last.
 
 use std::time::Duration;
 
@@ -73,12 +74,15 @@ impl Tried {
         last.is_some_and(|last| last.kept && last.model.as_ref() == Some(model)) && known::prefills(model)
     }
 
-    /// The model that the next attempt asks; none when there is none to ask.
-    pub(super) fn choose<'a>(&self, alternatives: &'a [ModelRef]) -> Option<&'a ModelRef> {
+    /// The model that the next attempt asks, another one than those that are `resting` if there is one; none when there is
+    /// none to ask.
+    pub(super) fn choose<'a>(&self, alternatives: &'a [ModelRef], resting: &[ModelRef]) -> Option<&'a ModelRef> {
         let same = self.0.last().filter(|last| !last.switch).and_then(|last| last.model.as_ref());
         let same = alternatives.iter().find(|model| Some(*model) == same);
         // The last one stays when all have been asked, which only other settings than before can bring about.
-        same.or_else(|| self.untried(alternatives).next()).or(alternatives.last())
+        same.or_else(|| self.untried(alternatives).find(|model| !resting.contains(model)))
+            .or_else(|| self.untried(alternatives).next())
+            .or(alternatives.last())
     }
 
     /// What follows when the attempt after these, which asked `model`, has failed.
@@ -168,7 +172,7 @@ mod tests {
     fn the_log_says_which_model_is_next() {
         let [a, b] = &models(["a/x", "b/y"]);
         let route = [a.clone(), b.clone()];
-        let chosen = |events: &[Event]| tried(events).choose(&route).cloned().unwrap();
+        let chosen = |events: &[Event]| tried(events).choose(&route, &[]).cloned().unwrap();
         assert_eq!(chosen(&[]), *a);
         assert_eq!(chosen(&[begins(a), fails(false)]), *a);
         assert_eq!(chosen(&[begins(a), expires()]), *a, "a lost worker says nothing about the model");
@@ -176,9 +180,28 @@ mod tests {
         assert_eq!(chosen(&[begins(a), fails(true), begins(b), fails(false)]), *b);
         assert_eq!(chosen(&[begins(a), fails(true), begins(b), expires()]), *b);
         // The process that goes on may have other settings.
-        assert_eq!(tried(&[begins(a), fails(false)]).choose(&route[1..]), Some(b));
-        assert_eq!(tried(&[begins(a), fails(true), begins(b), fails(true)]).choose(&route), Some(b));
-        assert_eq!(tried(&[]).choose(&[]), None);
+        assert_eq!(tried(&[begins(a), fails(false)]).choose(&route[1..], &[]), Some(b));
+        assert_eq!(tried(&[begins(a), fails(true), begins(b), fails(true)]).choose(&route, &[]), Some(b));
+        assert_eq!(tried(&[]).choose(&[], &[]), None);
+    }
+
+    #[test]
+    fn a_model_that_is_left_alone_comes_last() {
+        let [a, b, c] = &models(["a/x", "b/y", "c/z"]);
+        let route = [a.clone(), b.clone(), c.clone()];
+        let chosen = |events: &[Event], resting: &[&ModelRef]| {
+            let resting: Vec<ModelRef> = resting.iter().copied().cloned().collect();
+            tried(events).choose(&route, &resting).cloned().unwrap()
+        };
+        assert_eq!(chosen(&[], &[a]), *b);
+        assert_eq!(chosen(&[], &[a, b]), *c);
+        assert_eq!(chosen(&[], &[a, b, c]), *a, "one of them must be asked");
+        assert_eq!(chosen(&[begins(b), fails(true)], &[a]), *c);
+        assert_eq!(chosen(&[begins(b), fails(true)], &[]), *a);
+        assert_eq!(chosen(&[begins(b), fails(true)], &[a, c]), *a);
+        // The log has said which one it is.
+        assert_eq!(chosen(&[begins(a), fails(false)], &[a]), *a);
+        assert_eq!(chosen(&[begins(a), expires()], &[a]), *a);
     }
 
     #[test]
@@ -186,7 +209,7 @@ mod tests {
         let [a, b] = models(["a/x", "b/y"]);
         let live = Tried::default().and_failed(Some(a.clone()), true);
         assert_eq!(live, tried(&[begins(&a), fails(true)]));
-        assert_eq!(live.choose(&[a, b.clone()]), Some(&b));
+        assert_eq!(live.choose(&[a, b.clone()], &[]), Some(&b));
     }
 
     #[test]

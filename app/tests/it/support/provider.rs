@@ -2,8 +2,9 @@
 //!
 //! `say N`: N words at once · `pace N MS`: a word each MS milliseconds · `hold N`: N words, then N more once the test
 //! lets it, a word each 40 ms when asked again · `hang`: nothing at all · `cut N`: N words, then a cut connection · `recover N`: cut at the first call, whole
-//! at the next · `vanish N`: an end without the mark of one · `html`, `broken` (500), `refused` (401), `line` (4 MB in one line). With `billed`
-//! in front of it, a whole answer says what it costs. Asked as an Ollama is (`/api/chat`), it can only say its words.
+//! at the next · `vanish N`: an end without the mark of one · `html`, `broken` (500), `busy N` (503, wants to be left
+//! alone for N seconds), `refused` (401), `line` (4 MB in one line). With `billed` in front of it, a whole answer says what it costs.
+//! Asked as an Ollama is (`/api/chat`), it can only say its words.
 //!
 //! `broken-off N`: N words of 2 N at the first call, then an end without its mark. Asked to go on with an answer that has begun, it says the
 //! rest of 2 N words, `hold` not before the test lets it, `echo` (else `broken-off`) after what it was given, and `stubborn` (the same)
@@ -241,6 +242,10 @@ async fn reply(
         }
         "stubborn" if begun.is_some() => {
             head(to, "400 Bad Request", "application/json", r#"{"error":{"message":"ends with an answer"}}"#).await
+        }
+        "busy" => {
+            let kind = format!("application/json\r\nretry-after: {}", number());
+            head(to, "503 Service Unavailable", &kind, r#"{"error":{"message":"busy"}}"#).await
         }
         "refused" => head(to, "401 Unauthorized", "application/json", r#"{"error":{"message":"wrong key"}}"#).await,
         "line" => {
