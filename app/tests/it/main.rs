@@ -35,4 +35,5 @@ mod switching;
 mod takeover;
 mod traces;
 mod up;
+mod usage;
 mod views;

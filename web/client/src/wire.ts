@@ -548,5 +548,68 @@ export type Usage = {
  * can be checked, and counts read anew should we have read them wrongly. */
     raw?: string };
 
+/** What attempts came to. The counts of tokens do not overlap. */
+export type UsageFigures = {
+    /** Attempts that ended. */
+    attempts: number,
+    /** Those of them that failed or were lost. */
+    failed: number,
+    /** Input tokens read anew, and not written to a provider's cache. */
+    input: number,
+    /** Input tokens read from a provider's cache. */
+    cached_input: number,
+    /** Input tokens read anew and written to a provider's cache. */
+    cache_write: number,
+    /** Output tokens without the reasoning ones. */
+    output: number,
+    /** Output tokens spent on reasoning. */
+    reasoning: number,
+    /** What that cost, in millionths of a US dollar, as far as prices are known. */
+    micro_usd: number,
+    /** Attempts that spent something of which nobody told the price. */
+    unpriced: number,
+    /** Attempts whose tokens are our estimate, since the provider did not count them for us. */
+    estimated: number };
+
+/** What was used of one kind. It says what it was asked to tell apart. */
+export type UsageRow = {
+    /** On this day. */
+    day?: string,
+    /** Of this provider. */
+    provider?: string,
+    /** Of this model. */
+    model?: string,
+    /** In this conversation. */
+    conversation?: string,
+    /** Attempts that ended. */
+    attempts: number,
+    /** Those of them that failed or were lost. */
+    failed: number,
+    /** Input tokens read anew, and not written to a provider's cache. */
+    input: number,
+    /** Input tokens read from a provider's cache. */
+    cached_input: number,
+    /** Input tokens read anew and written to a provider's cache. */
+    cache_write: number,
+    /** Output tokens without the reasoning ones. */
+    output: number,
+    /** Output tokens spent on reasoning. */
+    reasoning: number,
+    /** What that cost, in millionths of a US dollar, as far as prices are known. */
+    micro_usd: number,
+    /** Attempts that spent something of which nobody told the price. */
+    unpriced: number,
+    /** Attempts whose tokens are our estimate, since the provider did not count them for us. */
+    estimated: number };
+
+/** A person's usage over some days. */
+export type UsageView = {
+    /** By day in the order of days, else those that cost most first. */
+    rows: Array<UsageRow>,
+    /** All together, whatever rows there are. */
+    total: UsageFigures,
+    /** Whether there are further rows. */
+    more: boolean };
+
 /** A person, as the login names them: the `sub` of a verified token. Unique within a tenant. */
 export type UserId = string;

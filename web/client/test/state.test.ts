@@ -101,10 +101,46 @@ describe('the fold of events', () => {
       { type: 'ReplyAttemptFailed', reply: 'r1', attempt: 1, error },
     ]);
     expect(failed.messages.get('r1')).toMatchObject({ status: 'pending', attempt: 1 });
+    expect(failed.messages.get('r1')?.setback).toEqual({ error, switched: false });
     const again = fold([begun('r1', 2)], failed);
     expect(again.messages.get('r1')).toMatchObject({ status: 'running', attempt: 2 });
     const ended = fold([{ type: 'ReplyFailed', reply: 'r1', attempt: 2, error, parts: text('par') }], again);
     expect(ended.messages.get('r1')).toMatchObject({ status: 'failed', error, parts: text('par') });
+    expect(ended.messages.get('r1')).not.toHaveProperty('setback');
+  });
+
+  test('a switch to the next model of a route', () => {
+    const error = { code: 'auth', message: 'The key is wrong.' };
+    const begun = (attempt: number, model: string): ConversationEvent => ({
+      type: 'ReplyAttemptStarted',
+      reply: 'r1',
+      attempt,
+      worker: 'w',
+      lease_ms: 1,
+      model,
+      alternatives: 2,
+    });
+    const failed: ConversationEvent = {
+      type: 'ReplyAttemptFailed',
+      reply: 'r1',
+      attempt: 1,
+      error,
+      switch: true,
+    };
+    const running = fold([...asked, begun(1, 'a/one'), failed, begun(2, 'b/two')]);
+    expect(running.messages.get('r1')).toMatchObject({
+      status: 'running',
+      asked: 'b/two',
+      setback: { error, switched: true },
+    });
+    const ended = fold([completed('r1', 'hello', 2)], running).messages.get('r1');
+    expect(ended).not.toHaveProperty('asked');
+    expect(ended).not.toHaveProperty('setback');
+    const lost = fold([{ type: 'ReplyAttemptExpired', reply: 'r1', attempt: 2 }], running);
+    expect(lost.messages.get('r1')?.setback).toMatchObject({
+      error: { code: 'worker_lost' },
+      switched: false,
+    });
   });
 
   test('a stop', () => {

@@ -57,6 +57,8 @@ pub(super) struct Answer {
     ready: VecDeque<Chunk>,
     calls: Calls,
     bytes: usize,
+    /// What readers keep until they know what becomes of it.
+    held: usize,
     spoke: bool,
     begun: bool,
     finish: Option<Finish>,
@@ -162,8 +164,13 @@ impl Answer {
 
     /// What the provider has counted since the last call of this; none once it is part of the end.
     pub(super) fn take_usage(&mut self) -> Option<Usage> {
-        let has_end = self.finish.is_some() || self.done;
-        self.new_usage.take().filter(|usage| !has_end && usage.is_counted())
+        let is_finished = self.is_finished();
+        self.new_usage.take().filter(|usage| !is_finished && usage.is_counted())
+    }
+
+    /// Whether the provider has marked the end.
+    pub(super) fn is_finished(&self) -> bool {
+        self.done || self.finish.is_some()
     }
 
     /// The end, if the provider has marked it.
@@ -193,6 +200,15 @@ impl Answer {
     /// Whether nothing comes any more.
     pub(super) fn is_done(&self) -> bool {
         self.done
+    }
+
+    /// Its reader keeps so many bytes until it can say what they are. All that it ever keeps has the bound of an answer.
+    pub(super) fn hold(&mut self, bytes: usize) -> Result<(), Refusal> {
+        self.held += bytes;
+        if self.held > MAX_ANSWER_BYTES {
+            return Err(Refusal::protocol("the answer is longer than 4 MiB"));
+        }
+        Ok(())
     }
 
     fn end_tools(&mut self) {
