@@ -8,8 +8,10 @@
 
 mod bad_input;
 mod bills;
+mod breakers;
 mod commands;
 mod console;
+mod continuing;
 mod dev_login;
 mod drain;
 mod faults;
@@ -33,4 +35,5 @@ mod switching;
 mod takeover;
 mod traces;
 mod up;
+mod usage;
 mod views;

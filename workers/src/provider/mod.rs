@@ -15,15 +15,19 @@ pub mod catalog;
 mod cohere;
 mod config;
 mod connect;
+mod decode;
 pub mod demo;
 mod error;
 pub mod found;
+mod frames;
 mod gemini;
 #[cfg(test)]
 mod histories;
 pub mod known;
 mod lines;
 mod media;
+#[doc(hidden)]
+pub mod offline;
 mod ollama;
 mod openai_chat;
 mod openai_responses;

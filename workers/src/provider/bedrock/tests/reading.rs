@@ -188,6 +188,12 @@ fn hostile_answers_have_bounds() {
         (0..10).map(|_| delta(0, &json!({ "reasoningContent": { "redactedContent": "x".repeat(500_000) } }))).collect();
     let error = play(&wire(), &[&stream(&long)]).1.unwrap();
     assert_eq!(error.into_error("bedrock", &[]).kind, ErrorKind::Protocol);
+    // Spread over blocks that do not end.
+    let spread: Vec<_> = (0..10)
+        .map(|index| delta(index, &json!({ "reasoningContent": { "signature": "x".repeat(500_000) } })))
+        .collect();
+    let error = play(&wire(), &[&stream(&spread)]).1.unwrap();
+    assert_eq!(error.into_error("bedrock", &[]).kind, ErrorKind::Protocol);
 }
 
 fn streams() -> impl Strategy<Value = Vec<u8>> {

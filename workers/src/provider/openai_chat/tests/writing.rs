@@ -182,12 +182,32 @@ fn thoughts_go_back_to_a_server_that_wants_them() {
     assert_eq!(written(Quirks::default(), &request)["messages"][1], json!({"role": "assistant", "content": "Yes."}));
 }
 
+#[test]
+fn an_answer_that_has_begun_is_a_prefix_where_that_is_asked_for() {
+    let begun = vec![PromptMessage::text(Role::User, "?"), PromptMessage::text(Role::Assistant, "The moon")];
+    let request = Request { messages: begun, ..question("m1") };
+    let last = |prefix| written(Quirks { prefix, ..Quirks::default() }, &request)["messages"][1].clone();
+    assert_eq!(last(true), json!({"role": "assistant", "content": "The moon", "prefix": true}));
+    assert_eq!(last(false), json!({"role": "assistant", "content": "The moon"}));
+    let whole = [request.messages, vec![PromptMessage::text(Role::User, "And?")]].concat();
+    let body = written(Quirks { prefix: true, ..Quirks::default() }, &Request { messages: whole, ..question("m1") });
+    assert_eq!(body["messages"][1].get("prefix"), None, "only the last one is");
+}
+
 proptest! {
     #[test]
-    fn whatever_a_conversation_went_through_is_accepted(request in requests("mock/m1"), replays in any::<bool>()) {
-        let wire = speaking(Quirks { replays_reasoning: replays, ..Quirks::default() });
+    fn whatever_a_conversation_went_through_is_accepted(
+        request in requests("mock/m1"), replays_reasoning in any::<bool>(), prefix in any::<bool>(),
+    ) {
+        let quirks = Quirks { prefix, replays_reasoning, ..Quirks::default() };
+        let wire = speaking(quirks);
         if let Ok(written) = wire.write(&request) {
             let body: Value = serde_json::from_slice(&written.body).unwrap();
+            let messages = body["messages"].as_array().unwrap();
+            for (message, left) in messages.iter().zip((0..messages.len()).rev()) {
+                let is_begun = left == 0 && message["role"] == "assistant";
+                prop_assert_eq!(message["prefix"] == true, prefix && is_begun, "{}", message);
+            }
             rules::check(Protocol::OpenaiChat, &body).unwrap();
             prop_assert_eq!(wire.write(&request).unwrap().body, written.body);
         }
