@@ -39,6 +39,8 @@ pub enum Chunk {
         /// What the provider wants back with it.
         signature: Option<String>,
     },
+    /// What the provider has counted before the answer is whole, never nothing: the last one counts, should there be no end.
+    Usage(Usage),
     /// The answer is whole. Always the last item, and only after the provider's own terminal mark.
     Finished {
         /// Why the model stopped.
@@ -62,6 +64,8 @@ pub(super) struct Answer {
     finish: Option<Finish>,
     done: bool,
     usage: Usage,
+    /// The same, if nobody has been told of it yet.
+    new_usage: Option<Usage>,
 }
 
 impl Answer {
@@ -133,6 +137,7 @@ impl Answer {
 
     /// What the answer came to so far: the last one counts.
     pub(super) fn usage(&mut self, usage: Usage) {
+        self.new_usage = Some(usage.clone());
         self.usage = usage;
     }
 
@@ -155,6 +160,12 @@ impl Answer {
     /// The next piece that nobody has taken yet. Never the end: that is [`Self::finished`].
     pub(super) fn next(&mut self) -> Option<Chunk> {
         self.ready.pop_front()
+    }
+
+    /// What the provider has counted since the last call of this; none once it is part of the end.
+    pub(super) fn take_usage(&mut self) -> Option<Usage> {
+        let is_finished = self.is_finished();
+        self.new_usage.take().filter(|usage| !is_finished && usage.is_counted())
     }
 
     /// Whether the provider has marked the end.

@@ -117,6 +117,9 @@ impl Decoder {
             if let Some(piece) = self.answer.next() {
                 return Some(Ok(piece));
             }
+            if let Some(usage) = self.answer.take_usage() {
+                return Some(Ok(Chunk::Usage(usage)));
+            }
             if let Some(refusal) = self.failed.take() {
                 self.over = true;
                 return Some(Err(refusal));

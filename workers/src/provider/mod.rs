@@ -34,11 +34,15 @@ mod openai_responses;
 #[cfg(test)]
 mod playback;
 pub mod price;
+#[cfg(any(test, feature = "test-support"))]
+pub mod recorded;
 mod refusal;
 #[cfg(test)]
 mod replay;
 mod request;
 pub mod route;
+#[cfg(any(test, feature = "test-support"))]
+pub mod rules;
 mod sigv4;
 pub mod sse;
 mod turns;

@@ -32,8 +32,20 @@ pub(super) struct Reply {
     taken: Taken,
     /// Until when the next token must come, or what the provider still sends after the last one.
     deadline: Instant,
-    spoken: bool,
-    closing: bool,
+    phase: Phase,
+    /// Whether what was told last is no token, so that the deadline stays.
+    counted: bool,
+}
+
+/// How far the answer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// The model has produced nothing yet.
+    Waiting,
+    /// It does.
+    Speaking,
+    /// It has said why it stopped.
+    Closing,
 }
 
 impl Reply {
@@ -52,18 +64,19 @@ impl Reply {
             return Err(refused(&endpoint, response).await);
         }
         let decoder = Decoder::new(endpoint.wire.as_ref(), Declared::by(content_type(&response)));
-        Ok(Self { endpoint, response, decoder, taken, deadline, spoken: false, closing: false })
+        Ok(Self { endpoint, response, decoder, taken, deadline, phase: Phase::Waiting, counted: false })
     }
 
     /// The next piece, or the end.
     pub(super) async fn next(&mut self) -> Result<Chunk, Error> {
-        if self.spoken && !self.closing {
+        if !std::mem::take(&mut self.counted) && self.phase == Phase::Speaking {
             // From now on, not from the last token: whoever reads may have been busy in between.
             self.deadline = Instant::now() + self.endpoint.deadlines.between_tokens;
         }
         loop {
             let told = self.decoder.next();
             self.extend_deadline();
+            self.counted = matches!(told, Some(Ok(Chunk::Usage(_))));
             match told {
                 Some(told) => return told.map_err(|refusal| self.endpoint.refused(refusal)),
                 None => self.read().await?,
@@ -93,12 +106,12 @@ impl Reply {
 
     fn extend_deadline(&mut self) {
         if self.decoder.is_finished() {
-            if !self.closing {
-                self.closing = true;
+            if self.phase != Phase::Closing {
+                self.phase = Phase::Closing;
                 self.deadline = Instant::now() + USAGE_GRACE;
             }
         } else if self.decoder.take_spoke() {
-            self.spoken = true;
+            self.phase = Phase::Speaking;
             self.deadline = Instant::now() + self.endpoint.deadlines.between_tokens;
         }
     }
@@ -109,9 +122,10 @@ impl Reply {
             Ok(Ok(Some(bytes))) if Instant::now() < self.deadline => self.decoder.feed(&bytes),
             // A broken connection ends the stream like any other end: what matters is the terminal mark.
             Ok(Ok(None) | Err(_)) => self.decoder.end(),
-            Ok(Ok(Some(_))) | Err(_) if self.closing => self.decoder.end(),
+            Ok(Ok(Some(_))) | Err(_) if self.phase == Phase::Closing => self.decoder.end(),
             Ok(Ok(Some(_))) | Err(_) => {
-                let deadline = if self.spoken { Deadline::BetweenTokens } else { Deadline::FirstToken };
+                let is_speaking = self.phase == Phase::Speaking;
+                let deadline = if is_speaking { Deadline::BetweenTokens } else { Deadline::FirstToken };
                 return Err(self.endpoint.late(deadline));
             }
         }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::wire;
 use crate::provider::ErrorKind;
 use crate::provider::answer::Chunk;
-use crate::provider::aws_frames::tests::{event, frame};
+use crate::provider::aws_frames::encode::{event, frame};
 use crate::provider::replay::{play, split};
 use crate::provider::wire::Wire;
 
