@@ -8,8 +8,10 @@
 pub mod ask;
 mod connection;
 pub mod consume;
+mod kv;
 pub mod live;
 pub mod metrics;
+pub mod model_lists;
 pub mod probe;
 pub mod relay;
 pub mod serve;
