@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use ::metrics::{Label, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use domain::ModelRef;
+use domain::account::Limit;
 use domain::conversation::Usage;
 use store::Recorded;
 
@@ -17,6 +18,7 @@ const ATTEMPTS: &str = "bestchat_reply_attempts_total";
 const RUNNING: &str = "bestchat_replies_running";
 const REPLY_ENDS: &str = "bestchat_reply_ends_total";
 const PROVIDER_ERRORS: &str = "bestchat_provider_errors_total";
+const LIMIT_REFUSALS: &str = "bestchat_limit_refusals_total";
 
 /// Says what each figure means, once a process has someone to tell.
 pub fn describe() {
@@ -30,6 +32,7 @@ pub fn describe() {
         "Replies that ended, and attempts that expired, by the event; counted by shard owners."
     );
     describe_counter!(PROVIDER_ERRORS, "Calls to providers that gave no whole answer, by kind of error.");
+    describe_counter!(LIMIT_REFUSALS, "Replies for which a limit of the person who asked left no room, by limit.");
 }
 
 /// A call to a provider.
@@ -96,6 +99,11 @@ impl Drop for Call {
     fn drop(&mut self) {
         gauge!(RUNNING).decrement(1);
     }
+}
+
+/// Counts a reply for which there was no room.
+pub(crate) fn refused(limit: Limit) {
+    counter!(LIMIT_REFUSALS, "limit" => limit.name()).increment(1);
 }
 
 /// Counts what an event of a shard says about a reply's end.

@@ -135,5 +135,14 @@ pub struct Usage {
     pub raw: Option<String>,
 }
 
+impl Usage {
+    /// All tokens together; what is not told counts as none.
+    pub fn tokens(&self) -> u64 {
+        let Self { input, cached_input, cache_write, output, reasoning, raw: _ } = self;
+        let counts = [input, cached_input, cache_write, output, reasoning];
+        counts.into_iter().flatten().fold(0, |sum, count| sum.saturating_add(*count))
+    }
+}
+
 /// The most bytes of a provider's own words for what an answer cost; longer ones are left out.
 pub const MAX_RAW_USAGE_BYTES: usize = 4 * 1024;

@@ -71,7 +71,7 @@ pub struct Cost<'a> {
 ///
 /// A count that is not told counts as none. A sum that no `u64` holds is the largest one.
 pub fn cost<'a>(usage: &Usage, prices: &'a [Price], on: NaiveDate) -> Option<Cost<'a>> {
-    let price = prices.iter().filter(|price| price.from <= on).max_by_key(|price| price.from)?;
+    let price = on_day(prices, on)?;
     let counts = [usage.input, usage.cached_input, usage.cache_write, usage.output, usage.reasoning];
     if counts.iter().all(Option::is_none) {
         return None;
@@ -82,6 +82,18 @@ pub fn cost<'a>(usage: &Usage, prices: &'a [Price], on: NaiveDate) -> Option<Cos
     // Two numbers of 64 bits multiplied leave one of 128 just so: only the sum can be too large.
     let sum = counts.iter().zip(rates).fold(0_u128, |sum, (count, rate)| sum.saturating_add(count * u128::from(rate)));
     Some(Cost { micro_usd: u64::try_from(sum.div_ceil(TOKENS)).unwrap_or(u64::MAX), version: &price.version })
+}
+
+/// The most that so many tokens can cost, whichever kinds of input and output they turn out to be. None when there is no price.
+pub fn most(input: u64, output: u64, prices: &[Price], on: NaiveDate) -> Option<u64> {
+    let [anew, read, written, said, thought] = on_day(prices, on)?.rates(input.into()).map(u128::from);
+    let input = u128::from(input) * anew.max(read).max(written);
+    let output = u128::from(output) * said.max(thought);
+    Some(u64::try_from(input.saturating_add(output).div_ceil(TOKENS)).unwrap_or(u64::MAX))
+}
+
+fn on_day(prices: &[Price], on: NaiveDate) -> Option<&Price> {
+    prices.iter().filter(|price| price.from <= on).max_by_key(|price| price.from)
 }
 
 impl Price {

@@ -1,6 +1,7 @@
 //! One attempt at a reply, from its claim to its end.
 
 mod end;
+mod set_aside;
 
 use std::pin::pin;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use futures::stream::BoxStream;
 use nats::ask::Request;
 use nats::consume::Failure;
 use nats::live::ReplyKey;
+use store::Position;
 use store::writer::Refusal;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -75,10 +77,8 @@ impl Ended {
 impl<'a> Attempt<'a> {
     /// Gives the attempt that follows at once, if one does.
     pub(super) async fn carry_out(self) -> Result<Option<Attempt<'a>>, Failure> {
-        if !self.claim().await? {
-            return Ok(None);
-        }
-        let Some(end) = self.answer().await? else { return Ok(None) };
+        let Some(claimed_at) = self.claim().await? else { return Ok(None) };
+        let Some(end) = self.answer(claimed_at).await? else { return Ok(None) };
         let switch = matches!(end, Command::FailReply { switch: true, .. });
         let counted = self.end(end).await?;
         Ok((switch && counted).then(|| self.after_failure()))
@@ -92,7 +92,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// Has the model answer. Gives the command by which the attempt ends, if that is its to say.
-    async fn answer(&self) -> Result<Option<Command>, Failure> {
+    async fn answer(&self, claimed_at: Position) -> Result<Option<Command>, Failure> {
         let retry = |error: store::Error| Failure::Retry(error.to_string());
         let pool = &self.worker.replies.pool;
         let prompt = match prompt::build(pool, self.conversation, self.reply, self.number).await {
@@ -107,12 +107,16 @@ impl<'a> Attempt<'a> {
             }
             Err(error) => return Err(retry(error)),
         };
+        let max_output = match self.set_aside(&prompt, claimed_at).await? {
+            Ok(max_output) => max_output,
+            Err(end) => return Ok(Some(end)),
+        };
         if !self.worker.running.begin((self.conversation, self.reply), self.number) {
             tracing::info!(reply = %self.reply, attempt = self.number, "the attempt was begun here before");
             return Ok(None);
         }
         let mut live = LiveText::new(self.worker.replies.client.clone(), self.key(), self.number);
-        let (ended, spent) = self.stream(prompt, &mut live).await;
+        let (ended, spent) = self.stream(prompt, max_output, &mut live).await;
         live.publish().await;
         live.keep().await;
         Ok(match ended {
@@ -124,8 +128,9 @@ impl<'a> Attempt<'a> {
         })
     }
 
-    /// Takes the attempt; false when it is not to be had, which is no failure: someone else has it, or it is over.
-    async fn claim(&self) -> Result<bool, Failure> {
+    /// Takes the attempt; where that stands in the log. None when it is not to be had, which is no failure: someone else has it, or
+    /// it is over.
+    async fn claim(&self) -> Result<Option<Position>, Failure> {
         let (model, alternatives) = self.model().unzip();
         let command = Command::ClaimReply {
             reply: self.reply,
@@ -136,10 +141,10 @@ impl<'a> Attempt<'a> {
             alternatives: alternatives.flatten(),
         };
         match self.worker.asking.ask(&self.request("claim", command)).await {
-            Ok(_) => Ok(true),
+            Ok(accepted) => Ok(Some(accepted.position)),
             Err(Refusal::Unavailable) => Err(Failure::Retry("the reply could not be claimed".to_owned())),
             Err(Refusal::Unreadable) => Err(Failure::Fatal("the conversation's log cannot be read".to_owned())),
-            Err(Refusal::Domain { .. } | Refusal::StaleSequence { .. } | Refusal::CommandIdReused) => Ok(false),
+            Err(Refusal::Domain { .. } | Refusal::StaleSequence { .. } | Refusal::CommandIdReused) => Ok(None),
         }
     }
 
@@ -151,7 +156,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// Streams an answer; how that ended, and what it spent, for all ends but the one that says so itself.
-    async fn stream(&self, prompt: Prompt, live: &mut LiveText) -> (Ended, Option<Spent>) {
+    async fn stream(&self, prompt: Prompt, max_output: Option<u64>, live: &mut LiveText) -> (Ended, Option<Spent>) {
         let asked = self.model().map(|(model, _)| model);
         let (provider, model) = match self.worker.replies.catalog.resolve(asked.as_ref()) {
             Ok(resolved) => resolved,
@@ -162,7 +167,7 @@ impl<'a> Attempt<'a> {
         }
         let mut meter = Meter::new(model.clone(), prompt.began, &prompt.messages);
         let (name, messages) = (model.model().to_owned(), prompt.messages);
-        let request = provider::Request { model: name, messages, ..provider::Request::default() };
+        let request = provider::Request { model: name, messages, max_output, ..provider::Request::default() };
         let (mut call, span) =
             (Call::begin(&self.worker.replies.catalog, &model), spans::chat(&model, self.conversation));
         let passing = self.pass_on(provider.stream(request), model, live, (&mut call, &mut meter));

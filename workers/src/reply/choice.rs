@@ -114,7 +114,7 @@ mod tests {
     }
 
     fn fails(switch: bool) -> Event {
-        let error = ReplyError { code: "rate".to_owned(), message: String::new() };
+        let error = ReplyError::new("rate", "");
         let reply = MessageId(Uuid::nil());
         Event::ReplyAttemptFailed { reply, attempt: 1, error, spent: None, switch, retry_after_ms: None }
     }

@@ -32,7 +32,8 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::provider::Catalog;
-use asked::{Asked, Person};
+use asked::Asked;
+pub(crate) use asked::Person;
 use attempt::Attempt;
 use choice::Tried;
 use running::Running;

@@ -19,6 +19,11 @@ const BYTES_PER_TOKEN: usize = 4;
 /// As how many bytes an image or a file counts: about what providers make of a page or a screenful.
 const MEDIA_BYTES: usize = 1_000 * BYTES_PER_TOKEN;
 
+/// How many bytes count as a token where it is set aside: what is set aside shall be enough. Few texts have more tokens.
+const BYTES_PER_TOKEN_SET_ASIDE: usize = 3;
+/// What providers count for each message beside what is in it, at most.
+const TOKENS_PER_MESSAGE: usize = 8;
+
 /// Counts along with an attempt.
 #[derive(Debug)]
 pub(super) struct Meter {
@@ -76,6 +81,13 @@ impl Meter {
             ..Usage::default()
         }
     }
+}
+
+/// The tokens that a prompt has at most, as far as can be told beforehand.
+pub(super) fn most_input(messages: &[PromptMessage]) -> u64 {
+    let bytes: usize = messages.iter().flat_map(|message| &message.parts).map(bytes).sum();
+    let tokens = bytes.div_ceil(BYTES_PER_TOKEN_SET_ASIDE) + messages.len() * TOKENS_PER_MESSAGE;
+    u64::try_from(tokens).unwrap_or(u64::MAX)
 }
 
 /// What an attempt spent whose worker was lost, judged by what it was last seen to have said. None when it asked no model.
