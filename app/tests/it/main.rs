@@ -15,6 +15,7 @@ mod found_providers;
 mod given_servers;
 mod happy;
 mod keys;
+mod limits;
 mod logs;
 mod metrics;
 mod parked;

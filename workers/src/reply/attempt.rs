@@ -165,7 +165,7 @@ impl<'a> Attempt<'a> {
         if self.stopped.is_cancelled() {
             return (Ended::Stopped, None);
         }
-        let mut meter = Meter::new(model.clone(), prompt.began, &prompt.messages);
+        let mut meter = Meter::new(model.clone(), prompt.began, &prompt.messages).asking_for(max_output);
         let (name, messages) = (model.model().to_owned(), prompt.messages);
         let request = provider::Request { model: name, messages, max_output, ..provider::Request::default() };
         let (mut call, span) =

@@ -34,6 +34,8 @@ pub(super) struct Meter {
     prompt: usize,
     said: usize,
     thought: usize,
+    /// The most tokens that the provider was asked for.
+    most: Option<u64>,
     /// What the provider said that it counted.
     told: Option<Usage>,
 }
@@ -42,7 +44,12 @@ impl Meter {
     /// For an attempt that began then and asks this.
     pub(super) fn new(model: ModelRef, began: DateTime<Utc>, messages: &[PromptMessage]) -> Self {
         let prompt = messages.iter().flat_map(|message| &message.parts).map(bytes).sum();
-        Self { model, on: began.date_naive(), prompt, said: 0, thought: 0, told: None }
+        Self { model, on: began.date_naive(), prompt, said: 0, thought: 0, most: None, told: None }
+    }
+
+    /// For one that asks for no longer an answer than this.
+    pub(super) fn asking_for(self, most: Option<u64>) -> Self {
+        Self { most, ..self }
     }
 
     /// Hears a piece of the answer.
@@ -74,12 +81,10 @@ impl Meter {
 
     fn estimate(&self) -> Usage {
         let tokens = |bytes: usize| u64::try_from(bytes.div_ceil(BYTES_PER_TOKEN)).unwrap_or(u64::MAX);
-        Usage {
-            input: Some(tokens(self.prompt)),
-            output: Some(tokens(self.said)),
-            reasoning: (self.thought > 0).then(|| tokens(self.thought)),
-            ..Usage::default()
-        }
+        let most = self.most.unwrap_or(u64::MAX);
+        let output = tokens(self.said).min(most);
+        let reasoning = (self.thought > 0).then(|| tokens(self.thought).min(most - output));
+        Usage { input: Some(tokens(self.prompt)), output: Some(output), reasoning, ..Usage::default() }
     }
 }
 
@@ -204,6 +209,27 @@ mod tests {
         // A provider whose usage holds no number has said nothing.
         meter.hear(&whole(Usage { raw: Some("{}".to_owned()), ..Usage::default() }));
         assert_eq!(meter.spent(), estimate);
+    }
+
+    #[test]
+    fn an_estimate_is_no_longer_than_what_was_asked_for() {
+        let estimate = |most| {
+            let mut meter = unpriced().asking_for(Some(most));
+            for piece in [said("12345678"), Chunk::Reasoning("12345678".to_owned())] {
+                meter.hear(&piece);
+            }
+            let usage = meter.spent().usage;
+            (usage.output, usage.reasoning)
+        };
+        assert_eq!(estimate(4), (Some(2), Some(2)));
+        assert_eq!(estimate(3), (Some(2), Some(1)));
+        assert_eq!(estimate(1), (Some(1), Some(0)));
+    }
+
+    #[test]
+    fn what_is_set_aside_for_a_prompt_is_more_than_its_estimate() {
+        let prompt = [PromptMessage::text(Role::System, "123456789"), PromptMessage::text(Role::User, "1")];
+        assert_eq!(most_input(&prompt), 4 + 2 * 8);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! `say N`: N words at once · `pace N MS`: a word each MS milliseconds · `hold N`: N words, then N more once the test
 //! lets it, a word each 40 ms when asked again · `hang`: nothing at all · `cut N`: N words, then a cut connection · `recover N`: cut at the first call, whole
 //! at the next · `vanish N`: an end without the mark of one · `html`, `broken` (500), `refused` (401), `line` (4 MB in one line). With `billed`
-//! in front of it, a whole answer says what it costs.
+//! in front of it, a whole answer says what it costs. A word is a token: no more are said than the request allows.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -132,7 +132,7 @@ async fn serve(socket: TcpStream, state: Arc<State>) {
         let _ = head(&mut writer, "200 OK", "application/json", &tags).await;
         return;
     }
-    let Some(question) = read_question(&mut reader, &state).await else { return };
+    let Some((question, most)) = read_question(&mut reader, &state).await else { return };
     let call = {
         let mut asked = state.asked.lock().unwrap();
         let asked = asked.entry(question.clone()).or_default();
@@ -142,7 +142,7 @@ async fn serve(socket: TcpStream, state: Arc<State>) {
     let mut byte = [0];
     tokio::select! {
         _ = reader.read(&mut byte) => state.asked.lock().unwrap().entry(question).or_default().hung_up += 1,
-        _ = reply(&mut writer, &question, call, &state) => {}
+        _ = reply(&mut writer, &question, (call, most), &state) => {}
     }
 }
 
@@ -151,8 +151,8 @@ async fn asks_for_models(reader: &mut BufReader<OwnedReadHalf>) -> bool {
     reader.fill_buf().await.is_ok_and(|begin| begin.starts_with(b"GET /api/tags"))
 }
 
-/// What was asked last.
-async fn read_question(reader: &mut BufReader<OwnedReadHalf>, state: &State) -> Option<String> {
+/// What was asked last, and how many words the answer may have.
+async fn read_question(reader: &mut BufReader<OwnedReadHalf>, state: &State) -> Option<(String, usize)> {
     let (mut length, mut head) = (0, String::new());
     loop {
         let mut line = String::new();
@@ -173,10 +173,17 @@ async fn read_question(reader: &mut BufReader<OwnedReadHalf>, state: &State) -> 
     let body: Value = serde_json::from_slice(&body).ok()?;
     // After a question that got no answer at all, both stand in one message.
     let content = body["messages"].as_array()?.last()?["content"].as_str()?;
-    Some(content.rsplit("\n\n").next()?.to_owned())
+    let most = ["max_tokens", "max_completion_tokens"].iter().find_map(|name| body[name].as_u64());
+    let most = most.map_or(usize::MAX, |most| usize::try_from(most).unwrap());
+    Some((content.rsplit("\n\n").next()?.to_owned(), most))
 }
 
-async fn reply(to: &mut OwnedWriteHalf, question: &str, call: usize, state: &State) -> std::io::Result<()> {
+async fn reply(
+    to: &mut OwnedWriteHalf,
+    question: &str,
+    (call, most): (usize, usize),
+    state: &State,
+) -> std::io::Result<()> {
     let question = state.always.unwrap_or(question);
     let billed = question.strip_prefix("billed ");
     let mut words = billed.unwrap_or(question).split_whitespace();
@@ -197,7 +204,8 @@ async fn reply(to: &mut OwnedWriteHalf, question: &str, call: usize, state: &Sta
             let promised =
                 if way == "cut" { "text/event-stream\r\ncontent-length: 1000000" } else { "text/event-stream" };
             head(to, "200 OK", promised, "").await?;
-            let count = number();
+            let wanted = number();
+            let count = wanted.min(most);
             let pause = if way == "pace" { Duration::from_millis(number() as u64) } else { Duration::ZERO };
             say(to, 0..count, pause).await?;
             match way {
@@ -210,7 +218,8 @@ async fn reply(to: &mut OwnedWriteHalf, question: &str, call: usize, state: &Sta
                 }
                 _ => {}
             }
-            to.write_all(frame(&json!({}), Some("stop")).as_bytes()).await?;
+            let finish = if count < wanted { "length" } else { "stop" };
+            to.write_all(frame(&json!({}), Some(finish)).as_bytes()).await?;
             if billed.is_some() {
                 state.billed.fetch_add((PROMPT_TOKENS + count) as u64, Ordering::Relaxed);
                 let usage = json!({ "prompt_tokens": PROMPT_TOKENS, "completion_tokens": count });
