@@ -133,9 +133,10 @@ impl Line {
     }
 
     fn refuses(self) -> Option<Refused> {
-        let until = if self.fits() {
+        if self.fits() {
             return None;
-        } else if self.takes > self.allowed {
+        }
+        let until = if self.takes > self.allowed {
             Until::Never
         } else if self.spent.saturating_add(self.takes) <= self.allowed {
             Until::ReplyEnds

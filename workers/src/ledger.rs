@@ -95,7 +95,7 @@ async fn used(tx: &mut PgTransaction<'_>, claimed: &Claimed) -> Result<Used, sql
     .bind(signed(MAX_LIMIT))
     .fetch_one(&mut **tx)
     .await?;
-    let number = |name| Ok::<_, sqlx::Error>(row.try_get::<Option<i64>, _>(name)?.map_or(0, unsigned));
+    let number = |name: &str| Ok::<_, sqlx::Error>(row.try_get::<Option<i64>, _>(name)?.map_or(0, unsigned));
     let (now, counted): (DateTime<Utc>, DateTime<Utc>) = (row.try_get("now")?, row.try_get("minute")?);
     Ok(Used {
         now,

@@ -16,8 +16,8 @@ use store::{Recorded, codec, dead_letter, log};
 use tokio_util::sync::CancellationToken;
 
 use crate::open_replies::{self, OpenReply};
-use crate::{ledger, metrics};
 use crate::reply::spending;
+use crate::{ledger, metrics};
 
 /// How often overdue attempts are looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -143,7 +143,9 @@ impl Reaper {
             tokio::time::sleep(SWEEP_EVERY).await;
             match ledger::sweep(&self.pool, NAME, self.shard).await {
                 Ok(0) => {}
-                Ok(swept) => tracing::info!(shard = self.shard, swept, "something was set aside for attempts that are over"),
+                Ok(swept) => {
+                    tracing::info!(shard = self.shard, swept, "something was set aside for attempts that are over")
+                }
                 Err(error) => tracing::warn!(shard = self.shard, %error, "what is set aside could not be looked at"),
             }
         }

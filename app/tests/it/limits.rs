@@ -81,7 +81,10 @@ fn endless(nth: usize) -> String {
 /// When a refused reply says that its limit resets.
 fn resets_at(end: &Value, limit: &str, words: &str) -> Option<String> {
     let error = &end["error"];
-    assert_eq!((&end["type"], &error["code"], &error["limit"]["name"]), (&json!("ReplyFailed"), &json!("limit"), &json!(limit)));
+    assert_eq!(
+        (&end["type"], &error["code"], &error["limit"]["name"]),
+        (&json!("ReplyFailed"), &json!("limit"), &json!(limit))
+    );
     assert!(error["message"].as_str().unwrap().contains(words), "{error}");
     let resets_at = error["limit"]["resets_at"].as_str().map(str::to_owned);
     if let Some(time) = &resets_at {
@@ -223,11 +226,15 @@ async fn whatever_ends_an_attempt_its_room_is_given_back_and_what_it_spent_is_co
     ann.until_text(&id, &reply, answer(20).len()).await;
     app.until_kept(&id, &reply, &answer(20)).await;
     worker.kill();
-    let expired = ann.read_until(&id, "the lost attempt expires", |told| !told.of_type("ReplyAttemptExpired").is_empty());
+    let expired =
+        ann.read_until(&id, "the lost attempt expires", |told| !told.of_type("ReplyAttemptExpired").is_empty());
     within(TAKE_OVER, "the reaper ends it", expired).await;
     until("nothing is set aside for a lost worker", async || app.set_aside("ann").await == 0).await;
     let estimate = &ann.transcript(&id).of_type("ReplyAttemptExpired")[0]["spent"];
-    assert_eq!((&estimate["estimated"], estimate["usage"]["output"].as_u64()), (&json!(true), Some(answer(20).len().div_ceil(4) as u64)));
+    assert_eq!(
+        (&estimate["estimated"], estimate["usage"]["output"].as_u64()),
+        (&json!(true), Some(answer(20).len().div_ceil(4) as u64))
+    );
     let _other = app.worker("reply").await;
     app.provider.release();
     assert_eq!(within(TAKE_OVER, "another goes on", ann.end_of(&id, &reply)).await["type"], "ReplyCompleted");

@@ -95,7 +95,8 @@ fn a_refusal_says_which_limit_and_until_when() {
 
 #[test]
 fn months_have_ends() {
-    for (now, next) in [("2026-12-31T23:59:59Z", "2027-01-01T00:00:00Z"), ("2024-01-31T00:00:00Z", "2024-02-01T00:00:00Z")]
+    for (now, next) in
+        [("2026-12-31T23:59:59Z", "2027-01-01T00:00:00Z"), ("2024-01-31T00:00:00Z", "2024-02-01T00:00:00Z")]
     {
         assert_eq!(next_month(at(now)), at(next));
     }

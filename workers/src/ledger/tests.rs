@@ -182,7 +182,10 @@ async fn days_and_months_and_minutes_begin_anew(owner: PgPool) {
     let used = now_used(&pool).await;
     assert_eq!((used.today.tokens, used.this_month.tokens), (1, 1), "the last day of the month before is over");
     let call = Limits { requests_per_minute: Some(1), ..Limits::default() };
-    sqlx::query("update call_counts set minute = now() - interval '1 minute', calls = 7").execute(&owner).await.unwrap();
+    sqlx::query("update call_counts set minute = now() - interval '1 minute', calls = 7")
+        .execute(&owner)
+        .await
+        .unwrap();
     assert!(set_aside(&pool, &claimed(1), &call, &wanted()).await.unwrap().is_ok());
 }
 

@@ -85,11 +85,7 @@ pub(super) async fn asked(
 }
 
 /// What a reply was asked for, and what has been tried; nothing of it when the log does not hold the reply.
-pub(super) async fn requested(
-    pool: &PgPool,
-    id: ConversationId,
-    reply: MessageId,
-) -> Result<Asked, store::Error> {
+pub(super) async fn requested(pool: &PgPool, id: ConversationId, reply: MessageId) -> Result<Asked, store::Error> {
     let told = read(pool, id, reply).await?;
     Ok(Asked { by: told.asker, model: told.request.and_then(|(_, model)| model), tried: told.tried })
 }

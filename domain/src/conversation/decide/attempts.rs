@@ -3,8 +3,8 @@
 use super::{Decision, UNSTORABLE};
 use crate::MessageId;
 use crate::conversation::{
-    Command, Conversation, Error, Event, MAX_RAW_USAGE_BYTES, MAX_RETRY_AFTER_MS, OpenReply, Part, Phase,
-    ReplyError, ReplyState, Spent, Usage,
+    Command, Conversation, Error, Event, MAX_RAW_USAGE_BYTES, MAX_RETRY_AFTER_MS, OpenReply, Part, Phase, ReplyError,
+    ReplyState, Spent, Usage,
 };
 
 impl Conversation {

@@ -134,9 +134,7 @@ pub(super) fn with_spent(end: Command, spent: Option<Spent>) -> Command {
         Command::FailReply { reply, attempt, error, retry, switch, retry_after_ms, parts, .. } => {
             Command::FailReply { reply, attempt, error, retry, switch, retry_after_ms, parts, spent }
         }
-        Command::ExpireAttempt { reply, attempt, parts, .. } => {
-            Command::ExpireAttempt { reply, attempt, parts, spent }
-        }
+        Command::ExpireAttempt { reply, attempt, parts, .. } => Command::ExpireAttempt { reply, attempt, parts, spent },
         other => other,
     }
 }

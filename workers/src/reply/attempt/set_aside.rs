@@ -31,7 +31,7 @@ impl Attempt<'_> {
         let wanted = Wanted {
             input: spending::most_input(&prompt.messages),
             can_write: known.and_then(|model| model.max_output),
-            prices: known.map_or(&[], |model| &model.prices),
+            prices: known.map_or(&[][..], |model| &model.prices),
             on: prompt.began.date_naive(),
         };
         let attempt = OpenReply { conversation: self.conversation, reply: self.reply, attempt: self.number };
