@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use domain::conversation::{Command, Error as Refused, Spent};
-use domain::{Actor, Asked, Asker, CommandId, ConversationId, MessageId, ModelRef, shard_of};
+use domain::{Actor, Asker, CommandId, ConversationId, MessageId, ModelRef, shard_of};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use nats::ask::Request;
@@ -290,7 +290,7 @@ impl<'a> Attempt<'a> {
             command_id: id.into(),
             id: self.conversation,
             expected_sequence: None,
-            asked: Asked { asker: Asker { tenant: None, actor: Actor::Worker("reply".to_owned()) }, command },
+            asked: domain::Asked { asker: Asker { tenant: None, actor: Actor::Worker("reply".to_owned()) }, command },
         }
     }
 
