@@ -35,11 +35,17 @@ pub struct EdgeConfig {
     pub providers: Providers,
     /// What seals people's keys of providers; without it none are taken.
     pub sealing: Option<Arc<Sealing>>,
+    /// Whether a provider of a person's own may be at an address.
+    pub check_address: AddressCheck,
     /// How long clients may take.
     pub limits: Limits,
     /// Cancelled when the process stops: it is no longer ready, and sockets are closed with the advice to reconnect.
     pub stopping: CancellationToken,
 }
+
+/// Says why a provider of this name cannot be called at this address, or, without one, where it is known to be. What
+/// workers will not call is refused when it is saved; an edge itself calls nobody.
+pub type AddressCheck = Box<dyn Fn(&ProviderId, Option<&str>) -> Result<(), String> + Send + Sync>;
 
 /// A model that a conversation can choose.
 #[derive(Clone, Debug, Serialize, TS)]
@@ -131,6 +137,7 @@ pub struct Edge {
     pub(crate) models: Vec<ModelView>,
     pub(crate) providers: Providers,
     pub(crate) sealing: Option<Arc<Sealing>>,
+    pub(crate) check_address: AddressCheck,
     pub(crate) limits: Limits,
     pub(crate) stopping: CancellationToken,
     pub(crate) hub: Hub,
@@ -158,6 +165,7 @@ impl Edge {
             models,
             providers: config.providers,
             sealing: config.sealing,
+            check_address: config.check_address,
             limits,
             stopping,
             _listening: over.drop_guard(),

@@ -56,6 +56,10 @@ impl Problem {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "incomplete_provider", message)
     }
 
+    pub(crate) fn unusable_address(why: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_base_url", why)
+    }
+
     pub(crate) fn unknown_protocol(known: &[String]) -> Self {
         let message = format!("there is no such protocol; there are {}", known.join(", "));
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_protocol", message)

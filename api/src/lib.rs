@@ -12,5 +12,5 @@ mod serve;
 mod standing;
 mod ws;
 
-pub use edge::{Edge, EdgeConfig, Limits, Load, ModelView, ProviderView, Providers};
+pub use edge::{AddressCheck, Edge, EdgeConfig, Limits, Load, ModelView, ProviderView, Providers};
 pub use serve::{Backstage, serve, serve_health, serve_metrics};

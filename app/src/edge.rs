@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 use workers::provider::Catalog;
 
 use crate::config::{self, Settings};
-use crate::sealing;
 use crate::wire::{self, Error};
+use crate::{providers, sealing};
 
 /// The tenant of those who log in without a login.
 const DEV_TENANT: &str = "default";
@@ -37,8 +37,10 @@ pub(crate) async fn edge(
     if let Some(dev_login) = &dev_login {
         issuers.push(dev_login.issuer(DEV_TENANT.parse().map_err(Error::other)?));
     }
+    let reach = providers::peoples_reach(settings);
     Ok(Edge::new(EdgeConfig {
         providers: catalogue(&models),
+        check_address: Box::new(move |provider, base_url| workers::own::check(reach, provider, base_url)),
         sealing: sealing::of(settings)?,
         pool,
         client,

@@ -4,6 +4,7 @@ pub(crate) mod list;
 
 use std::time::Duration;
 
+use workers::provider::address::Reach;
 use workers::provider::known::{self, Auth, KnownProvider};
 use workers::provider::route::RouteConfig;
 use workers::provider::{Catalog, Deadlines, ModelConfig, Protocol, ProviderConfig, found};
@@ -37,7 +38,13 @@ pub(crate) async fn catalog(settings: &Settings) -> Result<Catalog, Error> {
         between_tokens: Duration::from_secs(between_tokens),
     };
     let routes = settings.routes.iter().map(route).collect::<Result<_, _>>()?;
-    Catalog::with_routes(providers, routes, default, deadlines).map_err(Error::other)
+    let catalog = Catalog::with_routes(providers, routes, default, deadlines).map_err(Error::other)?;
+    Ok(catalog.with_peoples_reach(peoples_reach(settings)))
+}
+
+/// How far the addresses of people's own providers may lead.
+pub(crate) fn peoples_reach(settings: &Settings) -> Reach {
+    if settings.allow_private_addresses { Reach::Anywhere } else { Reach::Public }
 }
 
 /// Whether the settings say which model answers where nobody chose one. Otherwise that is the first one found, and each

@@ -20,7 +20,7 @@ use crate::config::{Settings, WorkerRole};
 use crate::drain::Roles;
 use crate::metrics::Metrics;
 use crate::wire::{self, Error};
-use crate::{edge, providers};
+use crate::{edge, providers, sealing};
 
 /// What one process of a distributed installation does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,8 +146,8 @@ impl Running {
             match role {
                 WorkerRole::Reply => {
                     let catalog = Arc::clone(&catalog);
-                    let concurrency = settings.reply_concurrency;
-                    let replies = Replies { pool, client, shards, catalog, concurrency, process };
+                    let (sealing, concurrency) = (sealing::of(settings)?, settings.reply_concurrency);
+                    let replies = Replies { pool, client, shards, catalog, sealing, concurrency, process };
                     let probes = workers::probe::run(replies.client.clone(), cancelled.clone());
                     self.roles.first.push((cancelled.clone(), tokio::spawn(probes)));
                     self.roles.first.push((cancelled.clone(), tokio::spawn(replies.run(cancelled))));

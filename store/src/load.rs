@@ -13,6 +13,9 @@ use crate::{Error, log, snapshot};
 
 /// How many events are read at a time behind a snapshot.
 const PAGE: u32 = 1_000;
+/// How many events are read before a snapshot is looked for: there is none of less, and most whose state is asked for once
+/// have fewer, so that one look is enough.
+const FIRST: u32 = 100;
 
 /// An aggregate's state, and the sequence that it stands at.
 #[derive(Clone, Debug)]
@@ -67,7 +70,15 @@ pub(crate) async fn load<A: Decide>(pool: &PgPool, aggregate_id: &str) -> Result
 /// # Errors
 /// When Postgres does not answer, or an event cannot be read.
 pub async fn state<A: Decide>(pool: &PgPool, aggregate_id: &str) -> Result<A, Error> {
-    load(pool, aggregate_id).await.map(|loaded| loaded.state)
+    let first = log::read_stream(pool, A::TYPE, aggregate_id, 1..=u64::MAX, FIRST).await?;
+    if first.full {
+        return load(pool, aggregate_id).await.map(|loaded| loaded.state);
+    }
+    let mut state = A::default();
+    for recorded in &first {
+        state.apply(crate::codec::decode::<A>(recorded)?);
+    }
+    Ok(state)
 }
 
 async fn from_start<A: Decide>(pool: &PgPool, aggregate_id: &str) -> Result<Loaded<A>, Error> {

@@ -1,5 +1,5 @@
 //! What workers tell of themselves in figures. docs/operations.md lists them; no label holds content or anyone's id, and a
-//! model that is not in the configuration is called `other`: people may ask an open provider for whatever name they like.
+//! model or provider that is neither in the configuration nor in the catalogue is called `other`: people name both as they like.
 
 use std::time::Instant;
 
@@ -9,7 +9,7 @@ use domain::account::Limit;
 use domain::conversation::Usage;
 use store::Recorded;
 
-use crate::provider::{Catalog, Error};
+use crate::provider::{Catalog, Error, known};
 
 const FIRST_TOKEN: &str = "bestchat_first_token_seconds";
 const CALL_DURATION: &str = "bestchat_reply_duration_seconds";
@@ -19,6 +19,9 @@ const RUNNING: &str = "bestchat_replies_running";
 const REPLY_ENDS: &str = "bestchat_reply_ends_total";
 const PROVIDER_ERRORS: &str = "bestchat_provider_errors_total";
 const LIMIT_REFUSALS: &str = "bestchat_limit_refusals_total";
+
+/// What has a name of people's own.
+const OTHER: &str = "other";
 
 /// Says what each figure means, once a process has someone to tell.
 pub fn describe() {
@@ -44,14 +47,16 @@ pub(crate) struct Call {
 
 impl Call {
     pub(crate) fn begin(catalog: &Catalog, model: &ModelRef) -> Self {
-        let known = catalog.models().iter().any(|known| known.model == *model);
-        let name = if known { model.model() } else { "other" };
+        let provider = model.provider();
+        let is_provider = catalog.connected(provider).is_some() || known::provider(provider).is_some();
+        let is_listed = |model: &ModelRef| catalog.models().iter().any(|listed| listed.model == *model);
+        let is_model = is_listed(model) || known::model(model).is_some();
+        let named = |is_known: bool, name: &str| if is_known { name.to_owned() } else { OTHER.to_owned() };
         gauge!(RUNNING).increment(1);
         Self {
             labels: vec![
-                // Found in the catalog, so it is one of the configured ones.
-                Label::new("provider", model.provider().to_owned()),
-                Label::new("model", name.to_owned()),
+                Label::new("provider", named(is_provider, provider)),
+                Label::new("model", named(is_model, model.model())),
             ],
             began: Instant::now(),
             spoke: false,
@@ -125,7 +130,7 @@ mod tests {
     use crate::provider::{Deadlines, ModelConfig, Protocol, ProviderConfig};
 
     #[test]
-    fn a_model_that_people_name_is_no_label() {
+    fn what_people_name_is_no_label() {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let provider = |id: &str, models: &[&str]| ProviderConfig {
             id: id.to_owned(),
@@ -138,10 +143,15 @@ mod tests {
         };
         let providers = vec![provider("listed", &["known"]), provider("open", &[])];
         let catalog = Catalog::new(providers, None, Deadlines::default()).unwrap();
-        for (model, label) in [("listed/known", "known"), ("open/whatever-someone-types", "other")] {
+        for (model, labels) in [
+            ("listed/known", ["listed", "known"]),
+            ("open/whatever-someone-types", ["open", "other"]),
+            ("openai/gpt-6-luna", ["openai", "gpt-6-luna"]),
+            ("openai/whatever", ["openai", "other"]),
+            ("anns-own/known", ["other", "other"]),
+        ] {
             let call = Call::begin(&catalog, &ModelRef::try_from(model.to_owned()).unwrap());
-            let labels: Vec<&str> = call.labels.iter().map(Label::value).collect();
-            assert_eq!(labels, [model.split('/').next().unwrap(), label]);
+            assert_eq!(call.labels.iter().map(Label::value).collect::<Vec<_>>(), labels, "{model}");
         }
     }
 }

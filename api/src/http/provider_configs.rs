@@ -90,6 +90,7 @@ pub(super) async fn save(
     if edge.providers.get(&provider).is_none() && (protocol.is_none() || base_url.is_none()) {
         return Err(Problem::incomplete_provider());
     }
+    (edge.check_address)(&provider, base_url.as_deref()).map_err(Problem::unusable_address)?;
     let owner = Owner { tenant: &identity.tenant, user: &identity.user, provider: &provider };
     let key = api_key.map(|key| seal(&edge, owner, &key)).transpose()?;
     let models = models.into_iter().map(|ModelBody { id, context_window }| Model { id, context_window }).collect();

@@ -13,7 +13,7 @@ use store::sealing::Owner;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::support::{Rest, TestEdge, sealing, until};
+use crate::support::{PRIVATE_ADDRESS, Rest, TestEdge, sealing, until};
 
 const KEY: &str = "sk-ann-0123456789-abcdef-QRST";
 const URL: &str = "https://home.example/v1";
@@ -129,6 +129,11 @@ async fn what_cannot_be_a_provider_is_refused_without_a_word_of_the_key(pool: Pg
         ("mine", json!({ "api_key": KEY, "protocol": "openai-chat" }), (422, "incomplete_provider")),
         ("mine", json!({ "api_key": KEY, "protocol": "smoke", "base_url": URL }), (422, "invalid_protocol")),
         ("mine", json!({ "api_key": KEY, "protocol": "openai-chat", "base_url": "home" }), (422, "invalid_base_url")),
+        (
+            "mine",
+            json!({ "api_key": KEY, "protocol": "openai-chat", "base_url": PRIVATE_ADDRESS }),
+            (422, "invalid_base_url"),
+        ),
         ("demo", json!({ "api_key": KEY, "models": [{ "id": "" }] }), (422, "invalid_models")),
         ("demo", json!({ "api_key": "" }), (422, "invalid_key")),
         ("demo", json!({ "api_key": "k".repeat(20_000) }), (422, "invalid_key")),

@@ -5,125 +5,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use domain::ModelRef;
-use serde::{Deserialize, Serialize};
 
-use super::connect::connect;
+use super::address::Reach;
+use super::call::Clients;
+use super::config::{Protocol, ProviderConfig};
+use super::connect::Connected;
 use super::route::{self, RouteConfig};
 use super::{Deadlines, Error, ErrorKind, Provider};
-
-/// A provider as it is configured.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ProviderConfig {
-    /// Its name in model references; without slashes.
-    pub id: String,
-    /// What it speaks.
-    pub protocol: Protocol,
-    /// Where it is, up to what the protocol's own paths follow; not needed for `demo`.
-    #[serde(default)]
-    pub base_url: Option<String>,
-    /// Its key, if it needs one; the secret one where there is an `access_key_id`.
-    #[serde(default)]
-    pub api_key: Option<ApiKey>,
-    /// Which key signs calls to AWS; without it, `api_key` is shown as it is.
-    #[serde(default)]
-    pub access_key_id: Option<String>,
-    /// What a key of AWS comes with that expires.
-    #[serde(default)]
-    pub session_token: Option<ApiKey>,
-    /// The models that it offers; with none, every name is passed on to it.
-    #[serde(default)]
-    pub models: Vec<ModelConfig>,
-}
-
-/// A model as it is configured.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ModelConfig {
-    /// Its name, as the provider knows it.
-    pub id: String,
-    /// How many tokens it can read and write in one call.
-    #[serde(default)]
-    pub context_window: Option<u64>,
-}
-
-/// What a provider speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Protocol {
-    /// Chat completions, which most speak.
-    OpenaiChat,
-    /// Responses.
-    OpenaiResponses,
-    /// Messages.
-    Anthropic,
-    /// `generateContent`.
-    Gemini,
-    /// Converse.
-    Bedrock,
-    /// Cohere's chat, version 2.
-    Cohere,
-    /// Ollama's own chat.
-    Ollama,
-    /// Nothing: it is in this binary, and no model.
-    Demo,
-}
-
-impl Protocol {
-    /// Its name in configurations.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::OpenaiChat => "openai-chat",
-            Self::OpenaiResponses => "openai-responses",
-            Self::Anthropic => "anthropic",
-            Self::Gemini => "gemini",
-            Self::Bedrock => "bedrock",
-            Self::Cohere => "cohere",
-            Self::Ollama => "ollama",
-            Self::Demo => "demo",
-        }
-    }
-}
-
-/// A secret that does not show itself in logs.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(from = "String")]
-pub struct ApiKey(String);
-
-impl ApiKey {
-    pub(super) fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<String> for ApiKey {
-    /// Without the line end that a secret read from a file has.
-    fn from(key: String) -> Self {
-        Self(key.trim().to_owned())
-    }
-}
-
-impl fmt::Debug for ApiKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ApiKey(hidden)")
-    }
-}
-
-impl ProviderConfig {
-    /// The provider that needs no key and no network.
-    pub fn demo() -> Self {
-        let models = vec![ModelConfig { id: "echo".to_owned(), context_window: None }];
-        Self {
-            id: "demo".to_owned(),
-            protocol: Protocol::Demo,
-            base_url: None,
-            api_key: None,
-            access_key_id: None,
-            session_token: None,
-            models,
-        }
-    }
-}
 
 /// Why a configuration of providers cannot work.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -165,18 +53,15 @@ pub struct ModelInfo {
     pub default: bool,
 }
 
-/// The providers of this installation.
+/// The providers of this installation, and the connections of this process, over which people's own are called too.
 pub struct Catalog {
-    providers: BTreeMap<String, Entry>,
+    providers: BTreeMap<String, Connected>,
     routes: BTreeMap<ModelRef, Vec<ModelRef>>,
     models: Vec<ModelInfo>,
     default: Option<ModelRef>,
-}
-
-struct Entry {
-    provider: Arc<dyn Provider>,
-    /// No models are configured: every name goes.
-    open: bool,
+    clients: Clients,
+    /// How far the addresses may lead that people give.
+    peoples_reach: Reach,
 }
 
 impl Catalog {
@@ -202,10 +87,16 @@ impl Catalog {
         default_model: Option<ModelRef>,
         deadlines: Deadlines,
     ) -> Result<Self, ConfigError> {
-        let mut catalog =
-            Self { providers: BTreeMap::new(), routes: BTreeMap::new(), models: Vec::new(), default: None };
+        let mut catalog = Self {
+            providers: BTreeMap::new(),
+            routes: BTreeMap::new(),
+            models: Vec::new(),
+            default: None,
+            clients: Clients::new(deadlines),
+            peoples_reach: Reach::Public,
+        };
         for config in configs {
-            catalog.add(&config, deadlines)?;
+            catalog.add(config)?;
         }
         for route in routes {
             let id = route.id.clone();
@@ -224,24 +115,30 @@ impl Catalog {
         Ok(catalog)
     }
 
-    fn add(&mut self, config: &ProviderConfig, deadlines: Deadlines) -> Result<(), ConfigError> {
-        let bad = |reason: &str| ConfigError::Provider { id: config.id.clone(), reason: reason.to_owned() };
+    /// Lets the addresses that people give lead so far; without this, to public ones alone.
+    #[must_use]
+    pub fn with_peoples_reach(self, peoples_reach: Reach) -> Self {
+        Self { peoples_reach, ..self }
+    }
+
+    fn add(&mut self, config: ProviderConfig) -> Result<(), ConfigError> {
+        let id = config.id.clone();
+        let bad = |reason: &str| ConfigError::Provider { id: id.clone(), reason: reason.to_owned() };
         if config.id.is_empty() || config.id.contains('/') {
             return Err(bad("its id must not be empty and has no slash"));
         }
         if config.id == route::PREFIX {
             return Err(bad("its id is what routes are named by"));
         }
-        let provider = connect(config, deadlines)?;
-        let note = if config.protocol == Protocol::Demo { " (demo, not a model)" } else { "" };
-        for model in &config.models {
-            let reference = ModelRef::try_from(format!("{}/{}", config.id, model.id));
+        let connected = Connected::new(config, &self.clients, Reach::Anywhere)?;
+        let note = if connected.config.protocol == Protocol::Demo { " (demo, not a model)" } else { "" };
+        for model in &connected.config.models {
+            let reference = ModelRef::try_from(format!("{id}/{}", model.id));
             let reference = reference.map_err(|error| bad(&error.to_string()))?;
             let label = format!("{reference}{note}");
             self.models.push(ModelInfo::new(reference, label, model.context_window));
         }
-        let entry = Entry { provider, open: config.models.is_empty() };
-        match self.providers.insert(config.id.clone(), entry) {
+        match self.providers.insert(id.clone(), connected) {
             Some(_) => Err(bad("its id is used twice")),
             None => Ok(()),
         }
@@ -284,10 +181,24 @@ impl Catalog {
     }
 
     fn provider(&self, model: &ModelRef) -> Result<Arc<dyn Provider>, Error> {
-        let unknown = || Error::new(ErrorKind::UnknownModel, format!("The model {model} is not configured here."));
-        let entry = self.providers.get(model.provider()).ok_or_else(unknown)?;
-        let known = entry.open || self.models.iter().any(|known| known.model == *model);
-        if known { Ok(Arc::clone(&entry.provider)) } else { Err(unknown()) }
+        let connected = self.connected(model.provider()).ok_or_else(|| unknown(model))?;
+        connected.for_model(model)
+    }
+
+    /// A provider of the installation's.
+    pub(crate) fn connected(&self, provider: &str) -> Option<&Connected> {
+        self.providers.get(provider)
+    }
+
+    /// What people's own providers are called over, and how far they may be.
+    pub(crate) fn for_people(&self) -> (&Clients, Reach) {
+        (&self.clients, self.peoples_reach)
+    }
+
+    /// Opens a connection to each provider ahead of calls.
+    pub(crate) async fn warm(&self) {
+        let addresses = self.providers.values().filter_map(|connected| connected.config.base_url.as_deref());
+        self.clients.warm(addresses).await;
     }
 
     /// The models to choose from, as configured; of a provider without a list, none but the default.
@@ -296,7 +207,13 @@ impl Catalog {
     }
 }
 
-fn nothing() -> Error {
+/// That a model cannot be chosen, whoever's it would be.
+pub(crate) fn unknown(model: &ModelRef) -> Error {
+    Error::new(ErrorKind::UnknownModel, format!("The model {model} is not configured here."))
+}
+
+/// That there is no model at all.
+pub(crate) fn nothing() -> Error {
     Error::new(ErrorKind::UnknownModel, "No model is configured here.")
 }
 

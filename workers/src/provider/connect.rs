@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use domain::ModelRef;
 use reqwest::Url;
 use reqwest::header::HeaderName;
 
+use super::address::Reach;
 use super::anthropic::Messages;
 use super::bedrock::Converse;
-use super::call::{Caller, Credential};
-use super::catalog::{ConfigError, Protocol, ProviderConfig};
+use super::call::{Caller, Clients, Credential};
+use super::catalog::{ConfigError, unknown};
 use super::cohere::Cohere;
+use super::config::{Protocol, ProviderConfig};
 use super::demo::Demo;
 use super::gemini::{self, Gemini};
 use super::known::{self, Auth, KnownProvider};
@@ -19,13 +22,34 @@ use super::openai_chat::{ChatCompletions, Quirks};
 use super::openai_responses::OpenAiResponses;
 use super::sigv4::AwsKeys;
 use super::wire::Wire;
-use super::{Deadlines, Provider};
+use super::{Error, Provider};
 
-/// The provider of a configuration.
-///
-/// # Errors
-/// When it cannot be called like this.
-pub(super) fn connect(config: &ProviderConfig, deadlines: Deadlines) -> Result<Arc<dyn Provider>, ConfigError> {
+/// A provider as it is configured, ready to be called. Cheap to make: connections are those of the clients.
+#[derive(Clone)]
+pub(crate) struct Connected {
+    pub(crate) config: Arc<ProviderConfig>,
+    pub(crate) provider: Arc<dyn Provider>,
+}
+
+impl Connected {
+    /// Whose address may lead so far.
+    ///
+    /// # Errors
+    /// When it cannot be called like this.
+    pub(crate) fn new(config: ProviderConfig, clients: &Clients, reach: Reach) -> Result<Self, ConfigError> {
+        Ok(Self { provider: connect(&config, (clients, reach))?, config: Arc::new(config) })
+    }
+
+    /// It, to be asked for this model of its.
+    ///
+    /// # Errors
+    /// When it does not offer that.
+    pub(crate) fn for_model(&self, model: &ModelRef) -> Result<Arc<dyn Provider>, Error> {
+        if self.config.offers(model.model()) { Ok(Arc::clone(&self.provider)) } else { Err(unknown(model)) }
+    }
+}
+
+fn connect(config: &ProviderConfig, clients: (&Clients, Reach)) -> Result<Arc<dyn Provider>, ConfigError> {
     let bad = |reason: &str| ConfigError::Provider { id: config.id.clone(), reason: reason.to_owned() };
     let known = known::provider(&config.id).filter(|known| known.protocol == config.protocol);
     let id = config.id.clone();
@@ -45,7 +69,7 @@ pub(super) fn connect(config: &ProviderConfig, deadlines: Deadlines) -> Result<A
         }
     };
     let credential = credential(config, known).map_err(bad)?;
-    Ok(Arc::new(Caller::new(config, wire, credential, deadlines)?))
+    Ok(Arc::new(Caller::new(config, wire, credential, clients)?))
 }
 
 fn chat_completions(id: String, known: Option<&KnownProvider>) -> ChatCompletions {
@@ -85,6 +109,7 @@ fn region(config: &ProviderConfig) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::provider::Deadlines;
 
     fn config(id: &str, protocol: Protocol, base_url: &str) -> ProviderConfig {
         ProviderConfig {
@@ -135,9 +160,11 @@ mod tests {
     #[test]
     fn every_known_provider_can_be_called() {
         _ = rustls::crypto::ring::default_provider().install_default();
+        let clients = Clients::new(Deadlines::default());
         for known in known::providers() {
             let address = known.address(|_, _| Some("x1".to_owned())).unwrap();
-            let called = connect(&known.configured(address, Some("key".to_owned().into())), Deadlines::default());
+            let config = known.configured(address, Some("key".to_owned().into()));
+            let called = Connected::new(config, &clients, Reach::Anywhere);
             assert!(called.is_ok(), "{}", known.id);
         }
     }

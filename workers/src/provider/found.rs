@@ -29,8 +29,8 @@ pub async fn ollama(host: Option<&str>) -> Option<ProviderConfig> {
     let models: Vec<ModelConfig> = tags.models.into_iter().map(model).collect();
     (!models.is_empty()).then(|| ProviderConfig {
         id: "ollama".to_owned(),
-        protocol: Protocol::OpenaiChat,
-        base_url: Some(format!("{ollama}/v1")),
+        protocol: Protocol::Ollama,
+        base_url: Some(ollama),
         api_key: None,
         access_key_id: None,
         session_token: None,

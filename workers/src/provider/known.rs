@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use domain::ModelRef;
 use serde::Deserialize;
 
-use super::catalog::{ApiKey, ModelConfig, Protocol, ProviderConfig};
+use super::config::{ApiKey, ModelConfig, Protocol, ProviderConfig};
 use super::openai_chat::Quirks;
 use super::price::Price;
 

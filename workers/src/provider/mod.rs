@@ -13,6 +13,7 @@ mod bedrock;
 mod call;
 pub mod catalog;
 mod cohere;
+mod config;
 mod connect;
 pub mod demo;
 mod error;
@@ -44,7 +45,9 @@ use std::time::Duration;
 use futures::stream::BoxStream;
 
 pub use answer::{Chunk, MAX_ANSWER_BYTES, MAX_TOOL_CALLS};
-pub use catalog::{ApiKey, Catalog, ConfigError, ModelConfig, ModelInfo, Protocol, ProviderConfig};
+pub use catalog::{Catalog, ConfigError, ModelInfo};
+pub use config::{ApiKey, ModelConfig, Protocol, ProviderConfig};
+pub(crate) use connect::Connected;
 pub use error::{Deadline, Error, ErrorKind, Remedy};
 pub use request::{
     Effort, Media, OutputSchema, PromptMessage, PromptPart, Reasoning, Request, Role, Tool, ToolCall, ToolChoice,

@@ -4,7 +4,7 @@
 mod tests;
 
 use chrono::NaiveDate;
-use domain::conversation::Usage;
+use domain::conversation::{Cost, Usage};
 use serde::{Deserialize, Serialize};
 
 /// Prices are for so many tokens.
@@ -57,20 +57,12 @@ pub struct LongPrice {
     pub reasoning: Option<u64>,
 }
 
-/// What an answer cost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cost<'a> {
-    /// Micro-USD: a million of them are one USD. Rounded up, once, from the exact sum: at most one too many.
-    pub micro_usd: u64,
-    /// By which price: [`Price::version`].
-    pub version: &'a str,
-}
-
 /// What `usage` costs by the last of `prices` that holds on the day `on`. None when there is none, or when the usage says
 /// nothing: what is not known costs not nothing.
 ///
-/// A count that is not told counts as none. A sum that no `u64` holds is the largest one.
-pub fn cost<'a>(usage: &Usage, prices: &'a [Price], on: NaiveDate) -> Option<Cost<'a>> {
+/// A count that is not told counts as none. The exact sum is rounded up, once: at most one micro-USD too many. A sum that no
+/// `u64` holds is the largest one.
+pub fn cost(usage: &Usage, prices: &[Price], on: NaiveDate) -> Option<Cost> {
     let price = on_day(prices, on)?;
     let counts = [usage.input, usage.cached_input, usage.cache_write, usage.output, usage.reasoning];
     if counts.iter().all(Option::is_none) {
@@ -81,7 +73,7 @@ pub fn cost<'a>(usage: &Usage, prices: &'a [Price], on: NaiveDate) -> Option<Cos
     let rates = price.rates(input);
     // Two numbers of 64 bits multiplied leave one of 128 just so: only the sum can be too large.
     let sum = counts.iter().zip(rates).fold(0_u128, |sum, (count, rate)| sum.saturating_add(count * u128::from(rate)));
-    Some(Cost { micro_usd: u64::try_from(sum.div_ceil(TOKENS)).unwrap_or(u64::MAX), version: &price.version })
+    Some(Cost { micros: u64::try_from(sum.div_ceil(TOKENS)).unwrap_or(u64::MAX), price: price.version.clone() })
 }
 
 /// The most that so many tokens can cost, whichever kinds of input and output they turn out to be. None when there is no price.

@@ -4,6 +4,7 @@ mod end;
 mod set_aside;
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::conversation::{Command, Error as Refused, Spent};
@@ -26,8 +27,9 @@ use super::prompt::{self, Found, Prompt};
 use super::spending::Meter;
 use super::{ATTEMPT_LEASE, Worker, spans};
 use crate::metrics::Call;
+use crate::offer::Offer;
 use crate::open_replies::{self, OpenReply, Standing};
-use crate::provider::{self, Chunk};
+use crate::provider::{self, Chunk, Provider};
 
 /// How long an attempt may stream: a provider that says a word now and then would never end by its own deadlines.
 const MAX_STREAMING: Duration = Duration::from_mins(30);
@@ -43,6 +45,8 @@ pub(super) struct Attempt<'a> {
     pub(super) number: u32,
     /// What the reply was asked for, and the attempts before this one.
     pub(super) asked: Asked,
+    /// What whoever asked may use.
+    pub(super) offer: Offer,
     /// Cancelled when a person stops the reply.
     pub(super) stopped: CancellationToken,
 }
@@ -150,15 +154,21 @@ impl<'a> Attempt<'a> {
 
     /// The model that it asks, and how many its route has, if it is a route's.
     fn model(&self) -> Option<(ModelRef, Option<u32>)> {
-        let (models, is_route) = self.worker.replies.catalog.alternatives(self.asked.model.as_ref()).ok()?;
+        let (models, is_route) = self.offer.alternatives(self.asked.model.as_ref()).ok()?;
         let count = if is_route { u32::try_from(models.len()).ok() } else { None };
         Some((self.asked.tried.choose(models)?.clone(), count))
     }
 
+    /// The provider that it calls, and the model that it asks there.
+    fn provider(&self) -> Result<(Arc<dyn Provider>, ModelRef), provider::Error> {
+        let (models, _) = self.offer.alternatives(self.asked.model.as_ref())?;
+        let model = self.asked.tried.choose(models).ok_or_else(provider::catalog::nothing)?;
+        Ok((self.offer.resolve(model)?, model.clone()))
+    }
+
     /// Streams an answer; how that ended, and what it spent, for all ends but the one that says so itself.
     async fn stream(&self, prompt: Prompt, max_output: Option<u64>, live: &mut LiveText) -> (Ended, Option<Spent>) {
-        let asked = self.model().map(|(model, _)| model);
-        let (provider, model) = match self.worker.replies.catalog.resolve(asked.as_ref()) {
+        let (provider, model) = match self.provider() {
             Ok(resolved) => resolved,
             Err(error) => return (Ended::Failed(error), None),
         };

@@ -24,6 +24,7 @@ use domain::{ConversationId, MessageId, Shard};
 use nats::ask::Asking;
 use nats::consume::{self, Delivery, Failure, Wake};
 use sqlx::PgPool;
+use store::sealing::Sealing;
 use store::{Recorded, codec};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -31,6 +32,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 use uuid::Uuid;
 
+use crate::offer::Offer;
 use crate::provider::Catalog;
 use asked::Asked;
 pub(crate) use asked::Person;
@@ -61,8 +63,10 @@ pub struct Replies {
     pub client: nats::Client,
     /// How many shards there are.
     pub shards: Shard,
-    /// The providers.
+    /// The installation's providers.
     pub catalog: Arc<Catalog>,
+    /// What opens people's keys of their own; without it these are not used.
+    pub sealing: Option<Arc<Sealing>>,
     /// The most replies that this process answers at once.
     pub concurrency: usize,
     /// This process.
@@ -83,6 +87,8 @@ impl Replies {
         });
         // Until the last reply is over, for it can still be stopped, and joined by who comes late.
         let over = CancellationToken::new();
+        let catalog = Arc::clone(&worker.replies.catalog);
+        tokio::spawn(async move { catalog.warm().await });
         tokio::spawn(running::listen_for_stops(Arc::clone(&worker), over.clone()));
         tokio::spawn(nats::live::serve_resumes(worker.replies.client.clone(), over.clone()));
         worker.take_wake_ups().await;
@@ -163,16 +169,30 @@ impl Worker {
         asked: Asked,
     ) -> Result<(), Failure> {
         let Some(stopped) = self.running.enter((id, reply)) else { return Ok(()) };
-        let mut attempt = Attempt { worker: self, conversation: id, reply, number, asked, stopped };
-        // The aggregate bounds how often.
-        let done = loop {
-            match attempt.carry_out().await {
-                Ok(Some(next)) if !self.cancelled.is_cancelled() => attempt = next,
-                Ok(_) => break Ok(()),
-                Err(failure) => break Err(failure),
+        let done = match self.offer(asked.by.as_ref()).await {
+            Ok(offer) => {
+                let attempt = Attempt { worker: self, conversation: id, reply, number, asked, offer, stopped };
+                self.carry_out(attempt).await
             }
+            Err(error) => Err(Failure::Retry(error.to_string())),
         };
         self.running.leave((id, reply));
         done
+    }
+
+    /// What whoever asked may use; before the claim, which says the model.
+    async fn offer(&self, asker: Option<&Person>) -> Result<Offer, store::Error> {
+        let Replies { pool, sealing, catalog, .. } = &self.replies;
+        Offer::of(pool, sealing.as_ref(), catalog, asker).await
+    }
+
+    async fn carry_out(&self, mut attempt: Attempt<'_>) -> Result<(), Failure> {
+        // The aggregate bounds how often.
+        loop {
+            match attempt.carry_out().await? {
+                Some(next) if !self.cancelled.is_cancelled() => attempt = next,
+                _ => return Ok(()),
+            }
+        }
     }
 }

@@ -7,7 +7,7 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::ModelRef;
-use domain::conversation::{Cost, Part, Spent, Usage};
+use domain::conversation::{Part, Spent, Usage};
 use sqlx::PgPool;
 
 use super::prompt;
@@ -69,7 +69,6 @@ impl Meter {
         let usage = told.cloned().unwrap_or_else(|| self.estimate());
         let prices = known::model(&self.model).map_or(&[][..], |model| &model.prices);
         let cost = price::cost(&usage, prices, self.on);
-        let cost = cost.map(|cost| Cost { micros: cost.micro_usd, price: cost.version.to_owned() });
         Spent { usage, cost, estimated: told.is_none() }
     }
 
@@ -145,7 +144,7 @@ fn bytes(part: &PromptPart) -> usize {
 mod tests {
     use super::*;
     use crate::provider::Role;
-    use domain::conversation::Finish;
+    use domain::conversation::{Cost, Finish};
 
     /// A model of the catalogue, with what it costs for so much input and output.
     fn priced() -> (ModelRef, price::Price) {

@@ -31,6 +31,9 @@ use owner::Owner;
 /// The origin whose pages may connect.
 pub(crate) const ORIGIN: &str = "https://chat.example";
 
+/// Where a provider of a person's own may not be.
+pub(crate) const PRIVATE_ADDRESS: &str = "http://127.0.0.1:1/v1";
+
 pub(crate) struct TestEdge {
     pub(crate) edge: Arc<Edge>,
     pub(crate) address: String,
@@ -80,6 +83,10 @@ impl TestEdge {
                 protocols: vec!["openai-chat".into()],
             },
             sealing: Some(sealing()),
+            check_address: Box::new(|_, base_url| match base_url {
+                Some(PRIVATE_ADDRESS) => Err("it is private".to_owned()),
+                _ => Ok(()),
+            }),
             models: vec![model],
             limits,
             stopping: stopping.clone(),

@@ -3,8 +3,9 @@
 use chrono::{DateTime, Utc};
 use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue, InvalidHeaderValue};
+use zeroize::Zeroizing;
 
-use crate::provider::catalog::ApiKey;
+use crate::provider::config::ApiKey;
 use crate::provider::sigv4::AwsKeys;
 
 /// How a call shows whose it is.
@@ -34,7 +35,7 @@ impl Credential {
     ) -> Result<Vec<(HeaderName, HeaderValue)>, InvalidHeaderValue> {
         Ok(match self {
             Self::None => Vec::new(),
-            Self::Bearer(key) => vec![(AUTHORIZATION, secret(&format!("Bearer {}", key.expose()))?)],
+            Self::Bearer(key) => vec![(AUTHORIZATION, secret(&Zeroizing::new(format!("Bearer {}", key.expose())))?)],
             Self::Header(name, key) => vec![(name.clone(), secret(key.expose())?)],
             Self::AwsSigV4(keys) => keys.sign(url, headers, body, now)?,
         })

@@ -1,14 +1,13 @@
 //! Where calls go, and over which connections.
 
-use std::time::Duration;
-
 use chrono::Utc;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
-use reqwest::redirect::Policy;
-use reqwest::{Client, RequestBuilder, Url};
+use reqwest::{RequestBuilder, Url};
 
+use super::clients::{Clients, Pool, Taken};
 use super::credential::Credential;
-use crate::provider::catalog::ProviderConfig;
+use crate::provider::address::{AddressError, Reach};
+use crate::provider::config::ProviderConfig;
 use crate::provider::refusal::Refusal;
 use crate::provider::wire::{Framing, Unsayable, Wire, Written};
 use crate::provider::{Deadline, Deadlines, Error, ErrorKind, Request};
@@ -22,27 +21,27 @@ pub(super) struct Endpoint {
     credential: Credential,
     pub(super) wire: Box<dyn Wire>,
     pub(super) deadlines: Deadlines,
-    client: Client,
+    clients: Pool,
 }
 
 impl Endpoint {
-    /// Fails with the reason, for people.
+    /// Cheap: connections are the clients'. Fails with the reason, for people.
     pub(super) fn new(
         config: &ProviderConfig,
         wire: Box<dyn Wire>,
         credential: Credential,
-        deadlines: Deadlines,
+        (clients, reach): (&Clients, Reach),
     ) -> Result<Self, String> {
-        let base = address(config.base_url.as_deref().unwrap_or_default())?;
+        let base = reach.check(config.base_url.as_deref().unwrap_or_default()).map_err(unusable)?;
         credential
             .headers(&base, &[], &[], Utc::now())
             .map_err(|_| "its api_key holds characters that no key has".to_owned())?;
-        let client = client(&base, deadlines)?;
-        Ok(Self { id: config.id.clone(), base, credential, wire, deadlines, client })
+        let (deadlines, clients) = (clients.deadlines(), clients.of(reach, &base)?);
+        Ok(Self { id: config.id.clone(), base, credential, wire, deadlines, clients })
     }
 
-    /// The call of a request, ready to be sent.
-    pub(super) fn post(&self, request: &Request) -> Result<RequestBuilder, Error> {
+    /// The call of a request, ready to be sent, and the client that it takes.
+    pub(super) fn post(&self, request: &Request) -> Result<(RequestBuilder, Taken), Error> {
         let unsayable = |Unsayable(why)| self.error(ErrorKind::Invalid, &why);
         let Written { path, query, headers, body } = self.wire.write(request).map_err(unsayable)?;
         let url = self.url(&path, query);
@@ -51,9 +50,10 @@ impl Endpoint {
             .credential
             .headers(&url, &headers, &body, Utc::now())
             .map_err(|_| self.error(ErrorKind::Auth, "its key holds characters that no key has"))?;
-        let call = self.client.post(url).body(body);
+        let taken = self.clients.take();
+        let call = taken.client().post(url).body(body);
         let add = |call: RequestBuilder, (name, value): (HeaderName, HeaderValue)| call.header(name, value);
-        Ok(headers.into_iter().chain(shown).fold(call, add))
+        Ok((headers.into_iter().chain(shown).fold(call, add), taken))
     }
 
     /// The host, for traces.
@@ -83,6 +83,9 @@ impl Endpoint {
 
     /// That there was no answer at all.
     pub(super) fn unreachable(&self, error: &reqwest::Error) -> Error {
+        if let Some(refused) = refused_address(error) {
+            return self.error(ErrorKind::UnknownModel, &unusable(refused));
+        }
         let what = match (error.is_connect(), error.is_timeout()) {
             (true, true) => return self.late(Deadline::Connect),
             (true, false) => "the provider cannot be reached",
@@ -112,47 +115,23 @@ impl Endpoint {
     }
 }
 
-fn address(base_url: &str) -> Result<Url, &'static str> {
-    let url = Url::parse(base_url).map_err(|_| "its base_url is no address, such as https://api.openai.com/v1")?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err("its base_url must begin with http:// or https://");
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("its base_url holds a login; put the secret into api_key");
-    }
-    Ok(url)
+fn unusable(error: AddressError) -> String {
+    format!("its base_url cannot be used: {error}")
 }
 
-fn client(url: &Url, deadlines: Deadlines) -> Result<Client, String> {
-    // Without one, reqwest panics.
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        return Err("no TLS provider is installed in this process".to_owned());
-    }
-    let builder = Client::builder()
-        .user_agent(concat!("bestchat/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(deadlines.connect)
-        // The key and the conversation go to the configured address and nowhere else: neither another server's
-        // redirect nor a proxy variable in the environment may send them elsewhere.
-        .redirect(Policy::none())
-        .no_proxy()
-        .referer(false)
-        .tcp_nodelay(true)
-        // Finds out that a kept connection is dead, which otherwise every next call would have to.
-        .tcp_keepalive(Duration::from_secs(15))
-        .http2_keep_alive_interval(Duration::from_secs(20))
-        .http2_keep_alive_timeout(Duration::from_secs(10));
-    // A server without TLS must work on a machine that has no certificate authorities installed.
-    let builder = if url.scheme() == "http" { builder.tls_certs_only([]) } else { builder };
-    builder
-        .build()
-        .map_err(|error| format!("no TLS client can be made ({}); is ca-certificates installed?", root(&error)))
+/// Whether it was our own guard that kept a call from an address.
+fn refused_address(error: &reqwest::Error) -> Option<AddressError> {
+    causes(error).find_map(|cause| cause.downcast_ref::<AddressError>().copied())
+}
+
+/// An error and what caused it, the innermost last.
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    let first: &(dyn std::error::Error + 'static) = error;
+    std::iter::successors(Some(first), |error| error.source())
 }
 
 /// The innermost cause: reqwest's own text names the address, and addresses can hold secrets.
-fn root(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    if cause.downcast_ref::<reqwest::Error>().is_some() { "no reason given".to_owned() } else { cause.to_string() }
+pub(super) fn root(error: &reqwest::Error) -> String {
+    let innermost = causes(error).last().filter(|cause| !cause.is::<reqwest::Error>());
+    innermost.map_or_else(|| "no reason given".to_owned(), ToString::to_string)
 }

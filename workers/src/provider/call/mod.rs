@@ -1,6 +1,7 @@
 //! A call to a provider, the same for every protocol: connecting, deadlines, framing, bounds, errors without secrets, and
 //! hanging up. What is written and what the records of an answer mean is its [`Wire`]'s.
 
+mod clients;
 mod credential;
 mod endpoint;
 mod frames;
@@ -11,16 +12,19 @@ use std::sync::Arc;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 
-use super::catalog::{ConfigError, ProviderConfig};
+use super::address::Reach;
+use super::catalog::ConfigError;
+use super::config::ProviderConfig;
 use super::wire::Wire;
-use super::{Chunk, Deadlines, Error, Provider, Request};
+use super::{Chunk, Error, Provider, Request};
+pub(crate) use clients::Clients;
 pub(super) use credential::Credential;
 use endpoint::Endpoint;
 #[cfg(test)]
 pub(super) use frames::Frames;
 use reply::Reply;
 
-/// A provider that is called over HTTP, with a connection pool of its own.
+/// A provider that is called over HTTP.
 pub(super) struct Caller {
     endpoint: Arc<Endpoint>,
 }
@@ -29,14 +33,14 @@ impl Caller {
     /// Needs the process's TLS provider installed.
     ///
     /// # Errors
-    /// When the configuration's address is none, or the credential holds what no header may.
+    /// When the configuration's address is none or leads too far, or the credential holds what no header may.
     pub(super) fn new(
         config: &ProviderConfig,
         wire: Box<dyn Wire>,
         credential: Credential,
-        deadlines: Deadlines,
+        (clients, reach): (&Clients, Reach),
     ) -> Result<Self, ConfigError> {
-        let endpoint = Endpoint::new(config, wire, credential, deadlines)
+        let endpoint = Endpoint::new(config, wire, credential, (clients, reach))
             .map_err(|reason| ConfigError::Provider { id: config.id.clone(), reason })?;
         Ok(Self { endpoint: Arc::new(endpoint) })
     }

@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
+use super::clients::Taken;
 use super::endpoint::Endpoint;
 use super::frames::Frames;
 use crate::provider::answer::{Answer, MAX_ANSWER_BYTES};
@@ -34,6 +35,7 @@ const MAX_DOCUMENT_BYTES: usize = 2 * MAX_ANSWER_BYTES;
 pub(super) struct Reply {
     endpoint: Arc<Endpoint>,
     response: Response,
+    taken: Taken,
     form: Form,
     frames: Frames,
     reader: Box<dyn Read>,
@@ -61,7 +63,7 @@ impl Reply {
     /// Sends the request and waits for the head of an answer that is not an error.
     pub(super) async fn open(endpoint: Arc<Endpoint>, request: &Request) -> Result<Self, Error> {
         let deadline = Instant::now() + endpoint.deadlines.first_token;
-        let call = endpoint.post(request)?;
+        let (call, taken) = endpoint.post(request)?;
         let span = span(&endpoint);
         let response = match timeout_at(deadline, call.send()).instrument(span.clone()).await {
             Ok(Ok(response)) => response,
@@ -80,6 +82,7 @@ impl Reply {
             reader: endpoint.wire.reader(),
             endpoint,
             response,
+            taken,
             form,
             answer: Answer::default(),
             failed: None,
@@ -122,8 +125,9 @@ impl Reply {
         if self.ended {
             return;
         }
-        let mut response = self.response;
+        let (mut response, taken) = (self.response, self.taken);
         let rest = async move {
+            let _under_way = taken;
             let mut left = MAX_ERROR_BYTES;
             while let Ok(Some(bytes)) = response.chunk().await {
                 left = left.saturating_sub(bytes.len());

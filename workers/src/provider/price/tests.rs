@@ -33,7 +33,7 @@ fn each_kind_of_token_has_its_price() {
         reasoning: Some(20_000_000),
         ..price("2026-01-01", 2_000_000, 10_000_000)
     };
-    let cost = |counts| cost(&usage(counts), std::slice::from_ref(&priced), day("2026-06-01")).unwrap().micro_usd;
+    let cost = |counts| cost(&usage(counts), std::slice::from_ref(&priced), day("2026-06-01")).unwrap().micros;
     assert_eq!(cost([1_000, 0, 0, 0, 0]), 2_000);
     assert_eq!(cost([0, 1_000, 0, 0, 0]), 100);
     assert_eq!(cost([0, 0, 1_000, 0, 0]), 2_500);
@@ -48,7 +48,7 @@ fn each_kind_of_token_has_its_price() {
 #[test]
 fn what_has_no_price_of_its_own_costs_what_its_kind_does() {
     let prices = [price("2026-01-01", 3_000_000, 15_000_000)];
-    let cost = |counts| cost(&usage(counts), &prices, day("2026-06-01")).unwrap().micro_usd;
+    let cost = |counts| cost(&usage(counts), &prices, day("2026-06-01")).unwrap().micros;
     assert_eq!(cost([0, 1_000, 1_000, 0, 1_000]), 3_000 + 3_000 + 15_000);
 }
 
@@ -63,7 +63,7 @@ fn a_long_prompt_costs_more_from_its_first_token() {
         reasoning: None,
     };
     let prices = [Price { cached_read: Some(200_000), long: Some(long), ..price("2026-01-01", 2_000_000, 10_000_000) }];
-    let cost = |counts| cost(&usage(counts), &prices, day("2026-06-01")).unwrap().micro_usd;
+    let cost = |counts| cost(&usage(counts), &prices, day("2026-06-01")).unwrap().micros;
     assert_eq!(cost([100_000, 100_000, 0, 1_000, 0]), 200_000 + 20_000 + 10_000);
     assert_eq!(cost([100_001, 100_000, 0, 1_000, 0]), 400_004 + 40_000 + 20_000);
 }
@@ -71,10 +71,10 @@ fn a_long_prompt_costs_more_from_its_first_token() {
 #[test]
 fn the_price_of_the_day_holds() {
     let prices = [price("2026-01-01", 1_000_000, 1_000_000), price("2026-07-01", 2_000_000, 2_000_000)];
-    let cost = |on| cost(&usage([1_000, 0, 0, 0, 0]), &prices, day(on)).map(|cost| (cost.micro_usd, cost.version));
+    let cost = |on| cost(&usage([1_000, 0, 0, 0, 0]), &prices, day(on)).map(|cost| (cost.micros, cost.price));
     assert_eq!(cost("2025-12-31"), None);
-    assert_eq!(cost("2026-06-30"), Some((1_000, "of 2026-01-01")));
-    assert_eq!(cost("2026-07-01"), Some((2_000, "of 2026-07-01")));
+    assert_eq!(cost("2026-06-30"), Some((1_000, "of 2026-01-01".to_owned())));
+    assert_eq!(cost("2026-07-01"), Some((2_000, "of 2026-07-01".to_owned())));
     assert_eq!(super::cost(&Usage::default(), &prices, day("2026-07-01")), None, "nothing told is not nothing used");
 }
 
@@ -120,7 +120,7 @@ proptest! {
     ) {
         let [input, read, write, output, reasoning] = rates.map(u64::from);
         price = Price { input, cached_read: Some(read), cache_write: Some(write), output, reasoning: Some(reasoning), long: None, ..price };
-        let cost = |counts: [u64; 5]| cost(&usage(counts), std::slice::from_ref(&price), day("2026-06-01")).unwrap().micro_usd;
+        let cost = |counts: [u64; 5]| cost(&usage(counts), std::slice::from_ref(&price), day("2026-06-01")).unwrap().micros;
         let (one, other) = (one.map(u64::from), other.map(u64::from));
         let both: [u64; 5] = std::array::from_fn(|at| one[at] + other[at]);
         let (parts, whole) = (cost(one) + cost(other), cost(both));

@@ -38,7 +38,7 @@ impl Attempt<'_> {
     }
 
     fn next(&self, error: &provider::Error) -> Next {
-        let alternatives = self.worker.replies.catalog.alternatives(self.asked.model.as_ref());
+        let alternatives = self.offer.alternatives(self.asked.model.as_ref());
         match (alternatives, self.model()) {
             (Ok((alternatives, _)), Some((model, _))) => self.asked.tried.next(&model, error, alternatives),
             _ => Next::GiveUp,

@@ -1,6 +1,6 @@
 //! Before a model is asked: whether the limits of who asked leave room for it, and for how long an answer.
 
-use domain::account::{Account, Limits};
+use domain::account::Limits;
 use domain::conversation::Command;
 use nats::consume::Failure;
 use store::Position;
@@ -11,7 +11,6 @@ use crate::ledger::{self, Claimed};
 use crate::metrics;
 use crate::open_replies::OpenReply;
 use crate::provider::known;
-use crate::reply::asked::Person;
 use crate::reply::prompt::Prompt;
 use crate::reply::spending;
 
@@ -23,7 +22,7 @@ impl Attempt<'_> {
         claimed_at: Position,
     ) -> Result<Result<Option<u64>, Command>, Failure> {
         let (Some(person), Some((model, _))) = (&self.asked.by, self.model()) else { return Ok(Ok(None)) };
-        let limits = self.limits_of(person).await?;
+        let limits = self.offer.limits();
         if limits == Limits::default() {
             return Ok(Ok(None));
         }
@@ -43,14 +42,6 @@ impl Attempt<'_> {
                 Ok(Err(self.refused(refused)))
             }
             // It is asked again with the same claim, or the attempt expires.
-            Err(error) => Err(Failure::Retry(error.to_string())),
-        }
-    }
-
-    async fn limits_of(&self, person: &Person) -> Result<Limits, Failure> {
-        let account = store::state::<Account>(&self.worker.replies.pool, &person.account().to_string()).await;
-        match account {
-            Ok(account) => Ok(account.limits()),
             Err(error) => Err(Failure::Retry(error.to_string())),
         }
     }
