@@ -54,12 +54,7 @@ impl Offer {
         Ok(Self::with(account, sealing, catalog, person))
     }
 
-    fn with(
-        account: Account,
-        sealing: Option<&Arc<Sealing>>,
-        catalog: &Arc<Catalog>,
-        person: Option<&Person>,
-    ) -> Self {
+    fn with(account: Account, sealing: Option<&Arc<Sealing>>, catalog: &Arc<Catalog>, person: Option<&Person>) -> Self {
         let default = default(&account, catalog);
         Self { catalog: Arc::clone(catalog), sealing: sealing.cloned(), person: person.cloned(), account, default }
     }

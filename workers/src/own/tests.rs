@@ -45,7 +45,11 @@ fn what_cannot_be_called_says_what_it_lacks() {
         ("azure", NOTHING, "Azure"),
         ("bedrock", NOTHING, "depends on the account"),
         ("mine", NOTHING, "save its base_url"),
-        ("mine", account::ProviderConfig { protocol: Some("telepathy".to_owned()), ..at("https://x.example") }, "protocol"),
+        (
+            "mine",
+            account::ProviderConfig { protocol: Some("telepathy".to_owned()), ..at("https://x.example") },
+            "protocol",
+        ),
     ] {
         let why = merged(&id(provider), &own).unwrap_err();
         assert!(why.contains(lacks), "{provider}: {why}");
