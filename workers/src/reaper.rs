@@ -144,7 +144,7 @@ impl Reaper {
             match ledger::sweep(&self.pool, NAME, self.shard).await {
                 Ok(0) => {}
                 Ok(swept) => {
-                    tracing::info!(shard = self.shard, swept, "something was set aside for attempts that are over")
+                    tracing::info!(shard = self.shard, swept, "room was given back that no attempt needs");
                 }
                 Err(error) => tracing::warn!(shard = self.shard, %error, "what is set aside could not be looked at"),
             }

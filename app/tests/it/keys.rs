@@ -7,7 +7,7 @@ use crate::support::{Api, App, token, until};
 /// What nobody may see.
 const KEY: &str = "sk-ann-9876543210-zyxwvu-ABCD";
 /// Key-encryption keys: 32 times A, B, C.
-const KEK: [&str; 3] = [
+pub(crate) const KEK: [&str; 3] = [
     "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=",
     "QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkI=",
     "Q0NDQ0NDQ0NDQ0NDQ0NDQ0NDQ0NDQ0NDQ0NDQ0NDQ0M=",
@@ -15,7 +15,7 @@ const KEK: [&str; 3] = [
 
 impl Api {
     /// What `user`'s request with a body is answered: the status and the body.
-    async fn ask(&self, user: &str, method: reqwest::Method, path: &str, body: &Value) -> (u16, Value) {
+    pub(crate) async fn ask(&self, user: &str, method: reqwest::Method, path: &str, body: &Value) -> (u16, Value) {
         let url = format!("http://{}{path}", self.address);
         let request = reqwest::Client::new().request(method, url).bearer_auth(token(user)).json(body);
         let answer = request.send().await.unwrap();

@@ -257,7 +257,7 @@ async fn whatever_ends_an_attempt_its_room_is_given_back_and_what_it_spent_is_co
     // In every shard the next event comes behind a gap.
     let mut ann = app.client(&api, "ann").await;
     for shard in 0..SHARDS {
-        let id = std::iter::repeat_with(id).find(|id| domain::shard_of(id, SHARDS) == shard).unwrap();
+        let id = std::iter::repeat_with(crate::support::id).find(|id| domain::shard_of(id, SHARDS) == shard).unwrap();
         ann.ask(&id, json!({ "type": "StartConversation" })).await.unwrap();
     }
     until("the table says what the log says", is_settled).await;

@@ -18,6 +18,7 @@ mod keys;
 mod limits;
 mod logs;
 mod metrics;
+mod own_providers;
 mod parked;
 mod resume;
 mod rights;

@@ -82,7 +82,7 @@ impl<'a> Attempt<'a> {
     /// Gives the attempt that follows at once, if one does.
     pub(super) async fn carry_out(self) -> Result<Option<Attempt<'a>>, Failure> {
         let Some(claimed_at) = self.claim().await? else { return Ok(None) };
-        let Some(end) = Box::pin(self.answer(claimed_at)).await? else { return Ok(None) };
+        let Some(end) = self.answer(claimed_at).await? else { return Ok(None) };
         let switch = matches!(end, Command::FailReply { switch: true, .. });
         let counted = self.end(end).await?;
         Ok((switch && counted).then(|| self.after_failure()))

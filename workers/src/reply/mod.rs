@@ -172,7 +172,7 @@ impl Worker {
         let done = match self.offer(asked.by.as_ref()).await {
             Ok(offer) => {
                 let attempt = Attempt { worker: self, conversation: id, reply, number, asked, offer, stopped };
-                self.carry_out(attempt).await
+                Box::pin(self.carry_out(attempt)).await
             }
             Err(error) => Err(Failure::Retry(error.to_string())),
         };

@@ -3,7 +3,8 @@
 //! `say N`: N words at once · `pace N MS`: a word each MS milliseconds · `hold N`: N words, then N more once the test
 //! lets it, a word each 40 ms when asked again · `hang`: nothing at all · `cut N`: N words, then a cut connection · `recover N`: cut at the first call, whole
 //! at the next · `vanish N`: an end without the mark of one · `html`, `broken` (500), `refused` (401), `line` (4 MB in one line). With `billed`
-//! in front of it, a whole answer says what it costs. A word is a token: no more are said than the request allows.
+//! in front of it, a whole answer says what it costs. A word is a token: no more are said than the request allows. Asked as an
+//! Ollama is (`/api/chat`), it can only say its words.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -132,17 +133,24 @@ async fn serve(socket: TcpStream, state: Arc<State>) {
         let _ = head(&mut writer, "200 OK", "application/json", &tags).await;
         return;
     }
-    let Some((question, most)) = read_question(&mut reader, &state).await else { return };
+    let Some(Question { text: question, most, is_ollama }) = read_question(&mut reader, &state).await else { return };
     let call = {
         let mut asked = state.asked.lock().unwrap();
         let asked = asked.entry(question.clone()).or_default();
         asked.calls += 1;
         asked.calls
     };
+    let answering = async {
+        if is_ollama {
+            chat(&mut writer, &question).await
+        } else {
+            reply(&mut writer, &question, (call, most), &state).await
+        }
+    };
     let mut byte = [0];
     tokio::select! {
-        _ = reader.read(&mut byte) => state.asked.lock().unwrap().entry(question).or_default().hung_up += 1,
-        _ = reply(&mut writer, &question, (call, most), &state) => {}
+        _ = reader.read(&mut byte) => state.asked.lock().unwrap().entry(question.clone()).or_default().hung_up += 1,
+        _ = answering => {}
     }
 }
 
@@ -151,8 +159,17 @@ async fn asks_for_models(reader: &mut BufReader<OwnedReadHalf>) -> bool {
     reader.fill_buf().await.is_ok_and(|begin| begin.starts_with(b"GET /api/tags"))
 }
 
-/// What was asked last, and how many words the answer may have.
-async fn read_question(reader: &mut BufReader<OwnedReadHalf>, state: &State) -> Option<(String, usize)> {
+/// What is asked.
+struct Question {
+    /// What was said last.
+    text: String,
+    /// How many words the answer may have.
+    most: usize,
+    /// Whether it is asked in the words of Ollama.
+    is_ollama: bool,
+}
+
+async fn read_question(reader: &mut BufReader<OwnedReadHalf>, state: &State) -> Option<Question> {
     let (mut length, mut head) = (0, String::new());
     loop {
         let mut line = String::new();
@@ -167,6 +184,7 @@ async fn read_question(reader: &mut BufReader<OwnedReadHalf>, state: &State) -> 
             break;
         }
     }
+    let is_ollama = head.starts_with("POST /api/chat ");
     state.heads.lock().unwrap().push(head);
     let mut body = vec![0; length];
     reader.read_exact(&mut body).await.ok()?;
@@ -175,7 +193,17 @@ async fn read_question(reader: &mut BufReader<OwnedReadHalf>, state: &State) -> 
     let content = body["messages"].as_array()?.last()?["content"].as_str()?;
     let most = ["max_tokens", "max_completion_tokens"].iter().find_map(|name| body[name].as_u64());
     let most = most.map_or(usize::MAX, |most| usize::try_from(most).unwrap());
-    Some((content.rsplit("\n\n").next()?.to_owned(), most))
+    Some(Question { text: content.rsplit("\n\n").next()?.to_owned(), most, is_ollama })
+}
+
+/// What an Ollama answers: a document a line.
+async fn chat(to: &mut OwnedWriteHalf, question: &str) -> std::io::Result<()> {
+    let words = question.split_whitespace().nth(1).and_then(|number| number.parse().ok()).unwrap_or_default();
+    let message = |content: String| json!({ "role": "assistant", "content": content });
+    let said = (0..words).map(|nth| json!({ "message": message(word(nth)), "done": false }));
+    let end = json!({ "message": message(String::new()), "done": true, "done_reason": "stop" });
+    let lines: String = said.chain([end]).map(|line| format!("{line}\n")).collect();
+    head(to, "200 OK", "application/x-ndjson", &lines).await
 }
 
 async fn reply(

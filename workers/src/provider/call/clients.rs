@@ -107,9 +107,9 @@ impl Pool {
         }
         let shard = |_| Ok(Shard { client: usual(client()).build()?, calls: AtomicUsize::new(0) });
         let shards: Result<Arc<[Shard]>, reqwest::Error> = (0..shards).map(shard).collect();
-        shards.map(Self).map_err(|error| {
-            format!("no TLS client can be made ({}); is ca-certificates installed?", root(&error))
-        })
+        shards
+            .map(Self)
+            .map_err(|error| format!("no TLS client can be made ({}); is ca-certificates installed?", root(&error)))
     }
 
     /// Takes the client with the fewest calls under way, for one more.
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn a_call_takes_the_client_with_the_fewest_calls_and_gives_it_back() {
         let pool = pool(&clients(), Reach::Public, "https://api.example");
-        let mut taken: Vec<Taken> = (0..SHARDS + 1).map(|_| pool.take()).collect();
+        let mut taken: Vec<Taken> = (0..=SHARDS).map(|_| pool.take()).collect();
         let nth: Vec<usize> = taken.iter().map(|taken| taken.nth).collect();
         assert_eq!(nth, [0, 1, 2, 3, 0]);
         drop(taken.remove(2));

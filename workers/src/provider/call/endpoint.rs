@@ -135,3 +135,22 @@ pub(super) fn root(error: &reqwest::Error) -> String {
     let innermost = causes(error).last().filter(|cause| !cause.is::<reqwest::Error>());
     innermost.map_or_else(|| "no reason given".to_owned(), ToString::to_string)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::Deadlines;
+
+    /// What was a public name when it was saved may be another machine when it is called.
+    #[tokio::test]
+    async fn a_name_that_leads_into_our_own_network_is_refused_when_it_is_called() {
+        _ = rustls::crypto::ring::default_provider().install_default();
+        let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = Url::parse(&format!("https://localhost:{}/v1", server.local_addr().unwrap().port())).unwrap();
+        let taken = Clients::new(Deadlines::default()).of(Reach::Public, &url).unwrap().take();
+        let error = taken.client().post(url).send().await.unwrap_err();
+        assert_eq!(refused_address(&error), Some(AddressError::Private), "{error:?}");
+        let nobody = tokio::time::timeout(std::time::Duration::from_millis(20), server.accept()).await;
+        assert!(nobody.is_err());
+    }
+}
