@@ -1,9 +1,11 @@
 //! One durable append: the events of many commands, in one statement, or none of them.
 //!
-//! Why it is right: the statement first moves the shard's head from the value that the writer expects. Two writers
-//! contend for that row; its lock is held until the commit is flushed, and the loser's `head = expected` is then
-//! evaluated on the winner's row and matches nothing. So positions are handed out without a gap and in commit order,
-//! whoever believes to own the shard, and a reader that has seen position p has seen everything before it.
+//! Why it is right: the statement inserts only if an event stands at the position where the writer expects the head, and it
+//! takes the positions behind that one, of which the index lets each exist once. Of two writers with the same head one waits
+//! for the other's commit and then finds its position taken; one with an old head finds it taken at once. So positions are
+//! handed out without a gap and in commit order, whoever believes to own the shard, and a reader that has seen position p
+//! has seen everything before it. The lock of the shard's row is there for others alone (see `assign_position`), who wait
+//! for it instead of failing; nothing is written into that row (docs/adr/0024).
 
 use chrono::{DateTime, Utc};
 use domain::{CommandId, Shard};
@@ -42,7 +44,7 @@ pub struct NewEvent {
 /// Why nothing was appended, or why that is not known.
 #[derive(Debug)]
 pub enum AppendError {
-    /// The head was not where it was expected: someone else appended.
+    /// The head is not where it was expected: someone else appended.
     HeadMoved,
     /// A command id or a sequence is in the log already.
     AlreadyThere,
@@ -52,20 +54,26 @@ pub enum AppendError {
     Unknown(sqlx::Error),
 }
 
+/// What lets each position exist once.
+const BY_POSITION: &str = "events_by_position";
+
 const APPEND: &str = "\
-with moved as (
-    update shards set head = head + $2 where shard = $1 and head = $3 returning head
+with stands as materialized (
+    select from shards where shard = $1
+    -- In the index's order, so that a plan made while the table was empty does not read it all later.
+    and ($2 = 0 or exists (select from events where shard = $1 and pos = $2 order by shard, pos limit 1))
+    for no key update
 ), appended as (
     insert into events (shard, pos, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata,
                         tenant, event_id, command_id, recorded_at)
-    select $1, $3 + new.o, new.aggregate_type, new.aggregate_id, new.sequence, new.event_type, new.event_version,
+    select $1, $2 + new.o, new.aggregate_type, new.aggregate_id, new.sequence, new.event_type, new.event_version,
            new.payload::jsonb, new.metadata::jsonb, new.tenant, new.event_id, new.command_id, now()
-    from moved, unnest($4::text[], $5::text[], $6::bigint[], $7::text[], $8::text[], $9::text[], $10::text[],
-                       $11::text[], $12::uuid[], $13::uuid[])
+    from stands, unnest($3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::text[], $9::text[],
+                        $10::text[], $11::uuid[], $12::uuid[])
         with ordinality as new(aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata,
                                tenant, event_id, command_id, o)
 )
-select now() as recorded_at from moved";
+select now() as recorded_at from stands";
 
 /// Appends `events` to `shard` if its head is `head`; they get the positions after it.
 ///
@@ -79,7 +87,6 @@ pub async fn append(
 ) -> Result<Vec<Recorded>, AppendError> {
     let row = sqlx::query(APPEND)
         .bind(i32::from(shard))
-        .bind(signed(events.len() as u64))
         .bind(signed(head))
         .bind(column(&events, |e| e.aggregate_type))
         .bind(column(&events, |e| e.aggregate_id.as_str()))
@@ -106,6 +113,7 @@ fn column<'a, T>(events: &'a [NewEvent], field: impl Fn(&'a NewEvent) -> T) -> V
 fn classify(error: sqlx::Error) -> AppendError {
     let Some(database) = error.as_database_error() else { return AppendError::Unknown(error) };
     match database.code().as_deref() {
+        Some("23505") if database.constraint() == Some(BY_POSITION) => AppendError::HeadMoved,
         Some("23505") => AppendError::AlreadyThere,
         // Classes 22 (data), 23 (integrity) and 54 (limits) speak of the rows themselves.
         Some(code) if ["22", "23", "54"].iter().any(|class| code.starts_with(class)) => {

@@ -1,7 +1,7 @@
 //! Who owns which shard, in a role: rows that end by database time unless renewed.
 //!
 //! A lease is for speed: it keeps warm state in one place and work from being done twice. It is never what makes a write
-//! right; the compare-and-set on the shard's head (and, for a projection, the lock on its checkpoint) is. An advisory lock
+//! right; that each position exists once (and, for a projection, the lock on its checkpoint) is. An advisory lock
 //! would not do: a frozen process would keep it.
 //!
 //! For the same reason each change here is one statement and never a transaction of several: a process frozen between two

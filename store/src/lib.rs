@@ -1,7 +1,7 @@
 //! What happened: the event log in Postgres, and the one place that appends to it.
 //!
 //! A shard's [`writer`] takes commands, decides them in memory against warm aggregates and appends the events of many
-//! commands in one statement, guarded by a compare-and-set on the shard's head. The [`lease`] says which process writes a
+//! commands in one statement, behind the head that it expects, or not at all. The [`lease`] says which process writes a
 //! shard; correctness never depends on it. Readers use [`log`].
 //!
 //! This crate knows nothing of the bus and nothing of who is connected.

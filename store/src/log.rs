@@ -203,7 +203,7 @@ pub async fn read_stream(
 /// When Postgres does not answer, or knows no such shard.
 pub async fn head(db: impl PgExecutor<'_>, shard: Shard) -> Result<u64, Error> {
     let head: i64 =
-        sqlx::query_scalar("select head from shards where shard = $1").bind(i32::from(shard)).fetch_one(db).await?;
+        sqlx::query_scalar("select head from heads where shard = $1").bind(i32::from(shard)).fetch_one(db).await?;
     Ok(unsigned(head))
 }
 

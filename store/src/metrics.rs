@@ -83,7 +83,7 @@ impl Looker {
     }
 
     async fn look_at_heads(&self) -> Result<(), Error> {
-        let heads: Vec<(i32, i64)> = sqlx::query_as("select shard, head from shards").fetch_all(&self.pool).await?;
+        let heads: Vec<(i32, i64)> = sqlx::query_as("select shard, head from heads").fetch_all(&self.pool).await?;
         for (shard, head) in heads {
             gauge!(HEAD, "shard" => shard.to_string()).set(count(head));
         }
@@ -92,7 +92,7 @@ impl Looker {
 
     async fn look_at_projections(&mut self) -> Result<(), Error> {
         let lags: Vec<(String, i32, i64)> = sqlx::query_as(
-            "select c.projection, c.shard, greatest(s.head - c.pos, 0) from checkpoints c join shards s using (shard)",
+            "select c.projection, c.shard, greatest(s.head - c.pos, 0) from checkpoints c join heads s using (shard)",
         )
         .fetch_all(&self.pool)
         .await?;

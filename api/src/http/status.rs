@@ -37,7 +37,7 @@ pub(super) async fn status(State(edge): State<Arc<Edge>>, _: Caller) -> Result<J
                 exists (select from leases l where l.role = 'commands' and l.shard = s.shard and l.expires_at > now()) as owned,
                 s.head - coalesce((select min(coalesce(c.pos, 0)) from unnest($1::text[]) as view(name)
                                    left join checkpoints c on c.projection = view.name and c.shard = s.shard), 0) as lag
-         from shards s order by s.shard",
+         from heads s order by s.shard",
     )
     .bind(projections::NAMES)
     .fetch_all(&edge.pool)

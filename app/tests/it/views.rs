@@ -20,7 +20,7 @@ async fn rows(pool: &PgPool) -> Vec<Vec<String>> {
 }
 
 async fn heads(pool: &PgPool) -> Vec<i64> {
-    sqlx::query_scalar("select head from shards order by shard").fetch_all(pool).await.unwrap()
+    sqlx::query_scalar("select head from heads order by shard").fetch_all(pool).await.unwrap()
 }
 
 async fn until_caught_up(pool: &PgPool) {

@@ -21,7 +21,7 @@ select count(*) filter (where event_type = 'ReplyRequested')
      - count(*) filter (where event_type in ('ReplyCompleted', 'ReplyStopped', 'ReplyFailed')) from events";
 /// Views and shards that lack something.
 const BEHIND: &str = "\
-select count(*) from shards s cross join (values ('conversation_list'), ('transcript')) v (name)
+select count(*) from heads s cross join (values ('conversation_list'), ('transcript')) v (name)
 left join checkpoints c on c.projection = v.name and c.shard = s.shard where coalesce(c.pos, 0) < s.head";
 
 /// Returns when all has come to rest, or in time; gives what has not.

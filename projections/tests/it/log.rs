@@ -41,7 +41,7 @@ pub(crate) async fn dump(pool: &PgPool) -> String {
 
 /// Whether both views have taken in every shard to its end.
 pub(crate) async fn caught_up(pool: &PgPool) -> bool {
-    let sql = "select not exists (select from shards s, unnest($1::text[]) as v(name) where s.head > coalesce(
+    let sql = "select not exists (select from heads s, unnest($1::text[]) as v(name) where s.head > coalesce(
                    (select c.pos from checkpoints c where c.projection = v.name and c.shard = s.shard), 0))";
     sqlx::query_scalar(sql).bind(projections::NAMES).fetch_one(pool).await.unwrap()
 }

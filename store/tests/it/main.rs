@@ -7,6 +7,7 @@ mod cuts;
 mod database;
 mod dead_letters;
 mod foreign;
+mod head;
 mod leases;
 mod migrations;
 mod pages;

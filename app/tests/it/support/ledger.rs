@@ -99,7 +99,7 @@ struct Edges(VecDeque<String>);
 /// Positions are gap-free in each shard, sequences in each conversation, and each head is the last position.
 pub(crate) async fn assert_gap_free(pool: &PgPool) {
     let faults: Vec<String> = sqlx::query_scalar(
-        "select 'shard ' || s.shard from shards s left join events e using (shard) group by s.shard, s.head
+        "select 'shard ' || s.shard from heads s left join events e using (shard) group by s.shard, s.head
          having count(e.pos) <> s.head or coalesce(max(e.pos), 0) <> s.head
          union all
          select aggregate_id from events group by aggregate_id having count(*) <> max(sequence)",
