@@ -87,7 +87,7 @@ async fn whoever_asks_is_answered_by_their_own_provider_with_their_own_key() {
     ben.follow(&shared).await;
     let reply_to_ann = ann.submit(&shared, "say 3 by default").await;
     assert_answered_by(&ben.end_of(&shared, &reply_to_ann).await, "mine/x");
-    let reply_to_ben = ben.submit(&shared, "say 3 by default to ben").await;
+    let reply_to_ben = ben.submit_beside(&shared, "say 3 by default to ben").await;
     assert_answered_by(&ben.end_of(&shared, &reply_to_ben).await, "fake/model");
     assert_eq!((own.all_calls(), app.provider.all_calls()), (2, 1));
     assert_eq!(shown(&app.provider), [Some(format!("Bearer {API_KEY}"))]);

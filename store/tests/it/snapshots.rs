@@ -77,6 +77,7 @@ async fn loading_through_a_snapshot_is_replaying(pool: PgPool) {
     assert!((256..300).contains(&sequence), "there are events behind it: {sequence}");
     let replayed = replayed(&database, id).await;
     assert_eq!(loaded(&database, id).await, replayed);
+    assert_eq!(store::state::<Conversation>(&database.pool, &id.to_string()).await.unwrap(), replayed);
 
     // It is read: a state that was tampered with shows.
     let tampered = "update snapshots set state = jsonb_set(state, '{title}', '\"tampered with\"')";

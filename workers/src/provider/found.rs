@@ -21,6 +21,7 @@ struct Tag {
 }
 
 /// An Ollama with at least one model, if one answers: at `host`, written as in its own `OLLAMA_HOST`, else on this machine.
+/// It is spoken to in its own protocol, in which it tells more than in the chat completions that it has as well.
 pub async fn ollama(host: Option<&str>) -> Option<ProviderConfig> {
     let ollama = address(host.unwrap_or("127.0.0.1"));
     let client = reqwest::Client::builder().timeout(OLLAMA_DEADLINE).no_proxy().build().ok()?;

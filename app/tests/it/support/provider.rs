@@ -202,7 +202,7 @@ async fn chat(to: &mut OwnedWriteHalf, question: &str) -> std::io::Result<()> {
     let message = |content: String| json!({ "role": "assistant", "content": content });
     let said = (0..words).map(|nth| json!({ "message": message(word(nth)), "done": false }));
     let end = json!({ "message": message(String::new()), "done": true, "done_reason": "stop" });
-    let lines: String = said.chain([end]).map(|line| format!("{line}\n")).collect();
+    let lines = said.chain([end]).fold(String::new(), |lines, line| lines + &line.to_string() + "\n");
     head(to, "200 OK", "application/x-ndjson", &lines).await
 }
 
