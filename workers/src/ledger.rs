@@ -77,14 +77,15 @@ async fn used(tx: &mut PgTransaction<'_>, claimed: &Claimed) -> Result<Used, sql
         "with clock as materialized (select clock_timestamp() as now),
          today as (select (now at time zone 'UTC')::date as today from clock),
          spent as (
-             select least(sum(micro_usd), $5)::bigint as month_usd, least(sum(tokens), $5)::bigint as month_tokens,
-                    least(sum(micro_usd) filter (where day >= today), $5)::bigint as day_usd,
-                    least(sum(tokens) filter (where day >= today), $5)::bigint as day_tokens
+             select least(coalesce(sum(micro_usd), 0), $5)::bigint as month_usd,
+                    least(coalesce(sum(tokens), 0), $5)::bigint as month_tokens,
+                    least(coalesce(sum(micro_usd) filter (where day >= today), 0), $5)::bigint as day_usd,
+                    least(coalesce(sum(tokens) filter (where day >= today), 0), $5)::bigint as day_tokens
              from spent_by_day, today
              where account = $1 and day > today - extract(day from today)::int),
          held as (
-             select count(*) as running, least(sum(micro_usd), $5)::bigint as held_usd,
-                    least(sum(tokens), $5)::bigint as held_tokens
+             select count(*) as running, least(coalesce(sum(micro_usd), 0), $5)::bigint as held_usd,
+                    least(coalesce(sum(tokens), 0), $5)::bigint as held_tokens
              from reservations where account = $1 and (conversation, reply, attempt) <> ($2, $3, $4))
          select clock.now, minute, calls, spent.*, held.* from call_counts, clock, spent, held where account = $1",
     )
@@ -95,7 +96,7 @@ async fn used(tx: &mut PgTransaction<'_>, claimed: &Claimed) -> Result<Used, sql
     .bind(signed(MAX_LIMIT))
     .fetch_one(&mut **tx)
     .await?;
-    let number = |name: &str| Ok::<_, sqlx::Error>(row.try_get::<Option<i64>, _>(name)?.map_or(0, unsigned));
+    let number = |name: &str| Ok::<_, sqlx::Error>(unsigned(row.try_get(name)?));
     let (now, counted): (DateTime<Utc>, DateTime<Utc>) = (row.try_get("now")?, row.try_get("minute")?);
     Ok(Used {
         now,
