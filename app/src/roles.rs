@@ -147,7 +147,9 @@ impl Running {
                 WorkerRole::Reply => {
                     let catalog = Arc::clone(&catalog);
                     let (sealing, concurrency) = (sealing::of(settings)?, settings.reply_concurrency);
-                    let replies = Replies { pool, client, shards, catalog, sealing, concurrency, process };
+                    let circuit_breakers = settings.circuit_breakers;
+                    let replies =
+                        Replies { pool, client, shards, catalog, sealing, circuit_breakers, concurrency, process };
                     let probes = workers::probe::run(replies.client.clone(), cancelled.clone());
                     self.roles.first.push((cancelled.clone(), tokio::spawn(probes)));
                     self.roles.first.push((cancelled.clone(), tokio::spawn(replies.run(cancelled))));

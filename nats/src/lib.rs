@@ -6,8 +6,10 @@
 //! Only this crate knows async-nats.
 
 pub mod ask;
+pub mod breaker;
 mod connection;
 pub mod consume;
+mod kv;
 pub mod live;
 pub mod metrics;
 pub mod probe;

@@ -84,6 +84,11 @@ pub fn probe(account: AccountId) -> String {
 /// Everything that edges have tried out.
 pub const PROBES: &str = "probe.>";
 
+/// Every entry of a bucket. JetStream's clients make of a key its subject.
+pub(crate) fn bucket(name: &str) -> String {
+    format!("$KV.{name}.>")
+}
+
 /// Signals in a conversation, such as typing; at most once, from edge to edge.
 pub fn signal(shard: Shard, conversation: ConversationId) -> String {
     format!("sig.{shard}.{conversation}")

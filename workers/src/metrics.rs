@@ -19,6 +19,7 @@ const RUNNING: &str = "bestchat_replies_running";
 const REPLY_ENDS: &str = "bestchat_reply_ends_total";
 const PROVIDER_ERRORS: &str = "bestchat_provider_errors_total";
 const LIMIT_REFUSALS: &str = "bestchat_limit_refusals_total";
+const BREAKER_CHANGES: &str = "bestchat_breaker_changes_total";
 
 /// What has a name of people's own.
 const OTHER: &str = "other";
@@ -36,6 +37,7 @@ pub fn describe() {
     );
     describe_counter!(PROVIDER_ERRORS, "Calls to providers that gave no whole answer, by kind of error.");
     describe_counter!(LIMIT_REFUSALS, "Replies for which a limit of the person who asked left no room, by limit.");
+    describe_counter!(BREAKER_CHANGES, "Circuit breakers that this process opened, half opened or closed.");
 }
 
 /// A call to a provider.
@@ -109,6 +111,11 @@ impl Drop for Call {
 /// Counts a reply for which there was no room.
 pub(crate) fn refused(limit: Limit) {
     counter!(LIMIT_REFUSALS, "limit" => limit.name()).increment(1);
+}
+
+/// Counts what this process has made of a circuit breaker.
+pub(crate) fn breaker_changed(change: &'static str) {
+    counter!(BREAKER_CHANGES, "change" => change).increment(1);
 }
 
 /// Counts what an event of a shard says about a reply's end.

@@ -98,7 +98,6 @@ impl Offer {
 
     /// Which credential a call to this provider shows, in a name that reveals nothing of it: the same for the same key at the
     /// same address, and another for every other. Stays when a key is put under another key-encryption key.
-    #[cfg_attr(not(test), expect(dead_code, reason = "whoever keeps something by credential asks for it"))]
     pub(crate) fn credential_id(&self, provider: &str) -> String {
         if let Some((person, id, own)) = self.own(provider) {
             let address = own.base_url.as_deref().unwrap_or_default();

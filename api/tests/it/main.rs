@@ -13,3 +13,4 @@ mod snapshots;
 mod strangers;
 mod support;
 mod tokens;
+mod usage;

@@ -142,6 +142,12 @@ impl Usage {
         let counts = [input, cached_input, cache_write, output, reasoning];
         counts.into_iter().flatten().fold(0, |sum, count| sum.saturating_add(*count))
     }
+
+    /// Whether anything was counted.
+    pub fn is_counted(&self) -> bool {
+        let Self { input, cached_input, cache_write, output, reasoning, raw: _ } = self;
+        [input, cached_input, cache_write, output, reasoning].into_iter().any(Option::is_some)
+    }
 }
 
 /// The most bytes of a provider's own words for what an answer cost; longer ones are left out.

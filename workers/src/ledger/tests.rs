@@ -88,6 +88,7 @@ fn started(of: &Claimed) -> Event {
         lease_ms: 60_000,
         model: None,
         alternatives: None,
+        continues: false,
     }
 }
 
@@ -144,6 +145,7 @@ async fn what_ends_is_settled_in_one_step(owner: PgPool) {
         spent: None,
         switch: false,
         retry_after_ms: None,
+        parts: Vec::new(),
     };
     take_in(&pool, &two, &[failed]).await;
     let used = now_used(&pool).await;
@@ -165,7 +167,12 @@ async fn the_end_of_an_attempt_leaves_alone_what_is_set_aside_for_the_next(owner
         set_aside(&pool, of, &tokens_per_day(100_000), &wanted()).await.unwrap().unwrap();
     }
     // The table comes behind the worker, who goes on at once.
-    take_in(&pool, &one, &[Event::ReplyAttemptExpired { reply: one.attempt.reply, attempt: 1, spent: None }]).await;
+    take_in(
+        &pool,
+        &one,
+        &[Event::ReplyAttemptExpired { reply: one.attempt.reply, attempt: 1, spent: None, parts: Vec::new() }],
+    )
+    .await;
     assert_eq!(now_used(&pool).await.running, 1);
 }
 
@@ -204,7 +211,8 @@ async fn what_comes_too_late_is_swept_and_nothing_else(owner: PgPool) {
     let (over, failed, runs, ahead) = (claimed(1), claimed(2), claimed(3), claimed(4));
     let ahead = Claimed { position: Position { shard: 0, pos: 11 }, ..ahead };
     take_in(&pool, &over, &[requested(&over), started(&over), stopped(&over, None)]).await;
-    let expired = Event::ReplyAttemptExpired { reply: failed.attempt.reply, attempt: 1, spent: None };
+    let expired =
+        Event::ReplyAttemptExpired { reply: failed.attempt.reply, attempt: 1, spent: None, parts: Vec::new() };
     take_in(&pool, &failed, &[requested(&failed), started(&failed), expired]).await;
     take_in(&pool, &runs, &[requested(&runs), started(&runs)]).await;
     for of in [&over, &failed, &runs, &ahead] {

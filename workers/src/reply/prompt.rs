@@ -11,6 +11,7 @@ use store::{codec, log};
 
 use super::asked::{Asked, Person};
 use super::choice::Tried;
+use super::continuation;
 use super::said::Said;
 use crate::provider::{PromptMessage, Role};
 
@@ -20,8 +21,10 @@ const PAGE: u32 = 2_000;
 /// What a reply asks.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Prompt {
-    /// The messages, oldest first.
+    /// The messages, oldest first; the last is the model's own where the attempt goes on from it.
     pub(super) messages: Vec<PromptMessage>,
+    /// What the attempt goes on from: the text of that message.
+    pub(super) before: Option<String>,
     /// When the attempt began, as the log has it.
     pub(super) began: DateTime<Utc>,
 }
@@ -31,8 +34,8 @@ pub(super) struct Prompt {
 pub(super) enum Found {
     /// It runs, and asks this.
     Prompt(Prompt),
-    /// A person wants it stopped.
-    Stopping,
+    /// A person wants it stopped, and so much had been said.
+    Stopping(Option<String>),
     /// It has ended, or another attempt counts.
     Over,
     /// The log does not hold the reply, or not yet the attempt.
@@ -55,6 +58,9 @@ struct Told {
     attempt: u32,
     asks: Option<ModelRef>,
     began: DateTime<Utc>,
+    /// What the attempt that ended last had said, and what of it the newest one goes on from.
+    kept: Option<String>,
+    before: Option<String>,
     /// All of them.
     tried: Tried,
     /// Whether that one has ended, and the reply perhaps with it.
@@ -78,10 +84,10 @@ pub(super) async fn asked(
     id: ConversationId,
     reply: MessageId,
     attempt: u32,
-) -> Result<Option<(ModelRef, DateTime<Utc>, Vec<PromptMessage>)>, store::Error> {
+) -> Result<Option<(ModelRef, Prompt)>, store::Error> {
     let mut told = read(pool, id, reply).await?;
     let Some(model) = told.asks.take().filter(|_| told.attempt == attempt) else { return Ok(None) };
-    Ok(told.into_prompt().map(|prompt| (model, prompt.began, prompt.messages)))
+    Ok(told.into_prompt().map(|prompt| (model, prompt)))
 }
 
 /// What a reply was asked for, and what has been tried; nothing of it when the log does not hold the reply.
@@ -126,6 +132,11 @@ impl Told {
                 let said = Said { parent: Some(parent), author: None, parts: Vec::new(), model: None };
                 self.messages.insert(reply, said);
             }
+            Event::ReplyAttemptStarted { reply, model, .. } => {
+                if let Some(said) = self.messages.get_mut(&reply) {
+                    said.model = model;
+                }
+            }
             Event::ReplyCompleted { reply, parts, model, .. } => self.hear_end(reply, parts, Some(model)),
             Event::ReplyStopped { reply, parts, .. } | Event::ReplyFailed { reply, parts, .. } => {
                 self.hear_end(reply, parts, None);
@@ -136,16 +147,18 @@ impl Told {
 
     fn hear_end(&mut self, reply: MessageId, parts: Vec<Part>, model: Option<ModelRef>) {
         if let Some(said) = self.messages.get_mut(&reply) {
-            (said.parts, said.model) = (parts, model);
+            said.parts = parts;
+            said.model = model.or(said.model.take());
         }
     }
 
     /// What becomes of the reply that was asked for.
     fn hear_fate(&mut self, event: &Event, asked: MessageId) {
         match event {
-            Event::ReplyAttemptStarted { reply, attempt, model, .. } if *reply == asked => {
+            Event::ReplyAttemptStarted { reply, attempt, model, continues, .. } if *reply == asked => {
                 (self.attempt, self.over) = (*attempt, false);
                 (self.asks, self.began) = (model.clone(), self.now);
+                self.before = self.kept.take().filter(|_| *continues);
                 self.tried.hear(event);
             }
             Event::ReplyStopRequested { reply } if *reply == asked => self.stopping = true,
@@ -157,6 +170,9 @@ impl Told {
                 if *reply == asked =>
             {
                 self.over = true;
+                if let Event::ReplyAttemptFailed { parts, .. } | Event::ReplyAttemptExpired { parts, .. } = event {
+                    self.kept = continuation::text(parts).map(str::to_owned);
+                }
                 self.tried.hear(event);
             }
             _ => {}
@@ -169,7 +185,7 @@ impl Told {
         }
         match self.attempt == attempt && !self.over {
             false => Found::Over,
-            true if self.stopping => Found::Stopping,
+            true if self.stopping => Found::Stopping(self.before),
             true => self.into_prompt().map_or(Found::Unknown, Found::Prompt),
         }
     }
@@ -189,7 +205,8 @@ impl Told {
         }
         let several_people = several_people(&path);
         messages.extend(path.into_iter().flat_map(|said| said.into_messages(several_people)));
-        Some(Prompt { messages, began: self.began })
+        messages.extend(self.before.iter().map(|before| PromptMessage::text(Role::Assistant, before.as_str())));
+        Some(Prompt { messages, before: self.before, began: self.began })
     }
 }
 
@@ -292,7 +309,21 @@ mod tests {
             lease_ms: 1,
             model: None,
             alternatives: None,
+            continues: false,
         }
+    }
+
+    fn goes_on(reply: &str, attempt: u32) -> Event {
+        let Event::ReplyAttemptStarted { reply, worker, lease_ms, model, alternatives, .. } = begins(reply, attempt)
+        else {
+            unreachable!()
+        };
+        Event::ReplyAttemptStarted { reply, attempt, worker, lease_ms, model, alternatives, continues: true }
+    }
+
+    fn expires(attempt: u32, said: &str) -> Event {
+        let parts = if said.is_empty() { Vec::new() } else { words(said) };
+        Event::ReplyAttemptExpired { reply: id("r1"), attempt, spent: None, parts }
     }
 
     fn found(events: Vec<Event>, attempt: u32) -> Found {
@@ -305,7 +336,7 @@ mod tests {
 
     #[test]
     fn tells_whether_the_attempt_counts() {
-        let expired = || Event::ReplyAttemptExpired { reply: id("r1"), attempt: 1, spent: None };
+        let expired = || expires(1, "");
         let stop = Event::ReplyStopRequested { reply: id("r1") };
         assert_eq!(found(vec![], 1), Found::Unknown, "the claim is not in the log");
         assert!(matches!(found(vec![begins("r1", 1)], 1), Found::Prompt(_)));
@@ -313,12 +344,70 @@ mod tests {
         assert_eq!(found(vec![begins("r1", 1), expired()], 1), Found::Over);
         assert_eq!(found(vec![begins("r1", 1), expired(), begins("r1", 2)], 1), Found::Over);
         assert_eq!(found(vec![begins("r1", 1), answers("r1")], 1), Found::Over);
-        assert_eq!(found(vec![begins("r1", 1), stop], 1), Found::Stopping);
+        assert_eq!(found(vec![begins("r1", 1), stop], 1), Found::Stopping(None));
         // What others say meanwhile is not of the prompt.
         let Found::Prompt(prompt) = found(vec![begins("r1", 1), says("two", Some("one"), "ann", None)], 1) else {
             panic!("the attempt runs");
         };
         assert_eq!(prompt.messages.len(), 1);
+    }
+
+    #[test]
+    fn ends_with_what_the_attempt_goes_on_from() {
+        let of = |events: Vec<Event>, attempt| match found(events, attempt) {
+            Found::Prompt(Prompt { messages, before, .. }) => {
+                let last = messages.last().unwrap_or_else(|| unreachable!());
+                assert_eq!(last.role == Role::Assistant, before.is_some());
+                (last.texts().collect::<String>(), before)
+            }
+            other => panic!("the attempt runs: {other:?}"),
+        };
+        let on = |text: &str| (text.to_owned(), Some(text.to_owned()));
+        let anew = || ("one".to_owned(), None);
+        let begun = |said: &str, next: Event| vec![begins("r1", 1), expires(1, said), next];
+        assert_eq!(of(begun("The moon \n", goes_on("r1", 2)), 2), on("The moon"), "without white space at its end");
+        assert_eq!(of(begun("The moon", begins("r1", 2)), 2), anew(), "the log says whether it goes on");
+        let more = [begun("The moon", goes_on("r1", 2)), vec![expires(2, "The moon pulls"), goes_on("r1", 3)]].concat();
+        assert_eq!(of(more, 3), on("The moon pulls"));
+        let refused = [begun("The moon", goes_on("r1", 2)), vec![expires(2, ""), begins("r1", 3)]].concat();
+        assert_eq!(of(refused, 3), anew());
+        let stopping =
+            [begun("The moon", goes_on("r1", 2)), vec![Event::ReplyStopRequested { reply: id("r1") }]].concat();
+        assert_eq!(found(stopping, 2), Found::Stopping(Some("The moon".to_owned())));
+    }
+
+    #[test]
+    fn knows_who_said_what_is_not_whole() {
+        let model: ModelRef = "demo/echo".parse().unwrap_or_else(|_| unreachable!());
+        let parts = vec![Part::ToolCall {
+            id: "c".into(),
+            name: "t".into(),
+            arguments: "{}".into(),
+            signature: Some("s".into()),
+        }];
+        let Event::ReplyAttemptStarted { reply, attempt, worker, lease_ms, alternatives, continues, .. } =
+            begins("r1", 1)
+        else {
+            unreachable!()
+        };
+        let model_told = Some(model.clone());
+        let begun =
+            Event::ReplyAttemptStarted { reply, attempt, worker, lease_ms, model: model_told, alternatives, continues };
+        let events = [
+            says("one", None, "ann", None),
+            asks("r1", "one"),
+            begun,
+            Event::ReplyStopped { reply, attempt, parts, spent: None },
+            says("two", Some("r1"), "ann", None),
+            asks("r2", "two"),
+        ];
+        let mut told = Told::default();
+        for event in events {
+            told.hear(event, id("r2"));
+        }
+        let messages = told.into_prompt().unwrap_or_default().messages;
+        let [PromptPart::ToolCall(call)] = &messages[1].parts[..] else { panic!("{messages:?}") };
+        assert_eq!(call.signature, Some((model, "s".to_owned())));
     }
 
     #[test]

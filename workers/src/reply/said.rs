@@ -15,7 +15,7 @@ pub(super) struct Said {
     /// Who wrote it; none means the model.
     pub(super) author: Option<UserId>,
     pub(super) parts: Vec<Part>,
-    /// The model that said it, if it said all.
+    /// The model that said it, as far as the log tells.
     pub(super) model: Option<ModelRef>,
 }
 

@@ -2,9 +2,14 @@
 //!
 //! `say N`: N words at once · `pace N MS`: a word each MS milliseconds · `hold N`: N words, then N more once the test
 //! lets it, a word each 40 ms when asked again · `hang`: nothing at all · `cut N`: N words, then a cut connection · `recover N`: cut at the first call, whole
-//! at the next · `vanish N`: an end without the mark of one · `html`, `broken` (500), `refused` (401), `line` (4 MB in one line). With `billed`
-//! in front of it, a whole answer says what it costs. A word is a token: no more are said than the request allows. Asked as an
-//! Ollama is (`/api/chat`), it can only say its words.
+//! at the next · `vanish N`: an end without the mark of one · `html`, `broken` (500), `busy N` (503, wants to be left
+//! alone for N seconds), `refused` (401), `line` (4 MB in one line). With `billed` in front of it, a whole answer says what it costs.
+//! A word is a token: no more are said than the request allows.
+//! Asked as an Ollama is (`/api/chat`), it can only say its words.
+//!
+//! `broken-off N`: N words of 2 N at the first call, then an end without its mark. Asked to go on with an answer that has begun, it says the
+//! rest of 2 N words, `hold` not before the test lets it, `echo` (else `broken-off`) after what it was given, and `stubborn` (the same)
+//! refuses to.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -43,6 +48,8 @@ struct State {
     /// The heads of all requests.
     heads: Mutex<Vec<String>>,
     held: watch::Sender<bool>,
+    /// The messages of the requests that ended with the model's own, from there.
+    begun: Mutex<Vec<Value>>,
     /// Tokens that it said that it bills.
     billed: AtomicU64,
     /// How it answers, whatever the question says.
@@ -71,6 +78,7 @@ impl Provider {
         let state = Arc::new(State {
             asked: Mutex::default(),
             heads: Mutex::default(),
+            begun: Mutex::default(),
             held: watch::Sender::new(true),
             billed: AtomicU64::new(0),
             always,
@@ -114,6 +122,11 @@ impl Provider {
         self.state.heads.lock().unwrap().clone()
     }
 
+    /// The answers that it was asked to go on with, as they came.
+    pub(crate) fn begun(&self) -> Vec<Value> {
+        self.state.begun.lock().unwrap().clone()
+    }
+
     /// Lets held answers go on.
     pub(crate) fn release(&self) {
         self.state.held.send_replace(false);
@@ -133,7 +146,9 @@ async fn serve(socket: TcpStream, state: Arc<State>) {
         let _ = head(&mut writer, "200 OK", "application/json", &tags).await;
         return;
     }
-    let Some(Question { text: question, most, is_ollama }) = read_question(&mut reader, &state).await else { return };
+    let Some(Question { text: question, begun, most, is_ollama }) = read_question(&mut reader, &state).await else {
+        return;
+    };
     let call = {
         let mut asked = state.asked.lock().unwrap();
         let asked = asked.entry(question.clone()).or_default();
@@ -144,7 +159,7 @@ async fn serve(socket: TcpStream, state: Arc<State>) {
         if is_ollama {
             chat(&mut writer, &question).await
         } else {
-            reply(&mut writer, &question, (call, most), &state).await
+            reply(&mut writer, &question, (call, begun, most), &state).await
         }
     };
     let mut byte = [0];
@@ -161,11 +176,13 @@ async fn asks_for_models(reader: &mut BufReader<OwnedReadHalf>) -> bool {
 
 /// What is asked.
 struct Question {
-    /// What was said last.
+    /// What was asked last.
     text: String,
+    /// The beginning of an answer to it.
+    begun: Option<String>,
     /// How many words the answer may have.
     most: usize,
-    /// Whether it is asked in the words of Ollama.
+    /// Whether in the words of Ollama.
     is_ollama: bool,
 }
 
@@ -189,11 +206,18 @@ async fn read_question(reader: &mut BufReader<OwnedReadHalf>, state: &State) -> 
     let mut body = vec![0; length];
     reader.read_exact(&mut body).await.ok()?;
     let body: Value = serde_json::from_slice(&body).ok()?;
+    let (mut messages, mut begun) = (body["messages"].as_array()?.as_slice(), None);
+    if let [before @ .., last] = messages
+        && last["role"] == "assistant"
+    {
+        state.begun.lock().unwrap().push(last.clone());
+        (messages, begun) = (before, Some(last["content"].as_str()?.to_owned()));
+    }
     // After a question that got no answer at all, both stand in one message.
-    let content = body["messages"].as_array()?.last()?["content"].as_str()?;
+    let content = messages.last()?["content"].as_str()?;
     let most = ["max_tokens", "max_completion_tokens"].iter().find_map(|name| body[name].as_u64());
     let most = most.map_or(usize::MAX, |most| usize::try_from(most).unwrap());
-    Some(Question { text: content.rsplit("\n\n").next()?.to_owned(), most, is_ollama })
+    Some(Question { text: content.rsplit("\n\n").next()?.to_owned(), begun, most, is_ollama })
 }
 
 /// What an Ollama answers: a document a line.
@@ -209,7 +233,7 @@ async fn chat(to: &mut OwnedWriteHalf, question: &str) -> std::io::Result<()> {
 async fn reply(
     to: &mut OwnedWriteHalf,
     question: &str,
-    (call, most): (usize, usize),
+    (call, begun, most): (usize, Option<String>, usize),
     state: &State,
 ) -> std::io::Result<()> {
     let question = state.always.unwrap_or(question);
@@ -223,6 +247,13 @@ async fn reply(
         "broken" => {
             head(to, "500 Internal Server Error", "application/json", r#"{"error":{"message":"broken"}}"#).await
         }
+        "stubborn" if begun.is_some() => {
+            head(to, "400 Bad Request", "application/json", r#"{"error":{"message":"ends with an answer"}}"#).await
+        }
+        "busy" => {
+            let kind = format!("application/json\r\nretry-after: {}", number());
+            head(to, "503 Service Unavailable", &kind, r#"{"error":{"message":"busy"}}"#).await
+        }
         "refused" => head(to, "401 Unauthorized", "application/json", r#"{"error":{"message":"wrong key"}}"#).await,
         "line" => {
             head(to, "200 OK", "text/event-stream", "data: ").await?;
@@ -234,11 +265,15 @@ async fn reply(
             head(to, "200 OK", promised, "").await?;
             let wanted = number();
             let count = wanted.min(most);
+            if let Some(begun) = begun {
+                return go_on(to, way, &begun, (count, billed.is_some()), state).await;
+            }
             let pause = if way == "pace" { Duration::from_millis(number() as u64) } else { Duration::ZERO };
             say(to, 0..count, pause).await?;
             match way {
                 "cut" | "vanish" => return Ok(()),
-                "recover" if call == 1 => return Ok(()),
+                "recover" | "broken-off" | "echo" | "stubborn" if call == 1 => return Ok(()),
+                "broken-off" | "echo" | "stubborn" => say(to, count..2 * count, Duration::ZERO).await?,
                 "hold" => {
                     let _ = state.held.subscribe().wait_for(|held| !held).await;
                     let pause = Duration::from_millis(if call > 1 { 40 } else { 0 });
@@ -247,16 +282,46 @@ async fn reply(
                 _ => {}
             }
             let finish = if count < wanted { "length" } else { "stop" };
-            to.write_all(frame(&json!({}), Some(finish)).as_bytes()).await?;
-            if billed.is_some() {
-                state.billed.fetch_add((PROMPT_TOKENS + count) as u64, Ordering::Relaxed);
-                let usage = json!({ "prompt_tokens": PROMPT_TOKENS, "completion_tokens": count });
-                let bill = json!({ "id": "1", "object": "chat.completion.chunk", "choices": [], "usage": usage });
-                to.write_all(format!("data: {bill}\n\n").as_bytes()).await?;
-            }
-            to.write_all(b"data: [DONE]\n\n").await
+            end(to, finish, (count, billed.is_some()), state).await
         }
     }
+}
+
+/// Says the rest of twice as many words.
+async fn go_on(
+    to: &mut OwnedWriteHalf,
+    way: &str,
+    begun: &str,
+    (count, is_billed): (usize, bool),
+    state: &State,
+) -> std::io::Result<()> {
+    if way == "hold" {
+        let _ = state.held.subscribe().wait_for(|held| !held).await;
+    }
+    let (half, rest) = begun.split_at(begun.floor_char_boundary(begun.len() / 2));
+    let echo = [half, rest].into_iter().filter(|_| way == "echo");
+    let whole = answer(2 * count);
+    for piece in echo.chain(whole.strip_prefix(begun)) {
+        to.write_all(frame(&json!({ "content": piece }), None).as_bytes()).await?;
+    }
+    end(to, "stop", (count, is_billed), state).await
+}
+
+/// Ends an answer of so many words.
+async fn end(
+    to: &mut OwnedWriteHalf,
+    finish: &str,
+    (words, is_billed): (usize, bool),
+    state: &State,
+) -> std::io::Result<()> {
+    to.write_all(frame(&json!({}), Some(finish)).as_bytes()).await?;
+    if is_billed {
+        state.billed.fetch_add((PROMPT_TOKENS + words) as u64, Ordering::Relaxed);
+        let usage = json!({ "prompt_tokens": PROMPT_TOKENS, "completion_tokens": words });
+        let bill = json!({ "id": "1", "object": "chat.completion.chunk", "choices": [], "usage": usage });
+        to.write_all(format!("data: {bill}\n\n").as_bytes()).await?;
+    }
+    to.write_all(b"data: [DONE]\n\n").await
 }
 
 async fn head(to: &mut OwnedWriteHalf, status: &str, kind: &str, body: &str) -> std::io::Result<()> {

@@ -1,25 +1,40 @@
 //! Token counts that do not overlap, out of counts that do.
 
 use domain::conversation::Usage;
+use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::provider::answer::raw_usage;
+
+/// What is looked at. A count that is none says nothing, and does no harm.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Counts {
+    prompt_token_count: Option<Value>,
+    cached_content_token_count: Option<Value>,
+    candidates_token_count: Option<Value>,
+    thoughts_token_count: Option<Value>,
+    tool_use_prompt_token_count: Option<Value>,
+    total_token_count: Option<Value>,
+}
 
 /// Reads `usageMetadata`, which counts from the beginning each time; none when it says nothing.
 ///
 /// The prompt includes what came from the cache and not what built-in tools read; candidates do not include thoughts,
 /// except where the sum says that they do.
-pub(super) fn read(usage: &Value) -> Option<Usage> {
-    let count = |key: &str| usage.get(key).and_then(number);
-    let prompt = count("promptTokenCount");
-    let cached = count("cachedContentTokenCount");
-    let candidates = count("candidatesTokenCount");
-    let thoughts = count("thoughtsTokenCount");
-    let tools = count("toolUsePromptTokenCount").unwrap_or(0);
+pub(super) fn read(usage: &RawValue) -> Option<Usage> {
+    let counts: Counts = serde_json::from_str(usage.get()).ok()?;
+    let count = |count: &Option<Value>| count.as_ref().and_then(number);
+    let prompt = count(&counts.prompt_token_count);
+    let cached = count(&counts.cached_content_token_count);
+    let candidates = count(&counts.candidates_token_count);
+    let thoughts = count(&counts.thoughts_token_count);
+    let tools = count(&counts.tool_use_prompt_token_count).unwrap_or(0);
     if prompt.is_none() && candidates.is_none() && thoughts.is_none() {
         return None;
     }
-    let among = match (prompt, candidates, thoughts, count("totalTokenCount")) {
+    let among = match (prompt, candidates, thoughts, count(&counts.total_token_count)) {
         (Some(prompt), Some(candidates), Some(thoughts), Some(total)) => {
             thoughts <= candidates && total == prompt + candidates + tools
         }
@@ -35,7 +50,7 @@ pub(super) fn read(usage: &Value) -> Option<Usage> {
         cached_input: cached,
         output: candidates.map(|candidates| without(candidates, thoughts.filter(|_| among))),
         reasoning: thoughts,
-        raw: raw_usage(usage),
+        raw: raw_usage(&usage),
         ..Usage::default()
     })
 }

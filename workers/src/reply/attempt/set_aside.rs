@@ -23,7 +23,8 @@ impl Attempt<'_> {
     ) -> Result<Result<Option<u64>, Command>, Failure> {
         let (Some(person), Some((model, _))) = (&self.asked.by, self.model()) else { return Ok(Ok(None)) };
         let limits = self.offer.limits();
-        if limits == Limits::default() {
+        // Nobody is asked either where a breaker is open.
+        if limits == Limits::default() || self.gate.refused.is_some() {
             return Ok(Ok(None));
         }
         let known = known::model(&model);

@@ -1,0 +1,45 @@
+//! Buckets of JetStream's key-value store, for what processes share and may lose at any time.
+
+use std::time::Duration;
+
+use async_nats::jetstream::context::Context;
+use async_nats::jetstream::kv::Store;
+use async_nats::jetstream::stream::{Config, DiscardPolicy, StorageType};
+
+use crate::{Error, subject};
+
+/// What a bucket is like. It holds the newest value of each key.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bucket {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// Where it is kept.
+    pub(crate) storage: StorageType,
+    /// How long a value is kept.
+    pub(crate) max_age: Duration,
+    /// The most bytes that it may take; when it is full, further values are refused.
+    pub(crate) max_bytes: i64,
+}
+
+/// A bucket, made if need be; one that exists stays as it is.
+///
+/// # Errors
+/// When the bus does not answer, or has no room.
+pub(crate) async fn bucket(jetstream: &Context, like: Bucket) -> Result<Store, Error> {
+    // As the client itself would make it, but without having to ask for what the account may.
+    let config = Config {
+        name: format!("KV_{}", like.name),
+        subjects: vec![subject::bucket(like.name)],
+        storage: like.storage,
+        discard: DiscardPolicy::New,
+        max_messages_per_subject: 1,
+        max_age: like.max_age,
+        max_bytes: like.max_bytes,
+        allow_rollup: true,
+        deny_delete: true,
+        allow_direct: true,
+        ..Config::default()
+    };
+    jetstream.get_or_create_stream(config).await.map_err(Error::from_any)?;
+    jetstream.get_key_value(like.name).await.map_err(Error::from_any)
+}
