@@ -3,7 +3,7 @@
 //! that a whole application calls.
 
 use super::aws_frames::encode;
-use super::catalog::Protocol;
+use super::config::Protocol;
 
 /// What every recorded answer is billed as, the prompt and what came from the cache included.
 pub const TOKENS: u64 = 150;
