@@ -74,7 +74,7 @@ fn failed(reply: MessageId, spent: Option<Spent>) -> Event {
 
 /// Every way in which an attempt ends.
 fn ends() -> Vec<Event> {
-    let [switched, halted, lost, unheard, ended, gone] = [10, 20, 30, 40, 50, 60].map(message);
+    let [switched, halted, vanished, unheard, last, gone] = [10, 20, 30, 40, 50, 60].map(message);
     vec![
         started("ann"),
         said(1, "How?"),
@@ -87,19 +87,19 @@ fn ends() -> Vec<Event> {
         asked(halted),
         claimed(halted, 1, "a/one"),
         stopped(halted, 1, Some(spent(200, Some(11), true))),
-        asked(lost),
-        claimed(lost, 1, "a/one"),
+        asked(vanished),
+        claimed(vanished, 1, "a/one"),
         // The attempt's end and the reply's: one attempt.
-        expired(lost, Some(spent(300, None, true))),
-        failed(lost, None),
+        expired(vanished, Some(spent(300, None, true))),
+        failed(vanished, None),
         asked(unheard),
         claimed(unheard, 1, "a/one"),
         failed_attempt(unheard, Some(spent(400, Some(13), true))),
         // Stopped while nothing ran.
         stopped(unheard, 1, None),
-        asked(ended),
-        claimed(ended, 1, "b/two/x"),
-        failed(ended, Some(spent(u64::MAX - 3, Some(u64::MAX), false))),
+        asked(last),
+        claimed(last, 1, "b/two/x"),
+        failed(last, Some(spent(u64::MAX - 3, Some(u64::MAX), false))),
         asked(gone),
         claimed(gone, 1, "a/one"),
         Event::ConversationDeleted {},

@@ -9,14 +9,19 @@ use crate::provider::answer::raw_usage;
 
 /// What is looked at. A count that is none says nothing, and does no harm.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct Counts {
-    prompt_token_count: Option<Value>,
-    cached_content_token_count: Option<Value>,
-    candidates_token_count: Option<Value>,
-    thoughts_token_count: Option<Value>,
-    tool_use_prompt_token_count: Option<Value>,
-    total_token_count: Option<Value>,
+    #[serde(rename = "promptTokenCount")]
+    prompt: Option<Value>,
+    #[serde(rename = "cachedContentTokenCount")]
+    cached: Option<Value>,
+    #[serde(rename = "candidatesTokenCount")]
+    candidates: Option<Value>,
+    #[serde(rename = "thoughtsTokenCount")]
+    thoughts: Option<Value>,
+    #[serde(rename = "toolUsePromptTokenCount")]
+    tools: Option<Value>,
+    #[serde(rename = "totalTokenCount")]
+    total: Option<Value>,
 }
 
 /// Reads `usageMetadata`, which counts from the beginning each time; none when it says nothing.
@@ -26,15 +31,15 @@ struct Counts {
 pub(super) fn read(usage: &RawValue) -> Option<Usage> {
     let counts: Counts = serde_json::from_str(usage.get()).ok()?;
     let count = |count: &Option<Value>| count.as_ref().and_then(number);
-    let prompt = count(&counts.prompt_token_count);
-    let cached = count(&counts.cached_content_token_count);
-    let candidates = count(&counts.candidates_token_count);
-    let thoughts = count(&counts.thoughts_token_count);
-    let tools = count(&counts.tool_use_prompt_token_count).unwrap_or(0);
+    let prompt = count(&counts.prompt);
+    let cached = count(&counts.cached);
+    let candidates = count(&counts.candidates);
+    let thoughts = count(&counts.thoughts);
+    let tools = count(&counts.tools).unwrap_or(0);
     if prompt.is_none() && candidates.is_none() && thoughts.is_none() {
         return None;
     }
-    let among = match (prompt, candidates, thoughts, count(&counts.total_token_count)) {
+    let among = match (prompt, candidates, thoughts, count(&counts.total)) {
         (Some(prompt), Some(candidates), Some(thoughts), Some(total)) => {
             thoughts <= candidates && total == prompt + candidates + tools
         }
