@@ -69,7 +69,15 @@ fn event() -> impl Strategy<Value = Event> {
         }),
         (message(), 1..4_u32, prop::option::of(model())).prop_map(|(reply, attempt, model)| {
             let worker = "w".into();
-            Event::ReplyAttemptStarted { reply, attempt, worker, lease_ms: 1, model, alternatives: None, continues: false }
+            Event::ReplyAttemptStarted {
+                reply,
+                attempt,
+                worker,
+                lease_ms: 1,
+                model,
+                alternatives: None,
+                continues: false,
+            }
         }),
         (message(), spent()).prop_map(move |(reply, spent)| Event::ReplyAttemptFailed {
             reply,

@@ -12,7 +12,7 @@ const KEY: &str = "a-secret-of-the-operator";
 async fn a_client_is_told_what_was_wrong_and_what_to_do() {
     let biller = Biller::start().await;
     let table = format!(
-        "[[providers]]\nid = \"mine\"\nprotocol = \"openai-chat\"\nbase_url = \"{}\"\napi_key = \"{KEY}\"\nmodels = [{{ id = \"m\" }}]\n",
+        "[[providers]]\nid = \"mine\"\nprotocol = \"openai-chat\"\nbase_url = \"{}\"\napi_key = \"{KEY}\"\n",
         biller.base_url
     );
     let app = App::with_tables("", |_| table).await;
@@ -51,8 +51,9 @@ async fn a_client_is_told_what_was_wrong_and_what_to_do() {
             "mine: the provider's address answers with a web page. Check the provider's address and protocol.",
         ),
     ] {
+        // A model each: one that fails for what is wrong with the account is left alone for a while.
         let id = id();
-        ann.ask(&id, json!({ "type": "StartConversation", "model": "mine/m" })).await.unwrap();
+        ann.ask(&id, json!({ "type": "StartConversation", "model": format!("mine/{code}") })).await.unwrap();
         ann.follow(&id).await;
         let reply = ann.submit(&id, question).await;
         let end = ann.end_of(&id, &reply).await;

@@ -43,6 +43,10 @@ async fn a_stop_hangs_up_on_a_provider_that_has_said_nothing() {
     for (question, thought) in [("silent", 0), ("headed", 0), ("thinking", 1)] {
         let (id, reply) = asking(&mut ann, "silent/m", question).await;
         biller.until_said(question, thought).await;
+        if thought > 0 {
+            // The client is told that the model thinks, so that its worker has heard the thought.
+            ann.until_text(&id, &reply, 0).await;
+        }
         let asked = Instant::now();
         ann.stop(&id, &reply).await.unwrap();
         within(SOON, "the provider is hung up on", biller.until_hung_up(question)).await;

@@ -108,6 +108,22 @@ impl Report {
     fn broken(&self, rules: &[Rule]) -> usize {
         self.findings.iter().filter(|finding| rules.contains(&finding.rule)).count()
     }
+
+    fn tell_findings(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut by_rule: BTreeMap<Rule, Vec<&Finding>> = BTreeMap::new();
+        for finding in &self.findings {
+            by_rule.entry(finding.rule).or_default().push(finding);
+        }
+        for (rule, findings) in by_rule {
+            for finding in findings.iter().take(SHOWN) {
+                writeln!(f, "  ! {finding}")?;
+            }
+            if findings.len() > SHOWN {
+                writeln!(f, "  ! {rule:?}: {} more", findings.len() - SHOWN)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 impl fmt::Display for Report {
@@ -145,19 +161,7 @@ impl fmt::Display for Report {
         let doubled =
             self.broken(&[Rule::CommandHappensOnce, Rule::Fence, Rule::TextIsOneAnswer, Rule::OneCallAnAttempt]);
         writeln!(f, "  lost {lost}, doubled {doubled}, findings {}", self.findings.len())?;
-        let mut by_rule: BTreeMap<Rule, Vec<&Finding>> = BTreeMap::new();
-        for finding in &self.findings {
-            by_rule.entry(finding.rule).or_default().push(finding);
-        }
-        for (rule, findings) in by_rule {
-            for finding in findings.iter().take(SHOWN) {
-                writeln!(f, "  ! {finding}")?;
-            }
-            if findings.len() > SHOWN {
-                writeln!(f, "  ! {rule:?}: {} more", findings.len() - SHOWN)?;
-            }
-        }
-        Ok(())
+        self.tell_findings(f)
     }
 }
 

@@ -23,7 +23,7 @@ fn asked(reply: MessageId) -> Event {
 
 fn claimed(reply: MessageId, attempt: u32, model: &str) -> Event {
     let (worker, model) = ("w".to_owned(), model.parse().ok());
-    Event::ReplyAttemptStarted { reply, attempt, worker, lease_ms: 1, model, alternatives: None }
+    Event::ReplyAttemptStarted { reply, attempt, worker, lease_ms: 1, model, alternatives: None, continues: false }
 }
 
 /// So many tokens of each kind, from `first` on, and what they cost.
@@ -44,7 +44,15 @@ fn error() -> ReplyError {
 }
 
 fn failed_attempt(reply: MessageId, spent: Option<Spent>) -> Event {
-    Event::ReplyAttemptFailed { reply, attempt: 1, error: error(), spent, switch: true, retry_after_ms: None }
+    Event::ReplyAttemptFailed {
+        reply,
+        attempt: 1,
+        error: error(),
+        spent,
+        switch: true,
+        retry_after_ms: None,
+        parts: Vec::new(),
+    }
 }
 
 fn completed(reply: MessageId, attempt: u32, model: &str, spent: Option<Spent>) -> Event {
@@ -57,7 +65,7 @@ fn stopped(reply: MessageId, attempt: u32, spent: Option<Spent>) -> Event {
 }
 
 fn expired(reply: MessageId, spent: Option<Spent>) -> Event {
-    Event::ReplyAttemptExpired { reply, attempt: 1, spent }
+    Event::ReplyAttemptExpired { reply, attempt: 1, spent, parts: Vec::new() }
 }
 
 fn failed(reply: MessageId, spent: Option<Spent>) -> Event {
@@ -66,7 +74,7 @@ fn failed(reply: MessageId, spent: Option<Spent>) -> Event {
 
 /// Every way in which an attempt ends.
 fn ends() -> Vec<Event> {
-    let [switched, halted, lost, unheard, last, gone] = [10, 20, 30, 40, 50, 60].map(message);
+    let [switched, halted, vanished, unheard, last, gone] = [10, 20, 30, 40, 50, 60].map(message);
     vec![
         started("ann"),
         said(1, "How?"),
@@ -79,11 +87,11 @@ fn ends() -> Vec<Event> {
         asked(halted),
         claimed(halted, 1, "a/one"),
         stopped(halted, 1, Some(spent(200, Some(11), true))),
-        asked(lost),
-        claimed(lost, 1, "a/one"),
+        asked(vanished),
+        claimed(vanished, 1, "a/one"),
         // The attempt's end and the reply's: one attempt.
-        expired(lost, Some(spent(300, None, true))),
-        failed(lost, None),
+        expired(vanished, Some(spent(300, None, true))),
+        failed(vanished, None),
         asked(unheard),
         claimed(unheard, 1, "a/one"),
         failed_attempt(unheard, Some(spent(400, Some(13), true))),

@@ -166,7 +166,12 @@ describe('the fold of events', () => {
     const live = new LiveTexts();
     const told = (attempt: number, said: string) => ({ reply: 'r1', attempt, offset: 0, text: said });
     const said = { ...running, messages: live.add(told(1, 'The moon '), running.messages).messages };
-    const expired: ConversationEvent = { type: 'ReplyAttemptExpired', reply: 'r1', attempt: 1, parts: text('The moon ') };
+    const expired: ConversationEvent = {
+      type: 'ReplyAttemptExpired',
+      reply: 'r1',
+      attempt: 1,
+      parts: text('The moon '),
+    };
     const next = { ...begun('r1', 2), continues: true } as ConversationEvent;
     const after = (event: ConversationEvent, state: typeof said) => {
       const folded = fold([event], state);

@@ -2,8 +2,8 @@
 //! The bytes are in `workers/tests/bytes`. For tests alone (feature `test-support`): of how answers are read, and for fakes
 //! that a whole application calls.
 
+use super::Protocol;
 use super::aws_frames::encode;
-use super::catalog::Protocol;
 
 /// What every recorded answer is billed as, the prompt and what came from the cache included.
 pub const TOKENS: u64 = 150;

@@ -11,7 +11,7 @@ mod responses;
 
 use serde_json::Value;
 
-use super::catalog::Protocol;
+use super::Protocol;
 
 /// Refuses what does not hold.
 macro_rules! demand {
