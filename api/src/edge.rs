@@ -14,6 +14,7 @@ use ts_rs::TS;
 
 use crate::auth::{DevLogin, Verifier};
 use crate::hub::Hub;
+use crate::provider_catalog::Providers;
 
 /// How an edge is set up.
 pub struct EdgeConfig {
@@ -59,32 +60,6 @@ pub struct ModelView {
     pub context_window: Option<u64>,
     /// Whether it answers where nobody chose a model. None is marked where the workers alone know.
     pub default: bool,
-}
-
-/// The catalogue: the providers that are known here, and how others can be spoken to.
-#[derive(Clone, Debug, Default, Serialize, TS)]
-#[ts(rename = "ProviderCatalog")]
-pub struct Providers {
-    /// The providers.
-    pub providers: Vec<ProviderView>,
-    /// The protocols that a person's own provider may speak.
-    pub protocols: Vec<String>,
-}
-
-/// A provider of the catalogue.
-#[derive(Clone, Debug, Serialize, TS)]
-pub struct ProviderView {
-    /// Its name: what comes before the slash in a model's reference.
-    pub id: String,
-    /// The models that it is known to offer.
-    pub models: Vec<ModelView>,
-}
-
-impl Providers {
-    /// The provider of this name.
-    pub(crate) fn get(&self, id: &ProviderId) -> Option<&ProviderView> {
-        self.providers.iter().find(|provider| provider.id == id.as_str())
-    }
 }
 
 /// What an edge holds.

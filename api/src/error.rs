@@ -9,6 +9,8 @@ use serde_json::json;
 use store::sealing::SealingError;
 use store::writer::Refusal;
 
+use crate::provider_catalog::ProviderView;
+
 /// What a client is told when something is not done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Problem {
@@ -51,8 +53,20 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "unknown_provider", "there is no such provider")
     }
 
-    pub(crate) fn incomplete_provider() -> Self {
-        let message = "this provider is not in the catalogue: say its `protocol` and its `base_url`";
+    /// It may be known, but nobody has configured it.
+    pub(crate) fn provider_not_configured(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "unknown_provider", message)
+    }
+
+    /// `known`: it as the catalogue has it.
+    pub(crate) fn incomplete_provider(known: Option<&ProviderView>) -> Self {
+        let message = match known {
+            None => "this provider is not in the catalogue: say its `protocol` and its `base_url`".to_owned(),
+            Some(ProviderView { base_url: Some(base_url), .. }) => {
+                format!("this provider is elsewhere for each account: say its `base_url`, {base_url}")
+            }
+            Some(_) => "the catalogue does not tell where this provider is: say its `base_url`".to_owned(),
+        };
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "incomplete_provider", message)
     }
 

@@ -8,9 +8,11 @@ mod error;
 mod http;
 mod hub;
 pub mod metrics;
+mod provider_catalog;
 mod serve;
 mod standing;
 mod ws;
 
-pub use edge::{AddressCheck, Edge, EdgeConfig, Limits, Load, ModelView, ProviderView, Providers};
+pub use edge::{AddressCheck, Edge, EdgeConfig, Limits, Load, ModelView};
+pub use provider_catalog::{CatalogModel, PriceView, ProviderView, Providers, RateView};
 pub use serve::{Backstage, serve, serve_health, serve_metrics};

@@ -1,10 +1,12 @@
 //! The edge, set up from settings.
 
+mod catalogue;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use api::auth::{Algorithm, DevLogin, IssuerConfig, IssuerKey, Verifier};
-use api::{Edge, EdgeConfig, Limits, ModelView, ProviderView, Providers};
+use api::{Edge, EdgeConfig, Limits, ModelView};
 use domain::Tenant;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
@@ -39,7 +41,7 @@ pub(crate) async fn edge(
     }
     let reach = providers::peoples_reach(settings);
     Ok(Edge::new(EdgeConfig {
-        providers: catalogue(&models),
+        providers: catalogue::of(settings, &models),
         check_address: Box::new(move |provider, base_url| workers::own::check(reach, provider, base_url)),
         sealing: sealing::of(settings)?,
         pool,
@@ -88,20 +90,6 @@ fn algorithm(algorithm: config::Algorithm) -> Algorithm {
         config::Algorithm::ES256 => Algorithm::ES256,
         config::Algorithm::EdDSA => Algorithm::EdDSA,
     }
-}
-
-/// The providers of these models, and what those that people bring may speak.
-fn catalogue(models: &[ModelView]) -> Providers {
-    let mut providers: Vec<ProviderView> = Vec::new();
-    for model in models {
-        let id = model.id.split_once('/').map_or(model.id.as_str(), |(provider, _)| provider);
-        match providers.iter_mut().find(|provider| provider.id == id) {
-            Some(provider) => provider.models.push(model.clone()),
-            None => providers.push(ProviderView { id: id.to_owned(), models: vec![model.clone()] }),
-        }
-    }
-    // All that the workers speak, but for the demo.
-    Providers { providers, protocols: vec!["openai-chat".to_owned()] }
 }
 
 /// The models to choose from, the default among them marked if it is certain that the workers have the same.

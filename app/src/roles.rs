@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use workers::commands::Commands;
+use workers::probe::Probes;
 use workers::provider::Catalog;
 use workers::reply::Replies;
 
@@ -150,8 +151,13 @@ impl Running {
                     let circuit_breakers = settings.circuit_breakers;
                     let replies =
                         Replies { pool, client, shards, catalog, sealing, circuit_breakers, concurrency, process };
-                    let probes = workers::probe::run(replies.client.clone(), cancelled.clone());
-                    self.roles.first.push((cancelled.clone(), tokio::spawn(probes)));
+                    let probes = Probes {
+                        pool: replies.pool.clone(),
+                        client: replies.client.clone(),
+                        catalog: Arc::clone(&replies.catalog),
+                        sealing: replies.sealing.clone(),
+                    };
+                    self.roles.first.push((cancelled.clone(), tokio::spawn(probes.run(cancelled.clone()))));
                     self.roles.first.push((cancelled.clone(), tokio::spawn(replies.run(cancelled))));
                 }
                 WorkerRole::Commands => {

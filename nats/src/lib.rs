@@ -12,6 +12,7 @@ pub mod consume;
 mod kv;
 pub mod live;
 pub mod metrics;
+pub mod model_lists;
 pub mod probe;
 pub mod relay;
 pub mod serve;

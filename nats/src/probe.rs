@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{Error, subject};
 
 /// How long an edge waits for an answer: longer than a provider may take over its first token is of no use to a person.
-const DEADLINE: Duration = Duration::from_secs(30);
+pub const DEADLINE: Duration = Duration::from_secs(30);
 /// How many probes a process has under way; while there are as many, further ones wait.
 const AT_ONCE: usize = 16;
 /// The pause after a failure.
@@ -82,9 +82,18 @@ pub enum Refusal {
     /// The workers of this version cannot try providers out.
     #[error("providers cannot be tried out here")]
     NotAvailable,
-    /// There is no such provider, neither the person's nor in the catalogue.
-    #[error("there is no such provider")]
+    /// There is no such provider, neither the person's nor the installation's.
+    #[error("this provider is configured neither here nor by you")]
     UnknownProvider,
+    /// The person has had providers called too often.
+    #[error("providers are tried out too often; try again in {} s", wait_ms.div_ceil(1_000))]
+    TooMany {
+        /// How long they have to wait, in milliseconds.
+        wait_ms: u64,
+    },
+    /// The worker could not so much as ask.
+    #[error("this cannot be done just now; try again")]
+    Unavailable,
     /// The provider was asked, and it went wrong.
     #[error("{message}")]
     Failed {

@@ -87,8 +87,13 @@ pub(super) async fn save(
     if protocol.as_ref().is_some_and(|protocol| !protocols.contains(protocol)) {
         return Err(Problem::unknown_protocol(protocols));
     }
-    if edge.providers.get(&provider).is_none() && (protocol.is_none() || base_url.is_none()) {
-        return Err(Problem::incomplete_provider());
+    let known = edge.providers.get(&provider);
+    let is_complete = match known {
+        Some(known) => base_url.is_some() || !known.needs_base_url,
+        None => protocol.is_some() && base_url.is_some(),
+    };
+    if !is_complete {
+        return Err(Problem::incomplete_provider(known));
     }
     (edge.check_address)(&provider, base_url.as_deref()).map_err(Problem::unusable_address)?;
     let owner = Owner { tenant: &identity.tenant, user: &identity.user, provider: &provider };
@@ -135,8 +140,9 @@ pub(super) async fn test(
 pub(super) fn failed(refusal: &Refusal) -> Problem {
     match refusal {
         Refusal::NotAvailable => Problem::not_available(refusal.to_string()),
-        Refusal::UnknownProvider => Problem::unknown_provider(),
-        Refusal::Failed { .. } => Problem::unavailable(),
+        Refusal::UnknownProvider => Problem::provider_not_configured(refusal.to_string()),
+        Refusal::TooMany { .. } => Problem::too_many(refusal.to_string()),
+        Refusal::Failed { .. } | Refusal::Unavailable => Problem::unavailable(),
     }
 }
 

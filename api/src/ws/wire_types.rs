@@ -9,7 +9,8 @@ use std::path::Path;
 use ts_rs::{Config, TS, TypeVisitor};
 
 use super::frame::{ClientFrame, PROTOCOL, ServerFrame};
-use crate::edge::{ModelView, Providers};
+use crate::edge::ModelView;
+use crate::provider_catalog::Providers;
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../web/client/src/wire.ts");
 

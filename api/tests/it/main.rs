@@ -7,6 +7,7 @@ mod auth;
 mod bad_input;
 mod following;
 mod live_text;
+mod providers;
 mod reading;
 mod slow;
 mod snapshots;

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use chrono::Utc;
 use serde::Serialize;
 use workers::provider::known::{self, Auth, Can, KnownModel, KnownProvider, Takes};
 use workers::provider::price::Price;
@@ -12,31 +13,31 @@ use crate::wire::Error;
 /// A provider as it is shown.
 #[derive(Debug, Serialize)]
 pub(crate) struct Row<'a> {
-    pub(super) id: &'a str,
-    name: &'a str,
-    protocol: &'static str,
+    pub(crate) id: &'a str,
+    pub(crate) name: &'a str,
+    pub(crate) protocol: &'static str,
     /// Whether its models can be used.
-    pub(super) configured: bool,
+    pub(crate) configured: bool,
     /// Why it can be used, or how to make it so.
     pub(super) how: String,
-    pub(super) models: Vec<Model<'a>>,
+    pub(crate) models: Vec<Model<'a>>,
 }
 
 /// A model as it is shown.
 #[derive(Debug, Serialize)]
-pub(super) struct Model<'a> {
-    pub(super) id: &'a str,
-    context_window: Option<u64>,
-    max_output: Option<u64>,
-    takes: &'a [Takes],
-    can: &'a [Can],
-    /// The newest one.
-    pub(super) price: Option<&'a Price>,
+pub(crate) struct Model<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) context_window: Option<u64>,
+    pub(crate) max_output: Option<u64>,
+    pub(crate) takes: &'a [Takes],
+    pub(crate) can: &'a [Can],
+    /// Today's.
+    pub(crate) price: Option<&'a Price>,
 }
 
 /// The list, for people or as JSON.
 pub(crate) fn text(settings: &Settings, json: bool) -> Result<String, Error> {
-    let rows = rows(settings, super::environment);
+    let rows = of(settings);
     if json {
         return serde_json::to_string_pretty(&serde_json::json!({ "providers": rows })).map_err(Error::other);
     }
@@ -57,6 +58,10 @@ pub(crate) fn text(settings: &Settings, json: bool) -> Result<String, Error> {
 }
 
 /// What is configured, then what is known.
+pub(crate) fn of(settings: &Settings) -> Vec<Row<'_>> {
+    rows(settings, super::environment)
+}
+
 pub(super) fn rows(settings: &Settings, environment: impl Fn(&str) -> Option<String>) -> Vec<Row<'_>> {
     let is_new = |known: &&KnownProvider| settings.providers.iter().all(|provider| provider.id != known.id);
     let others = known::providers().iter().filter(is_new).map(|known| of_known(known, &environment));
@@ -116,14 +121,15 @@ fn of_models(known: &KnownProvider) -> Vec<Model<'_>> {
 }
 
 impl<'a> Model<'a> {
-    fn new(id: &'a str, known: Option<&'a KnownModel>) -> Self {
+    pub(crate) fn new(id: &'a str, known: Option<&'a KnownModel>) -> Self {
+        let today = Utc::now().date_naive();
         Self {
             id,
             context_window: known.and_then(|known| known.context_window),
             max_output: known.and_then(|known| known.max_output),
             takes: known.map(|known| known.takes.as_slice()).unwrap_or_default(),
             can: known.map(|known| known.can.as_slice()).unwrap_or_default(),
-            price: known.and_then(|known| known.prices.last()),
+            price: known.and_then(|known| Price::of_day(&known.prices, today)),
         }
     }
 }

@@ -23,6 +23,7 @@ mod logs;
 mod metrics;
 mod own_providers;
 mod parked;
+mod probes;
 mod resume;
 mod rights;
 mod routes;

@@ -8,6 +8,7 @@ mod consuming;
 mod database;
 mod live;
 mod mirror;
+mod model_lists;
 mod owner;
 mod relay;
 mod rivals;

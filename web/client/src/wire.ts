@@ -2,6 +2,25 @@
 // Generated from api/src/, domain/src/*/event.rs and projections/src/
 // by `make types`: change those, not this.
 
+/** A model of the catalogue. */
+export type CatalogModel = {
+    /** Its reference, `provider/model`. */
+    id: string,
+    /** How people read it. */
+    label: string,
+    /** How many tokens it can read and write in one call, if known. */
+    context_window: number | null,
+    /** Whether it answers where nobody chose a model. None is marked where the workers alone know. */
+    default: boolean,
+    /** How many tokens it can write in one call, if known. */
+    max_output: number | null,
+    /** What it is known to take beside text: `image`, `file`. */
+    takes: Array<string>,
+    /** What it is known to be able to do: `tools`, `cache`, `reasoning`. */
+    can: Array<string>,
+    /** What it costs, if known; as of the day on which the edge was started. */
+    price: PriceView | null };
+
 /** A command as a client words it. Ids may be left out: they then follow from the command's id. */
 export type ClientCommand = { "type": "StartConversation",
     /** Its title. */
@@ -371,6 +390,13 @@ export type Part = { "type": "text",
     /** Whether the call failed. */
     is_error: boolean };
 
+/** What a model costs. */
+export type PriceView = {
+    /** Where it was read; costs name it. */
+    version: string,
+    /** By how long the input of a call is: the last one that `above` fits holds for the whole call. */
+    rates: Array<RateView> };
+
 /** The catalogue: the providers that are known here, and how others can be spoken to. */
 export type ProviderCatalog = {
     /** The providers. */
@@ -395,10 +421,39 @@ export type ProviderConfigView = {
 
 /** A provider of the catalogue. */
 export type ProviderView = {
-    /** Its name: what comes before the slash in a model's reference. */
+    /** Its id: what comes before the slash in a model's reference. */
     id: string,
+    /** How people call it. */
+    name: string,
+    /** What it speaks. */
+    protocol: string,
+    /** Whether the installation has configured it, as far as the edge can tell: everyone can use it then. */
+    configured: boolean,
+    /** Whether it wants a key. Where it is not configured, a person needs one of their own. */
+    needs_key: boolean,
+    /** Where it is for everyone. What stands in braces, `parameters` names. */
+    base_url: string | null,
+    /** What is another for each account in `base_url`. */
+    parameters: Array<string>,
+    /** Whether a person who configures it has to say where it is. */
+    needs_base_url: boolean,
     /** The models that it is known to offer. */
-    models: Array<ModelView> };
+    models: Array<CatalogModel> };
+
+/** What tokens cost, in micro-USD per million of them. */
+export type RateView = {
+    /** Of calls whose input is longer than this, in tokens; 0 for all. */
+    above: number,
+    /** Input read anew. */
+    input: number,
+    /** Input read from the provider's cache. */
+    cached_read: number,
+    /** Input written to the provider's cache. */
+    cache_write: number,
+    /** Output. */
+    output: number,
+    /** Reasoning. */
+    reasoning: number };
 
 /** How much of a running reply a client has. */
 export type ReplyCursor = {

@@ -67,6 +67,17 @@ pub enum Protocol {
 }
 
 impl Protocol {
+    /// Those that providers of people's own can speak: all but the demo's.
+    pub const SPOKEN: [Self; 7] = [
+        Self::OpenaiChat,
+        Self::OpenaiResponses,
+        Self::Anthropic,
+        Self::Gemini,
+        Self::Bedrock,
+        Self::Cohere,
+        Self::Ollama,
+    ];
+
     /// Its name in configurations.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -6,10 +6,11 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use domain::conversation::{Finish, Usage};
-use futures::StreamExt;
+use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
+use futures::{FutureExt, StreamExt};
 
-use super::{Chunk, Error, ErrorKind, PromptMessage, Provider, Request, Role};
+use super::{Chunk, Error, ErrorKind, Model, PromptMessage, Provider, ProviderConfig, Request, Role};
 
 /// Words a second, as a model of middling speed has them.
 const WORDS_PER_SECOND: u32 = 30;
@@ -47,6 +48,12 @@ impl Provider for Demo {
                 item
             })
             .boxed()
+    }
+
+    fn models(&self) -> BoxFuture<'static, Result<Vec<Model>, Error>> {
+        let models = ProviderConfig::demo().models;
+        let models = models.into_iter().map(|model| Model { id: model.id, context_window: model.context_window });
+        std::future::ready(Ok(models.collect())).boxed()
     }
 }
 

@@ -26,6 +26,7 @@ mod histories;
 pub mod known;
 mod lines;
 mod media;
+mod models;
 #[doc(hidden)]
 pub mod offline;
 mod ollama;
@@ -50,6 +51,7 @@ mod wire;
 
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 
 pub use answer::{Chunk, MAX_ANSWER_BYTES, MAX_TOOL_CALLS};
@@ -57,6 +59,7 @@ pub use catalog::{Catalog, ConfigError, ModelInfo};
 pub use config::{ApiKey, ModelConfig, Protocol, ProviderConfig};
 pub(crate) use connect::Connected;
 pub use error::{Deadline, Error, ErrorKind, Remedy};
+pub use models::{LIST_DEADLINE, MAX_MODELS, Model};
 pub use request::{
     Effort, Media, OutputSchema, PromptMessage, PromptPart, Reasoning, Request, Role, Tool, ToolCall, ToolChoice,
     ToolResult,
@@ -68,6 +71,9 @@ pub trait Provider: Send + Sync {
     ///
     /// The stream ends after its first error, or after [`Chunk::Finished`].
     fn stream(&self, request: Request) -> BoxStream<'static, Result<Chunk, Error>>;
+
+    /// Asks which models it has: in its order, each once, [`MAX_MODELS`] at most. Not every provider tells.
+    fn models(&self) -> BoxFuture<'static, Result<Vec<Model>, Error>>;
 }
 
 /// How long each part of a call may take.

@@ -63,7 +63,7 @@ pub struct LongPrice {
 /// A count that is not told counts as none. The exact sum is rounded up, once: at most one micro-USD too many. A sum that no
 /// `u64` holds is the largest one.
 pub fn cost(usage: &Usage, prices: &[Price], on: NaiveDate) -> Option<Cost> {
-    let price = prices.iter().filter(|price| price.from <= on).max_by_key(|price| price.from)?;
+    let price = Price::of_day(prices, on)?;
     let counts = [usage.input, usage.cached_input, usage.cache_write, usage.output, usage.reasoning];
     if counts.iter().all(Option::is_none) {
         return None;
@@ -77,6 +77,18 @@ pub fn cost(usage: &Usage, prices: &[Price], on: NaiveDate) -> Option<Cost> {
 }
 
 impl Price {
+    /// The one of `prices` that holds on the day `on`.
+    pub fn of_day(prices: &[Self], on: NaiveDate) -> Option<&Self> {
+        prices.iter().filter(|price| price.from <= on).max_by_key(|price| price.from)
+    }
+
+    /// The rates of calls, each from more than so many tokens of input on: of input, read and written cache, output, reasoning.
+    pub fn steps(&self) -> Vec<(u64, [u64; 5])> {
+        let long = self.long.as_ref().map(|long| long.above);
+        let step = |above: u64| (above, self.rates(u128::from(above) + 1));
+        [0].into_iter().chain(long).map(step).collect()
+    }
+
     /// The rates of a call with so much input: of input, read and written cache, output, reasoning.
     fn rates(&self, input: u128) -> [u64; 5] {
         match &self.long {

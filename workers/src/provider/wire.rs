@@ -4,6 +4,7 @@
 use reqwest::header::{HeaderName, HeaderValue};
 
 use super::answer::Answer;
+use super::models::Listing;
 use super::refusal::Refusal;
 use super::request::Request;
 
@@ -25,6 +26,11 @@ pub(super) trait Wire: Send + Sync {
     /// share the shapes that [`Refusal::find`] knows.
     fn refusal(&self, body: &serde_json::Value) -> Refusal {
         Refusal::find(body).unwrap_or_else(|| Refusal::flat(body))
+    }
+
+    /// How models are listed; none where the protocol cannot, or only at another address.
+    fn listing(&self) -> Option<Listing> {
+        None
     }
 }
 

@@ -190,7 +190,9 @@ mod tests {
         fn what_is_not_whole_is_replayed_as_valid(chunks in prop::collection::vec(chunk(), 0..12)) {
             let model: ModelRef = "a/b".parse().unwrap();
             let mut parts = Parts::default();
-            chunks.into_iter().for_each(|chunk| parts.push(chunk, &model));
+            for chunk in chunks {
+                parts.push(chunk, &model);
+            }
             let messages = replayed(parts.so_far(), Some(&model));
             for pair in messages.chunks(2) {
                 let said = &pair[0];

@@ -8,5 +8,6 @@ mod provider_demo;
 mod provider_errors;
 mod provider_fake;
 mod provider_hangup;
+mod provider_models;
 mod provider_protocols;
 mod provider_sse;

@@ -10,7 +10,7 @@ pub(crate) mod wait;
 use std::sync::Arc;
 
 use api::auth::{DevLogin, IssuerConfig, Verifier};
-use api::{Edge, EdgeConfig, Limits, ModelView, ProviderView, Providers};
+use api::{CatalogModel, Edge, EdgeConfig, Limits, ModelView, PriceView, ProviderView, Providers, RateView};
 use domain::ConversationId;
 use nats::signal::{ListChange, list_changed};
 use projections::Projector;
@@ -78,10 +78,7 @@ impl TestEdge {
             verifier: Verifier::new(issuers).unwrap(),
             allowed_origins: vec![ORIGIN.to_owned()],
             dev_login: Some(DevLogin::new(b"a developer's secret".to_vec())),
-            providers: Providers {
-                providers: vec![ProviderView { id: "demo".into(), models: vec![model.clone()] }],
-                protocols: vec!["openai-chat".into()],
-            },
+            providers: Providers { providers: catalogue(), protocols: vec!["openai-chat".into()] },
             sealing: Some(sealing()),
             check_address: Box::new(|_, base_url| match base_url {
                 Some(PRIVATE_ADDRESS) => Err("it is private".to_owned()),
@@ -147,6 +144,39 @@ impl TestEdge {
     /// `user`'s requests.
     pub(crate) fn rest(&self, user: &str) -> Rest {
         Rest::new(&self.address, Some(token::of(user)))
+    }
+}
+
+/// One that is configured and needs nothing, one that is elsewhere for each account, one that only the operator can reach.
+fn catalogue() -> Vec<ProviderView> {
+    let provider = |id: &str| ProviderView { id: id.into(), name: id.to_uppercase(), ..ProviderView::default() };
+    let model = CatalogModel { id: "demo/demo".into(), label: "Demo".into(), default: true, ..CatalogModel::default() };
+    vec![
+        ProviderView { configured: true, protocol: "demo".into(), models: vec![model], ..provider("demo") },
+        ProviderView {
+            protocol: "openai-chat".into(),
+            needs_key: true,
+            base_url: Some("https://{resource}.cloud.example/v1".into()),
+            parameters: vec!["resource".into()],
+            needs_base_url: true,
+            models: vec![cloud_model()],
+            ..provider("cloud")
+        },
+        ProviderView { configured: true, needs_base_url: true, protocol: "openai-chat".into(), ..provider("house") },
+    ]
+}
+
+fn cloud_model() -> CatalogModel {
+    let rate = RateView { above: 0, input: 2, cached_read: 1, cache_write: 2, output: 9, reasoning: 9 };
+    CatalogModel {
+        id: "cloud/large".into(),
+        label: "cloud/large".into(),
+        context_window: Some(32_000),
+        max_output: Some(8_000),
+        takes: vec!["image".into()],
+        can: vec!["tools".into()],
+        price: Some(PriceView { version: "list-1".into(), rates: vec![rate] }),
+        ..CatalogModel::default()
     }
 }
 

@@ -51,6 +51,8 @@ struct State {
     begun: Mutex<Vec<Value>>,
     /// Tokens that it said that it bills.
     billed: AtomicU64,
+    /// How often it was asked which models it has.
+    lists: AtomicU64,
     /// How it answers, whatever the question says.
     always: Option<&'static str>,
 }
@@ -80,6 +82,7 @@ impl Provider {
             begun: Mutex::default(),
             held: watch::Sender::new(true),
             billed: AtomicU64::new(0),
+            lists: AtomicU64::new(0),
             always,
         });
         let serving = Arc::clone(&state);
@@ -104,6 +107,11 @@ impl Provider {
     /// The tokens that it said that it bills.
     pub(crate) fn billed(&self) -> u64 {
         self.state.billed.load(Ordering::Relaxed)
+    }
+
+    /// How often it was asked which models it has.
+    pub(crate) fn lists(&self) -> u64 {
+        self.state.lists.load(Ordering::Relaxed)
     }
 
     /// Returns once a question has been asked so often.
@@ -140,9 +148,9 @@ async fn serve(socket: TcpStream, state: Arc<State>) {
     socket.set_nodelay(true).unwrap();
     let (reader, mut writer) = socket.into_split();
     let mut reader = BufReader::new(reader);
-    if asks_for_models(&mut reader).await {
-        let tags = json!({ "models": [{ "name": "tiny:1b" }] }).to_string();
-        let _ = head(&mut writer, "200 OK", "application/json", &tags).await;
+    if let Some(models) = asks_for_models(&mut reader).await {
+        state.lists.fetch_add(1, Ordering::Relaxed);
+        let _ = head(&mut writer, "200 OK", "application/json", models).await;
         return;
     }
     let Some(Question { text: question, begun, is_ollama }) = read_question(&mut reader, &state).await else { return };
@@ -166,9 +174,14 @@ async fn serve(socket: TcpStream, state: Arc<State>) {
     }
 }
 
-/// Whether this is what an Ollama is asked for: what it has.
-async fn asks_for_models(reader: &mut BufReader<OwnedReadHalf>) -> bool {
-    reader.fill_buf().await.is_ok_and(|begin| begin.starts_with(b"GET /api/tags"))
+/// What it has, if that is asked of it: as an Ollama, or as everyone else.
+async fn asks_for_models(reader: &mut BufReader<OwnedReadHalf>) -> Option<&'static str> {
+    let begin = reader.fill_buf().await.ok()?;
+    if begin.starts_with(b"GET /api/tags") {
+        return Some(r#"{"models":[{"name":"tiny:1b"}]}"#);
+    }
+    let is_asked = begin.starts_with(b"GET /v1/models");
+    is_asked.then_some(r#"{"data":[{"id":"m1","context_length":4000},{"id":"m2"}]}"#)
 }
 
 /// What is asked.

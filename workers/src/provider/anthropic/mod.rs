@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use reqwest::header::{HeaderName, HeaderValue};
 use serde_json::Value;
 
+use super::models::Listing;
 use super::refusal::Refusal;
 use super::request::Request;
 use super::wire::{Framing, Read, Unsayable, Wire, Written};
@@ -23,7 +24,7 @@ use quirks::Quirks;
 use read::Reader;
 use write::Body;
 
-const VERSION: (HeaderName, HeaderValue) =
+pub(super) const VERSION: (HeaderName, HeaderValue) =
     (HeaderName::from_static("anthropic-version"), HeaderValue::from_static("2023-06-01"));
 /// Lets a request say what becomes of thoughts that stand behind something else than they did.
 pub(super) const BOUND_THOUGHTS: &str = "thinking-binding-controls-2026-08-01";
@@ -64,6 +65,10 @@ impl Wire for Messages {
 
     fn refusal(&self, body: &Value) -> Refusal {
         read::refusal(body)
+    }
+
+    fn listing(&self) -> Option<Listing> {
+        Some(Listing::Anthropic)
     }
 }
 

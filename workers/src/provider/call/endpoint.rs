@@ -8,6 +8,7 @@ use super::clients::{Clients, Pool, Taken};
 use super::credential::Credential;
 use crate::provider::address::{AddressError, Reach};
 use crate::provider::config::ProviderConfig;
+use crate::provider::models::Asked;
 use crate::provider::refusal::Refusal;
 use crate::provider::wire::{Framing, Unsayable, Wire, Written};
 use crate::provider::{Deadline, Deadlines, Error, ErrorKind, Request};
@@ -54,6 +55,26 @@ impl Endpoint {
         let call = taken.client().post(url).body(body);
         let add = |call: RequestBuilder, (name, value): (HeaderName, HeaderValue)| call.header(name, value);
         Ok((headers.into_iter().chain(shown).fold(call, add), taken))
+    }
+
+    /// The call of a page of its list of models, ready to be sent, and the client that it takes.
+    pub(super) fn get(&self, asked: Asked) -> Result<(RequestBuilder, Taken), Error> {
+        let mut url = self.base.clone();
+        let path = url.path().trim_end_matches('/');
+        let path = format!("{}{}", path.strip_suffix(asked.instead_of).unwrap_or(path), asked.path);
+        url.set_path(&path);
+        if !asked.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(asked.query);
+        }
+        let headers: Vec<_> = asked.headers.into_iter().chain([(ACCEPT, JSON)]).collect();
+        // What signs its calls has no such list.
+        let shown = self
+            .credential
+            .headers(&url, &headers, &[], Utc::now())
+            .map_err(|_| self.error(ErrorKind::Auth, "its key holds characters that no key has"))?;
+        let add = |call: RequestBuilder, (name, value): (HeaderName, HeaderValue)| call.header(name, value);
+        let taken = self.clients.take();
+        Ok((headers.into_iter().chain(shown).fold(taken.client().get(url), add), taken))
     }
 
     /// The host, for traces.

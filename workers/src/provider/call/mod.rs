@@ -4,18 +4,20 @@
 mod clients;
 mod credential;
 mod endpoint;
+mod list;
 mod reply;
 
 use std::sync::Arc;
 
-use futures::StreamExt;
+use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
+use futures::{FutureExt, StreamExt};
 
 use super::address::Reach;
 use super::catalog::ConfigError;
 use super::config::ProviderConfig;
 use super::wire::Wire;
-use super::{Chunk, Error, Provider, Request};
+use super::{Chunk, Error, Model, Provider, Request};
 pub(crate) use clients::Clients;
 pub(super) use credential::Credential;
 use endpoint::Endpoint;
@@ -47,6 +49,11 @@ impl Provider for Caller {
     fn stream(&self, request: Request) -> BoxStream<'static, Result<Chunk, Error>> {
         let call = Call::Waiting(Arc::clone(&self.endpoint), Box::new(request));
         stream::unfold(call, Call::step).boxed()
+    }
+
+    fn models(&self) -> BoxFuture<'static, Result<Vec<Model>, Error>> {
+        let endpoint = Arc::clone(&self.endpoint);
+        async move { list::models(&endpoint).await }.boxed()
     }
 }
 

@@ -153,7 +153,7 @@ fn content_type(response: &Response) -> &str {
 }
 
 /// The typed error of an answer whose status is not a success.
-async fn refused(endpoint: &Endpoint, mut response: Response) -> Error {
+pub(super) async fn refused(endpoint: &Endpoint, mut response: Response) -> Error {
     let status = response.status();
     let headers = response.headers().clone();
     if status.is_redirection() {

@@ -11,6 +11,7 @@ mod write;
 
 use domain::ModelRef;
 
+use super::models::Listing;
 use super::request::Request;
 use super::wire::{Framing, Read, Unsayable, Wire, Written};
 
@@ -50,6 +51,10 @@ impl Wire for Cohere {
 
     fn reader(&self) -> Box<dyn Read> {
         Box::<read::Reader>::default()
+    }
+
+    fn listing(&self) -> Option<Listing> {
+        Some(Listing::Cohere)
     }
 }
 

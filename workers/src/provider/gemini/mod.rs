@@ -19,6 +19,7 @@ use std::fmt::Write as _;
 
 use domain::ModelRef;
 
+use super::models::Listing;
 use super::refusal::Refusal;
 use super::request::Request;
 use super::wire::{Framing, Read, Unsayable, Wire, Written};
@@ -78,6 +79,11 @@ impl Wire for Gemini {
 
     fn refusal(&self, body: &serde_json::Value) -> Refusal {
         refusal::read(body)
+    }
+
+    fn listing(&self) -> Option<Listing> {
+        // Vertex AI, by its address, lists what its models are made of.
+        self.quirks.call_ids.then_some(Listing::Gemini)
     }
 }
 

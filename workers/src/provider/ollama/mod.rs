@@ -12,6 +12,7 @@ mod write;
 use domain::ModelRef;
 use serde_json::Value;
 
+use super::models::Listing;
 use super::refusal::Refusal;
 use super::request::Request;
 use super::wire::{Framing, Read, Unsayable, Wire, Written};
@@ -54,5 +55,9 @@ impl Wire for Ollama {
 
     fn refusal(&self, body: &Value) -> Refusal {
         read::refusal(body).unwrap_or_else(|| Refusal::flat(body))
+    }
+
+    fn listing(&self) -> Option<Listing> {
+        Some(Listing::Ollama)
     }
 }

@@ -15,6 +15,7 @@ mod write;
 
 use std::collections::BTreeMap;
 
+use super::models::Listing;
 use super::request::Request;
 use super::wire::{Framing, Read, Unsayable, Wire, Written};
 pub(super) use quirks::Quirks;
@@ -54,5 +55,9 @@ impl Wire for ChatCompletions {
 
     fn reader(&self) -> Box<dyn Read> {
         Box::new(Reader::new(self.quirks))
+    }
+
+    fn listing(&self) -> Option<Listing> {
+        Some(Listing::OpenAi)
     }
 }

@@ -13,6 +13,7 @@ mod write;
 
 use domain::ModelRef;
 
+use super::models::Listing;
 use super::request::Request;
 use super::turns::{Calls, Turns};
 use super::wire::{Framing, Read, Unsayable, Wire, Written};
@@ -49,5 +50,9 @@ impl Wire for OpenAiResponses {
 
     fn reader(&self) -> Box<dyn Read> {
         Box::<read::Reader>::default()
+    }
+
+    fn listing(&self) -> Option<Listing> {
+        Some(Listing::OpenAi)
     }
 }

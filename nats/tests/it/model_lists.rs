@@ -1,0 +1,43 @@
+//! The lists of models that providers gave, as workers share them.
+
+use nats::model_lists::ModelLists;
+use nats::probe::Model;
+use nats::test_server::Server;
+
+use crate::wait::until;
+
+fn list(ids: &[&str]) -> Vec<Model> {
+    ids.iter().map(|id| Model { id: (*id).to_owned(), context_window: Some(8_000) }).collect()
+}
+
+#[tokio::test]
+async fn a_list_is_shared_and_told_by_its_key_alone() {
+    let mut server = Server::start().await;
+    let (one, other) = (ModelLists::new(&server.core().await), ModelLists::new(&server.core().await));
+    assert_eq!(one.get("a1").await.unwrap(), None);
+    one.put("a1", &list(&["m1"])).await.unwrap();
+    other.put("a1", &list(&["m1", "m2"])).await.unwrap();
+    other.put("b2", &[]).await.unwrap();
+    assert_eq!(one.get("a1").await.unwrap(), Some(list(&["m1", "m2"])), "the newest");
+    assert_eq!(one.get("b2").await.unwrap(), Some(Vec::new()));
+    assert_eq!(one.get("c3").await.unwrap(), None);
+    // A restart of the server is no reason to ask everyone again; the loss of everything is, and no more than that.
+    server.kill();
+    server.restart().await;
+    until("it is still there", async || one.get("a1").await.is_ok_and(|found| found == Some(list(&["m1", "m2"]))))
+        .await;
+    server.wipe().await;
+    until("it is gone", async || one.get("a1").await.is_ok_and(|found| found.is_none())).await;
+    one.put("a1", &list(&["m3"])).await.unwrap();
+    until("it is kept anew", async || other.get("a1").await.is_ok_and(|found| found == Some(list(&["m3"])))).await;
+}
+
+#[tokio::test]
+async fn a_list_that_is_too_large_is_not_kept() {
+    let server = Server::start().await;
+    let lists = ModelLists::new(&server.core().await);
+    let large: Vec<Model> =
+        (0..2_000).map(|nth| Model { id: format!("{nth}{}", "x".repeat(300)), context_window: None }).collect();
+    lists.put("a1", &large).await.unwrap();
+    assert_eq!(lists.get("a1").await.unwrap(), None);
+}

@@ -1,0 +1,142 @@
+//! Trying providers out for people, as edges ask it on `probe.>`: does one answer, and which models does it have?
+//!
+//! A provider is called as the person has configured it, else as the installation has it, in the very way in which a reply
+//! would call it. What a model says is told to nobody, so that this is no way to have one's questions answered.
+
+mod allowance;
+mod target;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::AccountId;
+use futures::StreamExt;
+use nats::model_lists::ModelLists;
+use nats::probe::{self, Answer, Model, Outcome, Question, Refusal};
+use sqlx::PgPool;
+use store::sealing::Sealing;
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::provider::{Catalog, Deadline, Error, ErrorKind, LIST_DEADLINE, PromptMessage, Request, Role};
+use crate::reply::Person;
+use allowance::{Allowances, Turn};
+use target::Target;
+
+/// How long a provider has to answer: with the time that its list may take before, less than whoever asks waits for, so that
+/// they learn what went wrong.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(18);
+const _: () = assert!(ANSWER_DEADLINE.as_secs() + LIST_DEADLINE.as_secs() < probe::DEADLINE.as_secs());
+/// What a model is asked for. A few tokens, not one: Responses refuses fewer, and models that think would have none left. Of
+/// the first one the provider is hung up on.
+const MAX_OUTPUT: u64 = 16;
+const QUESTION: &str = "Are you there? Answer with one word.";
+
+/// What is needed to try providers out.
+#[derive(Clone)]
+pub struct Probes {
+    /// Postgres, as a worker.
+    pub pool: PgPool,
+    /// NATS, inside CORE.
+    pub client: nats::Client,
+    /// The installation's providers.
+    pub catalog: Arc<Catalog>,
+    /// What people's keys are sealed with, where there are any.
+    pub sealing: Option<Arc<Sealing>>,
+}
+
+impl Probes {
+    /// Answers edges until cancelled.
+    pub async fn run(self, cancelled: CancellationToken) {
+        let client = self.client.clone();
+        let lists = ModelLists::new(&client);
+        let prober = Arc::new(Prober { probes: self, lists, allowances: Allowances::default() });
+        let answer = move |request| {
+            let prober = Arc::clone(&prober);
+            async move { prober.answer(request).await }
+        };
+        nats::probe::serve(client, answer, cancelled).await;
+    }
+}
+
+struct Prober {
+    probes: Probes,
+    lists: ModelLists,
+    allowances: Allowances,
+}
+
+impl Prober {
+    async fn answer(&self, request: probe::Request) -> Outcome {
+        let person = Person { tenant: request.tenant, user: request.user };
+        let target = Target::of(&self.probes, &person, request.provider).await?;
+        match request.question {
+            Question::Models => self.models(&target).await.map(|models| Answer::Models { models }),
+            Question::Answers { model } => {
+                let model = match model.or_else(|| target.first_model()) {
+                    Some(model) => model,
+                    None => self.first_listed(&target).await?,
+                };
+                self.try_out(&target, model).await
+            }
+        }
+    }
+
+    /// Asks a model for as good as nothing.
+    async fn try_out(&self, target: &Target, model: String) -> Outcome {
+        let provider = target.for_model(&model)?;
+        let _turn = self.begin(target.account)?;
+        let messages = vec![PromptMessage::text(Role::User, QUESTION)];
+        let request = Request { model: model.clone(), messages, max_output: Some(MAX_OUTPUT), ..Request::default() };
+        let began = Instant::now();
+        // The first piece, or the end of an answer without any.
+        match timeout(ANSWER_DEADLINE, provider.stream(request).next()).await {
+            Ok(Some(Ok(_))) => {
+                let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+                Ok(Answer::Answered { model, took_ms })
+            }
+            Ok(Some(Err(error))) => Err(failed(error)),
+            Ok(None) => Err(failed(target.error(ErrorKind::Interrupted, "there was no answer"))),
+            Err(_) => {
+                let late = format!("the answer did not begin within {ANSWER_DEADLINE:?}");
+                Err(failed(target.error(ErrorKind::Timeout(Deadline::FirstToken), &late)))
+            }
+        }
+    }
+
+    /// The provider's models: as they were told in the last day, else as it tells them now.
+    async fn models(&self, target: &Target) -> Result<Vec<Model>, Refusal> {
+        match self.lists.get(&target.credential).await {
+            Ok(Some(models)) => return Ok(models),
+            Ok(None) => {}
+            Err(error) => tracing::debug!(%error, "the kept lists of models cannot be read"),
+        }
+        let turn = self.begin(target.account)?;
+        let models = target.provider().models().await.map_err(failed)?;
+        drop(turn);
+        let usable = models.into_iter().filter(|model| target.reference(&model.id).is_some());
+        let models: Vec<_> = usable.map(|model| Model { id: model.id, context_window: model.context_window }).collect();
+        // One without any soon has some: a server of one's own that has just begun.
+        if !models.is_empty()
+            && let Err(error) = self.lists.put(&target.credential, &models).await
+        {
+            tracing::debug!(%error, "a list of models is not kept");
+        }
+        Ok(models)
+    }
+
+    async fn first_listed(&self, target: &Target) -> Result<String, Refusal> {
+        let none = || failed(target.error(ErrorKind::UnknownModel, "the provider has no model"));
+        self.models(target).await?.into_iter().next().map(|model| model.id).ok_or_else(none)
+    }
+
+    fn begin(&self, account: AccountId) -> Result<Turn, Refusal> {
+        let refused =
+            |wait: Duration| Refusal::TooMany { wait_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX) };
+        self.allowances.begin(account, Instant::now()).map_err(refused)
+    }
+}
+
+/// Tells what went wrong as a failed reply would.
+fn failed(error: Error) -> Refusal {
+    Refusal::Failed { code: error.code().to_owned(), message: error.message }
+}
