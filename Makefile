@@ -3,11 +3,14 @@
 # What scripts/setup installs, before what the machine has.
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
+# For how many seconds `make fuzz` runs each target.
+FUZZ_SECONDS ?= 600
+
 # Where cargo puts what it builds.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test web up build-tests test chaos build-bench bench bench-quick check build fmt types
+.PHONY: help setup setup-test web up build-tests test chaos fuzz build-bench bench bench-quick check build fmt types
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +36,7 @@ build-tests: setup-test web
 test: build-tests ## Run every test, against a Postgres and a NATS started for it
 	$(TARGET)/debug/examples/servers cargo nextest run --workspace
 	$(TARGET)/debug/chaos --seed 1 --seconds 120
+	scripts/fuzz 10
 	cd web && npm test
 	cd web && npm run e2e --if-present
 
@@ -40,8 +44,12 @@ test: build-tests ## Run every test, against a Postgres and a NATS started for i
 chaos: build-tests ## Break everything on purpose and check that nothing was lost; CHAOS_ARGS="--seed 7 --seconds 60"
 	$(TARGET)/debug/chaos $(CHAOS_ARGS)
 
+fuzz: setup-test ## Feed the decoders with mutated bytes; FUZZ_SECONDS=600 each, FUZZ_TARGETS="sse gemini"
+	scripts/fuzz $(FUZZ_SECONDS) $(FUZZ_TARGETS)
+
 check: web ## Everything that is checked without running it: format, lints, layers, types
 	cargo fmt --all --check
+	cargo fmt --manifest-path workers/fuzz/Cargo.toml --check
 	scripts/check-layers
 	cargo clippy --workspace --all-targets -- -D warnings
 	cd web && npm run lint --if-present && npm run typecheck --if-present
@@ -51,6 +59,7 @@ build: web ## Make target/release/bestchat, the whole product in one file
 
 fmt: ## Format the code
 	cargo fmt --all
+	cargo fmt --manifest-path workers/fuzz/Cargo.toml
 	cd web && npm run format --if-present
 
 types: setup ## Generate the wire types of web/client from Rust

@@ -39,7 +39,7 @@ enum Command {
     Migrate,
     /// Make a read model anew from the log while everything runs
     Rebuild {
-        /// Which: `account`, `conversation_list` or `transcript`
+        /// Which: `account`, `conversation_list`, `transcript` or `usage`
         name: String,
     },
     /// Print a conversation as it stood, or as it came about

@@ -55,6 +55,8 @@ pub struct Settings {
     pub providers: Vec<Provider>,
     /// Several models under one name, of which the next is asked when one cannot answer.
     pub routes: Vec<Route>,
+    /// Whether a model that keeps failing is left alone for a while.
+    pub circuit_breakers: bool,
     /// Whether people may name providers in networks that are not public.
     pub allow_private_addresses: bool,
     /// What people's own keys of providers are sealed with.

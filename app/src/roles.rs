@@ -148,7 +148,9 @@ impl Running {
                 WorkerRole::Reply => {
                     let catalog = Arc::clone(&catalog);
                     let (sealing, concurrency) = (sealing::of(settings)?, settings.reply_concurrency);
-                    let replies = Replies { pool, client, shards, catalog, sealing, concurrency, process };
+                    let circuit_breakers = settings.circuit_breakers;
+                    let replies =
+                        Replies { pool, client, shards, catalog, sealing, circuit_breakers, concurrency, process };
                     let probes = Probes {
                         pool: replies.pool.clone(),
                         client: replies.client.clone(),

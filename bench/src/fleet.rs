@@ -26,6 +26,8 @@ pub struct Options {
     pub provider: String,
     /// Whether Postgres flushes commits to the disk: always when figures are to mean anything.
     pub durable: bool,
+    /// The model of conversations that name none.
+    pub model: String,
     /// Further lines of `bestchat.toml`, before its tables.
     pub settings: String,
 }
@@ -148,9 +150,9 @@ fn binary() -> Result<PathBuf, Error> {
 }
 
 fn settings(options: &Options) -> String {
-    let Options { provider, settings, .. } = options;
+    let Options { provider, settings, model, .. } = options;
     format!(
-        r#"default_model = "{MODEL}"
+        r#"default_model = "{model}"
 {settings}
 
 [[providers]]

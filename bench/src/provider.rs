@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 
 use crate::Error;
 
@@ -37,9 +37,16 @@ pub struct Script {
     pub tokens: usize,
     /// The time from one to the next; zero writes the whole answer at once.
     pub pace: Duration,
+    /// The time from the request to the first of them.
+    pub wait: Duration,
 }
 
 impl Script {
+    /// An answer that begins at once.
+    pub fn new(tokens: usize, pace: Duration) -> Self {
+        Self { tokens, pace, wait: Duration::ZERO }
+    }
+
     /// The text of an answer.
     pub fn text(&self) -> String {
         TOKEN.repeat(self.tokens)
@@ -50,8 +57,16 @@ impl Script {
 #[derive(Debug)]
 pub struct Provider {
     address: SocketAddr,
-    asked: Arc<Mutex<Option<Asked>>>,
+    heard: Arc<Heard>,
+    rendered: Arc<Rendered>,
     serving: JoinHandle<()>,
+}
+
+/// What it was asked last, and when it began to answer.
+#[derive(Debug, Default)]
+struct Heard {
+    asked: Mutex<Option<Asked>>,
+    began: Mutex<Option<std::time::Instant>>,
 }
 
 /// A request that it got.
@@ -64,6 +79,7 @@ pub struct Asked {
 }
 
 /// The answer's pieces, rendered.
+#[derive(Debug)]
 struct Rendered {
     first: Vec<u8>,
     token: Vec<u8>,
@@ -89,9 +105,9 @@ impl Provider {
     pub async fn start(script: Script) -> Result<Self, Error> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let asked = Arc::new(Mutex::new(None));
-        let serving = tokio::spawn(serve(listener, Arc::new(render(script)), Arc::clone(&asked)));
-        Ok(Self { address, asked, serving })
+        let (heard, rendered) = (Arc::new(Heard::default()), Arc::new(render(script)));
+        let serving = tokio::spawn(serve(listener, Arc::clone(&rendered), Arc::clone(&heard)));
+        Ok(Self { address, heard, rendered, serving })
     }
 
     /// Where it listens.
@@ -106,7 +122,17 @@ impl Provider {
 
     /// The last request, taken out.
     pub fn take_asked(&self) -> Option<Asked> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner).take()
+        take(&self.heard.asked)
+    }
+
+    /// When it was about to write the last answer's first byte, taken out.
+    pub fn take_began(&self) -> Option<std::time::Instant> {
+        take(&self.heard.began)
+    }
+
+    /// What it writes first: the head, and the first token.
+    pub fn first_bytes(&self) -> &[u8] {
+        &self.rendered.first
     }
 }
 
@@ -116,15 +142,23 @@ impl Drop for Provider {
     }
 }
 
-async fn serve(listener: TcpListener, rendered: Arc<Rendered>, asked: Arc<Mutex<Option<Asked>>>) {
+fn put<T>(slot: &Mutex<Option<T>>, value: T) {
+    *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+}
+
+fn take<T>(slot: &Mutex<Option<T>>) -> Option<T> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+async fn serve(listener: TcpListener, rendered: Arc<Rendered>, heard: Arc<Heard>) {
     while let Ok((stream, _)) = listener.accept().await {
-        let (rendered, asked) = (Arc::clone(&rendered), Arc::clone(&asked));
+        let (rendered, heard) = (Arc::clone(&rendered), Arc::clone(&heard));
         // A client that hangs up has no further use for the answer.
-        tokio::spawn(async move { answer_all(stream, &rendered, &asked).await.ok() });
+        tokio::spawn(async move { answer_all(stream, &rendered, &heard).await.ok() });
     }
 }
 
-async fn answer_all(mut stream: TcpStream, rendered: &Rendered, asked: &Mutex<Option<Asked>>) -> std::io::Result<()> {
+async fn answer_all(mut stream: TcpStream, rendered: &Rendered, last: &Heard) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let mut received = BytesMut::new();
     while let Some(Request { bytes, completes, wants_usage }) = request(&mut stream, &mut received).await? {
@@ -134,7 +168,11 @@ async fn answer_all(mut stream: TcpStream, rendered: &Rendered, asked: &Mutex<Op
             continue;
         }
         let usage = usize::from(wants_usage);
-        *asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(Asked { at: SystemTime::now(), bytes });
+        put(&last.asked, Asked { at: SystemTime::now(), bytes });
+        if !rendered.script.wait.is_zero() {
+            sleep(rendered.script.wait).await;
+        }
+        put(&last.began, std::time::Instant::now());
         if rendered.script.pace.is_zero() {
             stream.write_all(&rendered.whole[usage]).await?;
         } else {
@@ -145,7 +183,7 @@ async fn answer_all(mut stream: TcpStream, rendered: &Rendered, asked: &Mutex<Op
 }
 
 async fn answer_at_pace(stream: &mut TcpStream, rendered: &Rendered, usage: usize) -> std::io::Result<()> {
-    let Script { tokens, pace } = rendered.script;
+    let Script { tokens, pace, .. } = rendered.script;
     stream.write_all(&rendered.first).await?;
     let mut due = interval_at(Instant::now() + pace, pace);
     due.set_missed_tick_behavior(MissedTickBehavior::Burst);

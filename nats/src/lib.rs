@@ -6,6 +6,7 @@
 //! Only this crate knows async-nats.
 
 pub mod ask;
+pub mod breaker;
 mod connection;
 pub mod consume;
 mod kv;

@@ -34,6 +34,17 @@ pub struct Delta {
     pub thinking: bool,
 }
 
+/// The whole text so far, as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// The text.
+    #[serde(flatten)]
+    pub whole: Delta,
+    /// Whether the model has said nothing but this: no thought, no call of a tool. What an earlier version kept does not say.
+    #[serde(default)]
+    pub only_text: bool,
+}
+
 /// Which reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ReplyKey {
@@ -59,8 +70,8 @@ pub async fn publish(client: &Client, key: ReplyKey, delta: &Delta) -> Result<()
 ///
 /// # Errors
 /// When the connection has ended.
-pub async fn keep(client: &Client, key: ReplyKey, whole: &Delta) -> Result<(), Error> {
-    let body = serde_json::to_vec(whole).map_err(Error::from_any)?;
+pub async fn keep(client: &Client, key: ReplyKey, kept: &Kept) -> Result<(), Error> {
+    let body = serde_json::to_vec(kept).map_err(Error::from_any)?;
     let subject = subject::snapshot(key.shard, key.conversation, key.reply);
     client.publish(subject, body.into()).await.map_err(Error::from_any)
 }
@@ -69,7 +80,7 @@ pub async fn keep(client: &Client, key: ReplyKey, whole: &Delta) -> Result<(), E
 ///
 /// # Errors
 /// When the bus does not answer.
-pub async fn kept(jetstream: &Context, key: ReplyKey) -> Result<Option<Delta>, Error> {
+pub async fn kept(jetstream: &Context, key: ReplyKey) -> Result<Option<Kept>, Error> {
     let stream = jetstream.get_stream_no_info("SNAP").await.map_err(Error::from_any)?;
     match stream.direct_get_last_for_subject(subject::snapshot(key.shard, key.conversation, key.reply)).await {
         Ok(message) => serde_json::from_slice(&message.payload).map(Some).map_err(Error::from_any),

@@ -77,7 +77,7 @@ impl Projection for Account {
     type Of = Command;
     const TABLES: &'static [&'static str] = &["accounts", "provider_configs"];
 
-    async fn load(tx: &mut PgTransaction<'_>, batch: &[Happened<Command>]) -> Result<Self, sqlx::Error> {
+    async fn load(tx: &mut PgTransaction<'_>, batch: &[Happened<'_, Command>]) -> Result<Self, sqlx::Error> {
         let ids: Vec<Uuid> = batch.iter().map(|happened| happened.id.0).collect();
         let rows: Vec<String> = sqlx::query_scalar("select to_json(a)::text from accounts a where id = any($1)")
             .bind(&ids)
@@ -97,8 +97,8 @@ impl Projection for Account {
         Ok(Self { accounts, configs: configs.collect::<Result<_, _>>()? })
     }
 
-    fn apply(&mut self, happened: &Happened<Command>) {
-        let Happened { id, sequence, at, event } = happened;
+    fn apply(&mut self, happened: &Happened<'_, Command>) {
+        let Happened { id, sequence, at, event, .. } = happened;
         if let Event::AccountOpened { tenant, user } = event {
             self.accounts.entry(*id).or_insert_with(|| begun(*id, tenant, user, *at));
         }

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use domain::conversation::{Event, Finish, Part, ReplyError, Usage};
-use domain::{ConversationId, MessageId};
+use domain::conversation::{Cost, Event, Finish, Part, ReplyError, Spent, Usage};
+use domain::{ConversationId, MessageId, ModelRef};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -12,13 +12,35 @@ use store::{Recorded, log};
 use uuid::Uuid;
 
 use crate::conversation_list::ConversationList;
-use crate::projection::{Projection, begin, take_in};
+use crate::projection::{Projection, begin, pass_over, take_in};
 use crate::transcript::Transcript;
+use crate::usage::Spending;
 
 const LOGS: usize = 12;
+/// Their tables.
+const TABLES: [&str; 5] = [
+    "conversation_list.conversations",
+    "conversation_list.members",
+    "transcript.messages",
+    "usage.replies",
+    "usage.spending",
+];
+
+fn model() -> impl Strategy<Value = ModelRef> {
+    prop::sample::select(vec!["a/b", "a/c/d"]).prop_map(|model| model.parse().unwrap())
+}
 
 fn message() -> impl Strategy<Value = MessageId> {
     (1..4_u128).prop_map(|n| MessageId(Uuid::from_u128(n)))
+}
+
+fn spent() -> impl Strategy<Value = Option<Spent>> {
+    let count = || prop::option::of(prop_oneof![0..9_u64, Just(u64::MAX)]);
+    let cost = prop::option::of((0..9_u64).prop_map(|micros| Cost { micros, price: "p".into() }));
+    prop::option::of((count(), count(), cost, any::<bool>()).prop_map(|(input, output, cost, estimated)| {
+        let usage = Usage { input, output, ..Usage::default() };
+        Spent { usage, cost, estimated }
+    }))
 }
 
 #[expect(clippy::too_many_lines, reason = "a line for each event")]
@@ -45,30 +67,55 @@ fn event() -> impl Strategy<Value = Event> {
             model: None,
             regenerate_of: None
         }),
-        (message(), 1..4_u32).prop_map(|(reply, attempt)| Event::ReplyAttemptStarted {
+        (message(), 1..4_u32, prop::option::of(model())).prop_map(|(reply, attempt, model)| {
+            let worker = "w".into();
+            Event::ReplyAttemptStarted {
+                reply,
+                attempt,
+                worker,
+                lease_ms: 1,
+                model,
+                alternatives: None,
+                continues: false,
+            }
+        }),
+        (message(), spent()).prop_map(move |(reply, spent)| Event::ReplyAttemptFailed {
             reply,
-            attempt,
-            worker: "w".into(),
-            lease_ms: 1,
-            model: None,
-            alternatives: None
+            attempt: 1,
+            error: error(),
+            spent,
+            switch: false,
+            retry_after_ms: None,
+            parts: Vec::new()
+        }),
+        (message(), spent()).prop_map(|(reply, spent)| Event::ReplyAttemptExpired {
+            reply,
+            attempt: 1,
+            spent,
+            parts: Vec::new()
+        }),
+        (message(), parts(), spent()).prop_map(|(reply, parts, spent)| Event::ReplyStopped {
+            reply,
+            attempt: 1,
+            parts,
+            spent
         }),
         message().prop_map(|reply| Event::ReplyStopRequested { reply }),
-        (message(), parts()).prop_map(move |(reply, parts)| Event::ReplyCompleted {
+        (message(), parts(), model(), spent()).prop_map(move |(reply, parts, model, spent)| Event::ReplyCompleted {
             reply,
             attempt: 1,
             parts,
             finish,
-            model: "a/b".parse().unwrap(),
+            model,
             usage: Usage::default(),
-            spent: None,
+            spent,
         }),
-        (message(), parts()).prop_map(move |(reply, parts)| Event::ReplyFailed {
+        (message(), parts(), spent()).prop_map(move |(reply, parts, spent)| Event::ReplyFailed {
             reply,
             attempt: 1,
             error: error(),
             parts,
-            spent: None
+            spent
         }),
         message().prop_map(|leaf| Event::BranchSelected { leaf }),
         Just(Event::ConversationArchived {}),
@@ -108,6 +155,28 @@ async fn the_view_is_the_same_however_the_log_is_cut(pool: PgPool) {
     }
 }
 
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn what_does_not_concern_a_view_is_passed_over(pool: PgPool) {
+    store::migrate(&pool, Some(1), 1).await.unwrap();
+    let (reply, parent) = (MessageId(Uuid::from_u128(1)), MessageId(Uuid::from_u128(2)));
+    let renamed = || (1, Event::ConversationRenamed { title: "Tides".to_owned() });
+    let asked = (1, Event::ReplyRequested { reply, parent, model: None, regenerate_of: None });
+    append(&pool, &[renamed(), renamed(), asked, renamed()]).await;
+    let log = log::read(&pool, 0, 0, 100).await.unwrap();
+    let (first, rest) = log.split_at(1);
+    let (quiet, last) = rest.split_at(rest.len() - 2);
+    let passes = async |batch: &[Recorded]| pass_over::<Spending>(&pool, 0, batch).await.unwrap();
+    assert!(!passes(first).await, "there is no checkpoint yet");
+    take_all_in::<Spending>(&pool, &[first]).await;
+    assert!(!passes(last).await, "a reply is asked for");
+    assert!(!passes(&last[1..]).await, "what is before it was not seen");
+    assert!(passes(quiet).await && passes(&[]).await);
+    assert!(!pass_over::<ConversationList>(&pool, 0, quiet).await.unwrap(), "a row has the last sequence");
+    take_all_in::<Spending>(&pool, &[last]).await;
+    let replies: i64 = sqlx::query_scalar("select count(*) from usage.replies").fetch_one(&pool).await.unwrap();
+    assert_eq!(replies, 1);
+}
+
 async fn append(pool: &PgPool, events: &[(u128, Event)]) {
     let (owner, tenant) = ("ann".parse().unwrap(), "acme".parse().unwrap());
     let started = Event::ConversationStarted { owner, tenant, title: None, model: None, system_prompt: None };
@@ -130,26 +199,25 @@ async fn append(pool: &PgPool, events: &[(u128, Event)]) {
         let sequence = &mut sequences[usize::try_from(id).unwrap()];
         *sequence += 1;
         let sql =
-            "insert into events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata)
-                   values ('conversation', $1, $2, $3, '1.0', $4, '{}')";
+            "insert into events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, tenant)
+                   values ('conversation', $1, $2, $3, '1.0', $4, $5, 'acme')";
         let (id, payload) = (ConversationId(Uuid::from_u128(id)), serde_json::to_value(&event).unwrap());
-        let row = sqlx::query(sql).bind(id.to_string()).bind(*sequence).bind(event.name()).bind(payload);
+        // Two people ask in turn.
+        let actor = if *sequence % 2 == 0 { "user:ann" } else { "user:bob" };
+        let metadata = serde_json::json!({ "actor": actor, "command": id, "digest": "" });
+        let row = sqlx::query(sql).bind(id.to_string()).bind(*sequence).bind(event.name()).bind(payload).bind(metadata);
         row.execute(pool).await.unwrap();
     }
 }
 
-/// Both views, made from these batches.
+/// The views of conversations, made from these batches.
 async fn view_of(pool: &PgPool, batches: &[&[Recorded]]) -> String {
-    sqlx::query(
-        "truncate checkpoints, conversation_list.conversations, conversation_list.members, transcript.messages",
-    )
-    .execute(pool)
-    .await
-    .unwrap();
+    sqlx::query(&format!("truncate checkpoints, {}", TABLES.join(", "))).execute(pool).await.unwrap();
     take_all_in::<ConversationList>(pool, batches).await;
     take_all_in::<Transcript>(pool, batches).await;
+    take_all_in::<Spending>(pool, batches).await;
     let mut all = String::new();
-    for table in ["conversation_list.conversations", "conversation_list.members", "transcript.messages"] {
+    for table in TABLES {
         let sql = format!("select coalesce(string_agg(t::text, e'\\n' order by t::text), '') from {table} t");
         all += &sqlx::query_scalar::<_, String>(&sql).fetch_one(pool).await.unwrap();
     }

@@ -48,7 +48,7 @@ impl Projection for ConversationList {
     type Of = Command;
     const TABLES: &'static [&'static str] = &["conversations", "members"];
 
-    async fn load(tx: &mut PgTransaction<'_>, batch: &[Happened<Command>]) -> Result<Self, sqlx::Error> {
+    async fn load(tx: &mut PgTransaction<'_>, batch: &[Happened<'_, Command>]) -> Result<Self, sqlx::Error> {
         let mut touched: BTreeMap<ConversationId, Touched> =
             batch.iter().map(|happened| (happened.id, Touched::default())).collect();
         let ids: Vec<Uuid> = touched.keys().map(|id| id.0).collect();
@@ -65,7 +65,7 @@ impl Projection for ConversationList {
         Ok(Self { touched })
     }
 
-    fn apply(&mut self, happened: &Happened<Command>) {
+    fn apply(&mut self, happened: &Happened<'_, Command>) {
         self.touched.entry(happened.id).or_default().apply(happened);
     }
 
@@ -126,7 +126,7 @@ async fn remove_members(tx: &mut PgTransaction<'_>, conversations: &[Uuid]) -> R
 }
 
 impl Touched {
-    fn apply(&mut self, happened: &Happened<Command>) {
+    fn apply(&mut self, happened: &Happened<'_, Command>) {
         let Happened { sequence, at, event, .. } = happened;
         if let Some(row) = begun(happened) {
             self.row = Some(row);
@@ -174,7 +174,7 @@ impl Touched {
 }
 
 /// The row of a conversation that an event begins.
-fn begun(Happened { id, at, event, .. }: &Happened<Command>) -> Option<Row> {
+fn begun(Happened { id, at, event, .. }: &Happened<'_, Command>) -> Option<Row> {
     let Event::ConversationStarted { owner, tenant, title, model, system_prompt } = event else { return None };
     let view = ConversationView {
         id: *id,

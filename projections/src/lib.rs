@@ -13,6 +13,7 @@ mod projector;
 mod rebuild;
 mod retry;
 pub mod transcript;
+pub mod usage;
 mod view;
 pub mod wait;
 

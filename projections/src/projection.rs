@@ -12,11 +12,13 @@ use store::{Recorded, checkpoint, codec, dead_letter};
 
 /// An event of the aggregate that a `C` is asked of, as projections take it in.
 #[derive(Clone, Debug)]
-pub(crate) struct Happened<C: Ask> {
+pub(crate) struct Happened<'a, C: Ask> {
     pub(crate) id: C::Id,
     pub(crate) sequence: u64,
     pub(crate) at: DateTime<Utc>,
     pub(crate) event: C::Event,
+    /// As the log has it, with what is seldom asked for.
+    pub(crate) recorded: &'a Recorded,
 }
 
 /// News for a person's clients.
@@ -36,15 +38,17 @@ pub(crate) trait Projection: Sized + Send {
     type Of: Ask;
     /// Its tables.
     const TABLES: &'static [&'static str];
+    /// Types of events that change nothing in it: they are not even read.
+    const PASSED_OVER: &'static [&'static str] = &[];
 
     /// The rows that the events touch, as they stand.
     fn load(
         tx: &mut PgTransaction<'_>,
-        batch: &[Happened<Self::Of>],
+        batch: &[Happened<'_, Self::Of>],
     ) -> impl Future<Output = Result<Self, sqlx::Error>> + Send;
 
     /// Folds an event over them.
-    fn apply(&mut self, happened: &Happened<Self::Of>);
+    fn apply(&mut self, happened: &Happened<'_, Self::Of>);
 
     /// Writes them back, and tells what is news to whom.
     fn save(self, tx: &mut PgTransaction<'_>) -> impl Future<Output = Result<Vec<News>, sqlx::Error>> + Send;
@@ -74,6 +78,22 @@ pub(crate) async fn search(tx: &mut PgTransaction<'_>, schema: &str) -> Result<(
     Ok(())
 }
 
+/// Whether an event is one that the view takes in.
+pub(crate) fn concerns<P: Projection>(recorded: &Recorded) -> bool {
+    recorded.aggregate_type == P::Of::TYPE && !P::PASSED_OVER.contains(&recorded.event_type.as_str())
+}
+
+/// Passes over a batch that does not concern the view, which costs one statement in place of a transaction. False when it
+/// is to be taken in: it concerns the view, or the checkpoint is elsewhere.
+pub(crate) async fn pass_over<P: Projection>(
+    pool: &PgPool,
+    shard: Shard,
+    batch: &[Recorded],
+) -> Result<bool, store::Error> {
+    let (Some(first), Some(last)) = (batch.first(), batch.last()) else { return Ok(true) };
+    Ok(!batch.iter().any(concerns::<P>) && checkpoint::pass(pool, P::NAME, shard, first.pos..=last.pos).await?)
+}
+
 fn search_path(schema: &str) -> String {
     format!("{schema}, public")
 }
@@ -96,7 +116,7 @@ pub(crate) async fn take_in<P: Projection>(
     let mut halted = halted(tx, name, shard).await?;
     let mut happened = Vec::with_capacity(batch.len());
     for recorded in batch.iter().filter(|recorded| recorded.pos > done) {
-        if recorded.aggregate_type != P::Of::TYPE || halted.contains(&recorded.aggregate_id) {
+        if !concerns::<P>(recorded) || halted.contains(&recorded.aggregate_id) {
             continue;
         }
         match read::<P::Of>(recorded) {
@@ -116,7 +136,7 @@ pub(crate) async fn take_in<P: Projection>(
 /// Folds events over the rows that they touch.
 pub(crate) async fn fold<P: Projection>(
     tx: &mut PgTransaction<'_>,
-    happened: &[Happened<P::Of>],
+    happened: &[Happened<'_, P::Of>],
 ) -> Result<Vec<News>, sqlx::Error> {
     let mut rows = P::load(tx, happened).await?;
     for event in happened {
@@ -126,10 +146,10 @@ pub(crate) async fn fold<P: Projection>(
 }
 
 /// The event; else why it is none.
-pub(crate) fn read<C: Ask>(recorded: &Recorded) -> Result<Happened<C>, String> {
+pub(crate) fn read<C: Ask>(recorded: &Recorded) -> Result<Happened<'_, C>, String> {
     let id = recorded.aggregate_id.parse().map_err(|_| "the aggregate's id is no uuid".to_owned())?;
     let event = codec::decode::<C::Aggregate>(recorded).map_err(|error| error.to_string())?;
-    Ok(Happened { id, sequence: recorded.sequence, at: recorded.recorded_at, event })
+    Ok(Happened { id, sequence: recorded.sequence, at: recorded.recorded_at, event, recorded })
 }
 
 async fn halted(tx: &mut PgTransaction<'_>, name: &str, shard: Shard) -> Result<HashSet<String>, sqlx::Error> {

@@ -14,9 +14,10 @@ use uuid::Uuid;
 
 use crate::account::Account;
 use crate::conversation_list::ConversationList;
-use crate::projection::{News, Projection, begin, take_in};
+use crate::projection::{News, Projection, begin, pass_over, take_in};
 use crate::retry::retry;
 use crate::transcript::Transcript;
+use crate::usage::Spending;
 
 /// The pause after a failure.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
@@ -75,6 +76,7 @@ impl Projector {
             Follower::of::<ConversationList>(self, shard),
             Follower::of::<Transcript>(self, shard),
             Follower::of::<Account>(self, shard),
+            Follower::of::<Spending>(self, shard),
         ] {
             let cancelled = cancelled.clone();
             tokio::spawn(async move {
@@ -124,6 +126,9 @@ impl Follower {
     }
 
     async fn take_in<P: Projection>(&self, batch: &[Recorded]) -> Result<Vec<News>, store::Error> {
+        if pass_over::<P>(&self.projector.pool, self.shard, batch).await? {
+            return Ok(Vec::new());
+        }
         let mut tx = begin(&self.projector.pool, P::NAME).await?;
         let news = take_in::<P>(&mut tx, P::NAME, self.shard, batch).await?;
         tx.commit().await?;

@@ -9,6 +9,7 @@ use crate::account::{self, Account};
 use crate::conversation_list::{self, ConversationList};
 use crate::projection::{Projection, begin, search, take_in};
 use crate::transcript::{self, Transcript};
+use crate::usage::{self, Spending};
 
 /// How many events are taken in at a time.
 const PAGE: u32 = 5_000;
@@ -16,7 +17,7 @@ const PAGE: u32 = 5_000;
 const SHARDS_AT_ONCE: usize = 4;
 
 /// The views that can be rebuilt.
-pub const NAMES: &[&str] = &[account::NAME, conversation_list::NAME, transcript::NAME];
+pub const NAMES: &[&str] = &[account::NAME, conversation_list::NAME, transcript::NAME, usage::NAME];
 
 /// Why a view was not rebuilt: the old one stays.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +49,7 @@ pub async fn rebuild(owner: &PgPool, name: &str) -> Result<u64, RebuildError> {
         account::NAME => rebuild_as::<Account>(owner).await,
         conversation_list::NAME => rebuild_as::<ConversationList>(owner).await,
         transcript::NAME => rebuild_as::<Transcript>(owner).await,
+        usage::NAME => rebuild_as::<Spending>(owner).await,
         _ => Err(RebuildError::Unknown(name.to_owned())),
     }
 }

@@ -4,7 +4,7 @@ use domain::{Ask, Shard};
 use sqlx::{PgPool, PgTransaction};
 use store::{Recorded, checkpoint, dead_letter, log};
 
-use crate::projection::{Projection, begin, fold, read};
+use crate::projection::{Projection, begin, concerns, fold, read};
 
 /// How many events are read at a time.
 const PAGE: u32 = 1_000;
@@ -40,7 +40,7 @@ async fn refold<P: Projection>(tx: &mut PgTransaction<'_>, id: &str, done: u64) 
         let Some(last) = page.last() else { return Ok(()) };
         after = last.sequence;
         let mut happened = Vec::with_capacity(page.len());
-        for recorded in &page {
+        for recorded in page.iter().filter(|recorded| concerns::<P>(recorded)) {
             match read::<P::Of>(recorded) {
                 Ok(event) => happened.push(event),
                 Err(reason) => {

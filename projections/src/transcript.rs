@@ -33,7 +33,7 @@ impl Projection for Transcript {
     type Of = Command;
     const TABLES: &'static [&'static str] = &["messages"];
 
-    async fn load(tx: &mut PgTransaction<'_>, batch: &[Happened<Command>]) -> Result<Self, sqlx::Error> {
+    async fn load(tx: &mut PgTransaction<'_>, batch: &[Happened<'_, Command>]) -> Result<Self, sqlx::Error> {
         let changed: BTreeSet<(ConversationId, MessageId)> =
             batch.iter().filter_map(|happened| Some((happened.id, changes(&happened.event)?))).collect();
         let (conversations, ids): (Vec<Uuid>, Vec<Uuid>) = changed.iter().map(|(c, id)| (c.0, id.0)).unzip();
@@ -53,7 +53,7 @@ impl Projection for Transcript {
         Ok(Self { messages, deleted: BTreeSet::new() })
     }
 
-    fn apply(&mut self, happened: &Happened<Command>) {
+    fn apply(&mut self, happened: &Happened<'_, Command>) {
         let conversation = happened.id;
         if let Some(message) = begun(happened) {
             self.messages.insert((conversation, message.id), message);
@@ -95,7 +95,7 @@ impl Projection for Transcript {
 }
 
 /// The message that an event begins.
-fn begun(Happened { sequence, at, event, .. }: &Happened<Command>) -> Option<MessageView> {
+fn begun(Happened { sequence, at, event, .. }: &Happened<'_, Command>) -> Option<MessageView> {
     let blank = |id: MessageId, parent: Option<MessageId>| MessageView {
         id,
         parent,

@@ -1,5 +1,7 @@
 //! How far a reader of the log has come, kept in the transaction that writes what it read.
 
+use std::ops::RangeInclusive;
+
 use domain::Shard;
 use sqlx::{PgExecutor, PgTransaction};
 
@@ -33,6 +35,31 @@ pub async fn lock(tx: &mut PgTransaction<'_>, reader: &str, shard: Shard) -> Res
     .fetch_one(&mut **tx)
     .await?;
     Ok(unsigned(pos))
+}
+
+/// Moves the checkpoint over positions at which there was nothing to take in. One statement, and nothing is flushed: what is
+/// lost is passed over again. False when the checkpoint is not there yet, and has not moved.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn pass(
+    db: impl PgExecutor<'_>,
+    reader: &str,
+    shard: Shard,
+    positions: RangeInclusive<u64>,
+) -> Result<bool, Error> {
+    let there = sqlx::query(
+        "with unflushed as (select set_config('synchronous_commit', 'off', true))
+         update checkpoints set pos = greatest(pos, $4) from unflushed
+         where projection = $1 and shard = $2 and pos >= $3 - 1",
+    )
+    .bind(reader)
+    .bind(i32::from(shard))
+    .bind(signed(*positions.start()))
+    .bind(signed(*positions.end()))
+    .execute(db)
+    .await?;
+    Ok(there.rows_affected() > 0)
 }
 
 /// Moves the checkpoint forward; never back.

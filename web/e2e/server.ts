@@ -131,6 +131,8 @@ function environment(folder: string, address: string): NodeJS.ProcessEnv {
     BESTCHAT_DATA: join(folder, 'data'),
     BESTCHAT_LISTEN: new URL(address).host,
     BESTCHAT_DEFAULT_MODEL: 'demo/echo',
+    // The tests' provider is on this machine.
+    BESTCHAT_ALLOW_PRIVATE_ADDRESSES: 'true',
   };
 }
 

@@ -17,6 +17,7 @@ const ATTEMPTS: &str = "bestchat_reply_attempts_total";
 const RUNNING: &str = "bestchat_replies_running";
 const REPLY_ENDS: &str = "bestchat_reply_ends_total";
 const PROVIDER_ERRORS: &str = "bestchat_provider_errors_total";
+const BREAKER_CHANGES: &str = "bestchat_breaker_changes_total";
 
 /// What has a name of people's own.
 const OTHER: &str = "other";
@@ -33,6 +34,7 @@ pub fn describe() {
         "Replies that ended, and attempts that expired, by the event; counted by shard owners."
     );
     describe_counter!(PROVIDER_ERRORS, "Calls to providers that gave no whole answer, by kind of error.");
+    describe_counter!(BREAKER_CHANGES, "Circuit breakers that this process opened, half opened or closed.");
 }
 
 /// A call to a provider.
@@ -101,6 +103,11 @@ impl Drop for Call {
     fn drop(&mut self) {
         gauge!(RUNNING).decrement(1);
     }
+}
+
+/// Counts what this process has made of a circuit breaker.
+pub(crate) fn breaker_changed(change: &'static str) {
+    counter!(BREAKER_CHANGES, "change" => change).increment(1);
 }
 
 /// Counts what an event of a shard says about a reply's end.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use domain::conversation::{self, Command, Conversation, Part, Spent};
 use domain::{Actor, Asked, Asker, CommandId, Shard};
 use nats::ask::{Asking, Request};
-use nats::live::{self, ReplyKey};
+use nats::live::{self, Kept, ReplyKey};
 use nats::tail::Tail;
 use sqlx::{PgPool, PgTransaction};
 use store::{Recorded, codec, dead_letter, log};
@@ -17,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::metrics;
 use crate::open_replies::{self, OpenReply};
-use crate::reply::spending;
+use crate::reply::continuation;
+use crate::reply::spending::{self, Lost};
 
 /// How often overdue attempts are looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -149,15 +150,14 @@ impl Reaper {
     async fn expire_attempt(&self, open: OpenReply) {
         let OpenReply { conversation, reply, attempt } = open;
         tracing::warn!(%conversation, %reply, attempt, "the worker of an attempt was not heard of in time");
-        let parts = self.last_seen(ReplyKey { shard: self.shard, conversation, reply }, attempt).await;
-        let spent = self.spent(open, &parts).await;
+        let (parts, continuable, spent) = self.came_to(open).await;
         let request = Request {
             command_id: CommandId(conversation.0).derive(&format!("{reply}:expire:{attempt}")).into(),
             id: conversation,
             expected_sequence: None,
             asked: Asked {
                 asker: Asker { tenant: None, actor: Actor::Worker("reaper".to_owned()) },
-                command: Command::ExpireAttempt { reply, attempt, parts, spent },
+                command: Command::ExpireAttempt { reply, attempt, parts, continuable, spent },
             },
         };
         if let Err(refusal) = self.asking.ask(&request).await {
@@ -168,11 +168,25 @@ impl Reaper {
         }
     }
 
-    /// What the attempt spent, as far as can be told. That it cannot be told keeps no reply from going on.
-    async fn spent(&self, open: OpenReply, seen: &[Part]) -> Option<Spent> {
-        let spent = tokio::time::timeout(LAST_SEEN_DEADLINE, spending::of_lost(&self.pool, open, seen)).await;
-        match spent {
-            Ok(Ok(spent)) => spent,
+    /// What the attempt was last seen to have said, whether another can go on from that, and what it spent.
+    async fn came_to(&self, open: OpenReply) -> (Vec<Part>, bool, Option<Spent>) {
+        let OpenReply { conversation, reply, attempt } = open;
+        let (parts, only_text) = self.last_seen(ReplyKey { shard: self.shard, conversation, reply }, attempt).await;
+        let Some(Lost { model, before, spent }) = self.lost(open, &parts).await else { return (parts, false, None) };
+        let (parts, only_text) = match before {
+            // It was lost before it could tell anyone what it went on from.
+            Some(text) if parts.is_empty() => (vec![Part::Text { text }], true),
+            _ => (parts, only_text),
+        };
+        let continuable = only_text && continuation::is_possible(&model, &parts);
+        (parts, continuable, Some(spent))
+    }
+
+    /// What the attempt asked and spent, as far as can be told. That it cannot be told keeps no reply from going on.
+    async fn lost(&self, open: OpenReply, seen: &[Part]) -> Option<Lost> {
+        let lost = tokio::time::timeout(LAST_SEEN_DEADLINE, spending::of_lost(&self.pool, open, seen)).await;
+        match lost {
+            Ok(Ok(lost)) => lost,
             Ok(Err(error)) => {
                 tracing::warn!(reply = %open.reply, %error, "what a lost attempt spent cannot be told");
                 None
@@ -181,13 +195,16 @@ impl Reaper {
         }
     }
 
-    /// What the attempt was last seen to have said. The text is kept in NATS and may be gone.
-    async fn last_seen(&self, key: ReplyKey, attempt: u32) -> Vec<Part> {
+    /// What the attempt was last seen to have said, and whether it had done nothing else. The text is kept in NATS and may be
+    /// gone.
+    async fn last_seen(&self, key: ReplyKey, attempt: u32) -> (Vec<Part>, bool) {
         let jetstream = nats::relay::jetstream(&self.client);
         let kept = tokio::time::timeout(LAST_SEEN_DEADLINE, live::kept(&jetstream, key)).await;
         match kept.unwrap_or(Ok(None)) {
-            Ok(Some(kept)) if kept.attempt == attempt && !kept.text.is_empty() => vec![Part::Text { text: kept.text }],
-            _ => Vec::new(),
+            Ok(Some(Kept { whole, only_text })) if whole.attempt == attempt && !whole.text.is_empty() => {
+                (vec![Part::Text { text: whole.text }], only_text)
+            }
+            _ => (Vec::new(), false),
         }
     }
 }

@@ -15,6 +15,7 @@ pub(crate) mod origin;
 mod provider_configs;
 mod providers;
 mod status;
+mod usage;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,6 +55,7 @@ pub(crate) fn router(edge: Arc<Edge>) -> Router {
         .route("/api/providers/configs/{provider}", put(provider_configs::save).delete(provider_configs::remove))
         .route("/api/providers/configs/{provider}/test", post(provider_configs::test))
         .route("/api/limits", get(limits::get).put(limits::set))
+        .route("/api/usage", get(usage::read))
         .route("/api/dev/token", post(dev_token::issue))
         .route("/api/health", get(health::health))
         .route("/api/status", get(status::status))

@@ -35,6 +35,7 @@ fn generate() -> String {
     types.visit::<projections::ProviderConfigView>();
     types.visit::<projections::DefaultView>();
     types.visit::<domain::account::Limits>();
+    types.visit::<projections::usage::UsageView>();
     header() + &types.declared.into_values().collect::<String>()
 }
 

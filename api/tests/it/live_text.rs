@@ -80,7 +80,9 @@ async fn text_is_held_back_until_its_attempt_is_an_event_and_a_new_attempt_begin
     nats::live::publish(&test.core, key, &second).await.unwrap();
     ann.hears_nothing_of_kind(id, "delta").await;
     let parts = Vec::new();
-    test.owner.work(id, domain::conversation::Command::ExpireAttempt { reply, attempt: 1, parts, spent: None }).await;
+    let expire =
+        domain::conversation::Command::ExpireAttempt { reply, attempt: 1, parts, continuable: false, spent: None };
+    test.owner.work(id, expire).await;
     test.owner.claim(id, reply, 2).await;
     let delta = ann.about(id, "delta").await;
     assert_eq!((&delta["attempt"], &delta["offset"], &delta["text"]), (&json!(2), &json!(0), &json!("Two")));

@@ -14,3 +14,4 @@ mod snapshots;
 mod strangers;
 mod support;
 mod tokens;
+mod usage;

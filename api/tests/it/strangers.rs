@@ -8,7 +8,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::support::client::Client;
-use crate::support::{TestEdge, until};
+use crate::support::{Rest, TestEdge, until};
 
 /// A user unknown there, one removed from there, and the owner's namesake of another tenant.
 const STRANGERS: [&str; 3] = ["bob", "carl", "other/ann"];
@@ -43,6 +43,25 @@ async fn over_every_route(pool: PgPool) {
         assert_eq!((&list["conversations"], &archived["conversations"]), (&json!([]), &json!([])), "{stranger}");
     }
     assert_eq!(test.rest("ann").json("/api/conversations").await["conversations"][0]["id"], json!(id));
+}
+
+/// A reply goes on the account of whoever asked for it, whoever else takes part in the conversation.
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn of_what_was_used(pool: PgPool) {
+    let test = TestEdge::start(&pool).await;
+    let id = test.owner.conversation().await;
+    test.owner.ann(id, Command::AddParticipant { user: "bob".parse().unwrap() }).await;
+    let reply = test.owner.running_reply(id).await;
+    test.owner.complete(id, reply, "Thus.").await;
+    let position = test.owner.rename(id, "Tides").await.position;
+    let days = test.two_days().await;
+    let usage = format!("/api/usage?{days}&by=day,provider,model,conversation&min_position={position}");
+    let nobody = test.rest("nobody").get(&usage).await;
+    for stranger in STRANGERS {
+        assert_eq!(test.rest(stranger).get(&usage).await, nobody, "{stranger}");
+    }
+    assert_eq!(test.rest("ann").json(&usage).await["total"]["attempts"], 1);
+    assert_eq!(Rest::new(&test.address, None).get(&usage).await.0, reqwest::StatusCode::UNAUTHORIZED);
 }
 
 /// What a socket answers to a frame: everything but the ids that the frame names.

@@ -19,8 +19,9 @@ const SHARED: [(&str, &str); 3] =
 /// Settings that an outer layer may replace by a file, or the other way round.
 const SECRETS: [&str; 3] = ["database_url", "nats_url", "nats_edge_url"];
 /// A variable is a text unless its setting is one of these: a key such as `0123` must not become a number.
-const COUNTS: [&str; 8] = [
+const COUNTS: [&str; 9] = [
     "shards",
+    "circuit_breakers",
     "allow_private_addresses",
     "sealing.current",
     "reply_concurrency",
@@ -72,6 +73,7 @@ fn defaults() -> Result<Layer, Error> {
         "data": ".bestchat",
         "providers": [],
         "routes": [],
+        "circuit_breakers": true,
         "allow_private_addresses": false,
         "sealing": { "keys": {}, "key_files": {} },
         "auth": { "issuers": [] },

@@ -6,8 +6,12 @@
     reason = "figures, and the last words of processes, for whoever reads the test's output"
 )]
 
+mod bad_input;
+mod bills;
+mod breakers;
 mod commands;
 mod console;
+mod continuing;
 mod dev_login;
 mod drain;
 mod faults;
@@ -26,8 +30,11 @@ mod routes;
 mod servers_lost;
 mod spending;
 mod stops;
+mod stops_early;
 mod support;
+mod switching;
 mod takeover;
 mod traces;
 mod up;
+mod usage;
 mod views;

@@ -19,7 +19,7 @@ async fn a_parked_wake_up_is_answered_when_it_is_repaired_and_retried() {
     ann.ask(&conversation, submit).await.unwrap();
 
     let position = app.write_event(&conversation, 3, json!({ "type": "ReplyRequested", "reply": 5 })).await;
-    let consumers = ["reply", "open_replies", "transcript", "conversation_list"];
+    let consumers = ["reply", "open_replies", "transcript", "conversation_list", "usage"];
     app.until_parked(&consumers, &position).await;
     assert_eq!(app.provider.calls(question), 0);
 

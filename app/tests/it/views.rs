@@ -6,8 +6,13 @@ use sqlx::PgPool;
 use crate::happy::assert_same_as_stored;
 use crate::support::{App, Load, SHARDS, id, until};
 
-const VIEWS: [(&str, &str); 3] =
-    [("conversation_list", "conversations"), ("conversation_list", "members"), ("transcript", "messages")];
+const VIEWS: [(&str, &str); 5] = [
+    ("conversation_list", "conversations"),
+    ("conversation_list", "members"),
+    ("transcript", "messages"),
+    ("usage", "replies"),
+    ("usage", "spending"),
+];
 
 /// Every row of every view.
 async fn rows(pool: &PgPool) -> Vec<Vec<String>> {
@@ -32,7 +37,7 @@ async fn until_caught_up_with(pool: &PgPool, heads: &[i64]) {
     until("the views have taken in the log", async || {
         let behind: i64 = sqlx::query_scalar(
             "select count(*) from unnest($1::bigint[]) with ordinality s (head, nth)
-             cross join (values ('conversation_list'), ('transcript')) v (name)
+             cross join (values ('conversation_list'), ('transcript'), ('usage')) v (name)
              left join checkpoints c on c.projection = v.name and c.shard = s.nth - 1
              where coalesce(c.pos, 0) < s.head",
         )
@@ -65,7 +70,7 @@ async fn a_view_made_anew_under_load_is_the_live_one() {
     }
     let gone = ann.start().await;
     ann.ask(&gone, json!({ "type": "DeleteConversation" })).await.unwrap();
-    for name in ["transcript", "conversation_list"] {
+    for name in ["transcript", "conversation_list", "usage"] {
         assert!(app.prints(&["rebuild", name]).contains("was made anew"));
         load.until_acked(50).await;
     }
@@ -77,7 +82,7 @@ async fn a_view_made_anew_under_load_is_the_live_one() {
     }
 
     let live = rows(&app.pool).await;
-    for name in ["transcript", "conversation_list"] {
+    for name in ["transcript", "conversation_list", "usage"] {
         app.prints(&["rebuild", name]);
     }
     let rebuilt = rows(&app.pool).await;

@@ -30,6 +30,8 @@ pub struct History {
     pub probes: Vec<Probe>,
     /// What the provider said.
     pub calls: Vec<Call>,
+    /// The models of the route that every reply is asked of, in its order.
+    pub route: Vec<String>,
     /// When something was broken on purpose.
     pub outages: Vec<Outage>,
     /// By how much longer than on a quiet machine things took, at moments in milliseconds since the run began.
@@ -218,12 +220,27 @@ pub struct Probe {
 /// A call of the provider.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Call {
+    /// The model that was asked, by the provider's name for it.
+    pub model: String,
     /// The question.
     pub question: String,
     /// All that it meant to say.
     pub text: String,
     /// Whether it said that it had said all.
     pub whole: bool,
+    /// Whether it refused, and said nothing.
+    pub refused: bool,
+    /// What it said that it counted, at the end of a whole answer.
+    pub counted: Option<Tokens>,
+}
+
+/// What a call is paid by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tokens {
+    /// Of the prompt.
+    pub input: u64,
+    /// Of the answer.
+    pub output: u64,
 }
 
 /// A time in which something was broken, in milliseconds since the run began.

@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
-use super::history::Call;
+use super::history::{Call, Tokens};
 use super::locked;
 use super::schedule::Whim;
 use crate::Error;
@@ -30,6 +30,8 @@ const MAX_PAUSE_MS: u64 = 40;
 /// The pause between two words of a slow answer, and the silence in the middle of a stalled one.
 const SLOW_PAUSE: Duration = Duration::from_millis(150);
 const SILENCE: Duration = Duration::from_secs(6);
+/// Of ten whole answers, so many end with what they are paid by.
+const COUNTS: u32 = 7;
 /// Characters of one to four bytes, and one made of two.
 const SYLLABLES: [&str; 6] = ["naïve", "日本", "🦀", "plain", "Ω≈ç", "e\u{301}"];
 
@@ -94,13 +96,22 @@ struct Plan {
     whim: Option<Whim>,
     words: Vec<String>,
     pause: Duration,
+    counted: Option<Tokens>,
+}
+
+/// What it was asked.
+struct Asked {
+    model: String,
+    question: String,
+    /// How many bytes the request had.
+    bytes: usize,
 }
 
 impl State {
-    fn plan(&self, question: &str) -> Plan {
+    fn plan(&self, Asked { model, question, bytes }: Asked) -> Plan {
         let nth = {
             let mut asked = locked(&self.asked);
-            let nth = asked.entry(question.to_owned()).or_default();
+            let nth = asked.entry(question.clone()).or_default();
             *nth += 1;
             *nth
         };
@@ -117,8 +128,11 @@ impl State {
         let words: Vec<String> = (0..rng.usize(WORDS)).map(word).collect();
         let pause = if whim == Some(Whim::Slow) { SLOW_PAUSE } else { Duration::from_millis(rng.u64(0..MAX_PAUSE_MS)) };
         let whole = !matches!(whim, Some(Whim::Hang | Whim::Error | Whim::Limit | Whim::Cut));
-        locked(&self.calls).push(Call { question: question.to_owned(), text: words.concat(), whole });
-        Plan { whim, words, pause }
+        let tokens = Tokens { input: bytes as u64, output: words.len() as u64 };
+        let counted = (whole && rng.u32(0..10) < COUNTS).then_some(tokens);
+        let refused = matches!(whim, Some(Whim::Error | Whim::Limit));
+        locked(&self.calls).push(Call { model, question, text: words.concat(), whole, refused, counted });
+        Plan { whim, words, pause, counted }
     }
 }
 
@@ -126,8 +140,8 @@ async fn serve(socket: TcpStream, state: Arc<State>) {
     let _ = socket.set_nodelay(true);
     let (reader, mut writer) = socket.into_split();
     let mut reader = BufReader::new(reader);
-    let Some(question) = question(&mut reader).await else { return };
-    let plan = state.plan(&question);
+    let Some(asked) = asked(&mut reader).await else { return };
+    let plan = state.plan(asked);
     let mut byte = [0];
     tokio::select! {
         // The asker hung up.
@@ -136,8 +150,8 @@ async fn serve(socket: TcpStream, state: Arc<State>) {
     }
 }
 
-/// What was said last in a request.
-async fn question(reader: &mut BufReader<OwnedReadHalf>) -> Option<String> {
+/// Reads a request; the question is what was said last in it.
+async fn asked(reader: &mut BufReader<OwnedReadHalf>) -> Option<Asked> {
     let mut length = 0;
     loop {
         let mut line = String::new();
@@ -157,10 +171,11 @@ async fn question(reader: &mut BufReader<OwnedReadHalf>) -> Option<String> {
     let said = body["messages"].as_array()?.last()?["content"].as_str()?;
     // What nobody answered stands before it, in a paragraph of its own; and where several take part, the model is told who
     // speaks: `ann: …`.
-    Some(said.rsplit("\n\n").next()?.rsplit(": ").next()?.to_owned())
+    let question = said.rsplit("\n\n").next()?.rsplit(": ").next()?.to_owned();
+    Some(Asked { model: body["model"].as_str()?.to_owned(), question, bytes: length })
 }
 
-async fn reply(to: &mut OwnedWriteHalf, Plan { whim, words, pause }: Plan) -> std::io::Result<()> {
+async fn reply(to: &mut OwnedWriteHalf, Plan { whim, words, pause, counted }: Plan) -> std::io::Result<()> {
     match whim {
         Some(Whim::Hang) => std::future::pending().await,
         Some(Whim::Error) => return refuse(to, "500 Internal Server Error").await,
@@ -178,13 +193,20 @@ async fn reply(to: &mut OwnedWriteHalf, Plan { whim, words, pause }: Plan) -> st
         to.write_all(frame(&json!({ "content": word }), None).as_bytes()).await?;
         sleep(pause).await;
     }
-    to.write_all(format!("{}data: [DONE]\n\n", frame(&json!({}), Some("stop"))).as_bytes()).await
+    // In one piece, so that what was counted is not lost behind the end.
+    let usage = counted.map(usage).unwrap_or_default();
+    to.write_all(format!("{}{usage}data: [DONE]\n\n", frame(&json!({}), Some("stop"))).as_bytes()).await
 }
 
 async fn refuse(to: &mut OwnedWriteHalf, status: &str) -> std::io::Result<()> {
     let body = r#"{"error":{"message":"not now"}}"#;
     let head = format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n{body}");
     to.write_all(head.as_bytes()).await
+}
+
+fn usage(Tokens { input, output }: Tokens) -> String {
+    let usage = json!({ "prompt_tokens": input, "completion_tokens": output, "total_tokens": input + output });
+    format!("data: {}\n\n", json!({ "id": "1", "object": "chat.completion.chunk", "choices": [], "usage": usage }))
 }
 
 fn frame(delta: &Value, finish: Option<&str>) -> String {

@@ -23,6 +23,10 @@ pub struct Report {
     acked: usize,
     refused: usize,
     replies: BTreeMap<String, usize>,
+    attempts: usize,
+    switched: usize,
+    /// Attempts whose spending the provider counted, and those in which it is an estimate.
+    spent: [usize; 2],
     events: usize,
     deltas: usize,
     connections: u32,
@@ -43,6 +47,9 @@ impl Report {
             acked: 0,
             refused: 0,
             replies: BTreeMap::new(),
+            attempts: 0,
+            switched: 0,
+            spent: [0, 0],
             events: 0,
             deltas: 0,
             connections: 0,
@@ -52,11 +59,7 @@ impl Report {
             stretch: mean(&history.stretches),
         };
         report.count_commands(history);
-        for event in history.log.iter().filter_map(|row| row.event["type"].as_str()) {
-            if matches!(event, "ReplyCompleted" | "ReplyStopped" | "ReplyFailed") {
-                *report.replies.entry(event.to_owned()).or_default() += 1;
-            }
-        }
+        report.count_replies(history);
         for ledger in &history.ledgers {
             let told: Vec<&Told> = ledger.told.values().flatten().collect();
             report.events += told.iter().filter(|told| matches!(told, Told::Event { .. })).count();
@@ -68,6 +71,20 @@ impl Report {
             report.connections += numbers.max().unwrap_or_default();
         }
         report
+    }
+
+    fn count_replies(&mut self, history: &History) {
+        for event in history.log.iter().map(|row| &row.event) {
+            let kind = event["type"].as_str().unwrap_or_default();
+            if matches!(kind, "ReplyCompleted" | "ReplyStopped" | "ReplyFailed") {
+                *self.replies.entry(kind.to_owned()).or_default() += 1;
+            }
+            self.attempts += usize::from(kind == "ReplyAttemptStarted");
+            self.switched += usize::from(event["switch"] == true);
+            if event["spent"].is_object() {
+                self.spent[usize::from(event["spent"]["estimated"] == true)] += 1;
+            }
+        }
     }
 
     fn count_commands(&mut self, history: &History) {
@@ -91,6 +108,22 @@ impl Report {
     fn broken(&self, rules: &[Rule]) -> usize {
         self.findings.iter().filter(|finding| rules.contains(&finding.rule)).count()
     }
+
+    fn tell_findings(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut by_rule: BTreeMap<Rule, Vec<&Finding>> = BTreeMap::new();
+        for finding in &self.findings {
+            by_rule.entry(finding.rule).or_default().push(finding);
+        }
+        for (rule, findings) in by_rule {
+            for finding in findings.iter().take(SHOWN) {
+                writeln!(f, "  ! {finding}")?;
+            }
+            if findings.len() > SHOWN {
+                writeln!(f, "  ! {rule:?}: {} more", findings.len() - SHOWN)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 impl fmt::Display for Report {
@@ -112,6 +145,12 @@ impl fmt::Display for Report {
             writeln!(f, "  rolling restart    the longest wait {waited} ms")?;
         }
         writeln!(f, "  replies ended      {} ({})", self.replies.values().sum::<usize>(), replies.join(", "))?;
+        let [counted, estimated] = self.spent;
+        writeln!(
+            f,
+            "  attempts           {} ({} then asked another model), what they spent counted {counted}, estimated {estimated}",
+            self.attempts, self.switched
+        )?;
         writeln!(
             f,
             "  events             {log} in the log, {events} seen by clients over {connections} connections, {deltas} pieces of text"
@@ -122,19 +161,7 @@ impl fmt::Display for Report {
         let doubled =
             self.broken(&[Rule::CommandHappensOnce, Rule::Fence, Rule::TextIsOneAnswer, Rule::OneCallAnAttempt]);
         writeln!(f, "  lost {lost}, doubled {doubled}, findings {}", self.findings.len())?;
-        let mut by_rule: BTreeMap<Rule, Vec<&Finding>> = BTreeMap::new();
-        for finding in &self.findings {
-            by_rule.entry(finding.rule).or_default().push(finding);
-        }
-        for (rule, findings) in by_rule {
-            for finding in findings.iter().take(SHOWN) {
-                writeln!(f, "  ! {finding}")?;
-            }
-            if findings.len() > SHOWN {
-                writeln!(f, "  ! {rule:?}: {} more", findings.len() - SHOWN)?;
-            }
-        }
-        Ok(())
+        self.tell_findings(f)
     }
 }
 

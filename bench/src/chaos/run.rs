@@ -70,6 +70,7 @@ async fn drive(options: &Options, plan: Vec<Fault>, system: &mut System) -> Resu
     let mut history = collect::collect(system, clock).await?;
     (history.ledgers, history.probes) = (ledgers, probes);
     history.calls = system.provider.calls();
+    history.route = system::ROUTE.map(str::to_owned).to_vec();
     history.crashes.clone_from(&system.crashes);
     (history.outages, history.unsettled, history.stretches) = (faults.outages, unsettled, machine.stretches());
     let mut report = Report::new(options.seed, &history, checker::check(&history));

@@ -22,6 +22,8 @@ use seat::Seat;
 pub(super) const SHARDS: u16 = 4;
 /// Short deadlines of the provider, so that a reply that it spoils ends within a run, in seconds.
 const DEADLINES: &str = "[deadlines]\nconnect = 2\nfirst_token = 4\nbetween_tokens = 3";
+/// The models that replies are asked of, in this order. Both are the one provider that misbehaves, under two names.
+pub(super) const ROUTE: [&str; 2] = ["bench/m1", "spare/m2"];
 /// How long all processes may take until they are ready.
 const READY_DEADLINE: Duration = Duration::from_mins(1);
 /// How long a process may take to stop when it is told to.
@@ -49,8 +51,13 @@ impl System {
     pub(super) async fn start(seed: u64, plan: &[Fault]) -> Result<Self, Error> {
         let provider = Provider::start(seed).await?;
         let base_url = provider.base_url();
-        let options =
-            fleet::Options { shards: SHARDS, provider: base_url, durable: true, settings: DEADLINES.to_owned() };
+        let options = fleet::Options {
+            shards: SHARDS,
+            settings: settings(&base_url),
+            model: "route/main".to_owned(),
+            provider: base_url,
+            durable: true,
+        };
         let mut fleet = Fleet::start(options).await?;
         let disk = Disk::beneath(&mut fleet).await;
         let (mut seats, mut edges) = (Vec::new(), Vec::new());
@@ -235,6 +242,24 @@ impl System {
             Server::Nats => &seat.nats,
         }
     }
+}
+
+/// The deadlines, and the route with its second provider.
+fn settings(base_url: &str) -> String {
+    format!(
+        r#"{DEADLINES}
+
+[[routes]]
+id = "main"
+models = {ROUTE:?}
+
+[[providers]]
+id = "spare"
+protocol = "openai-chat"
+base_url = "{base_url}"
+models = [{{ id = "m2" }}]
+"#
+    )
 }
 
 /// Copies what everything has logged into a folder.

@@ -63,6 +63,7 @@ impl Story {
                     lease_ms: 10_000,
                     model: None,
                     alternatives: None,
+                    continues: false,
                 },
                 Event::ReplyCompleted {
                     reply,

@@ -51,7 +51,7 @@ pub(super) async fn measure(plan: Plan) -> Result<Found, Error> {
 async fn at_pace(pace: Duration, plan: Plan, found: &mut Found) -> Result<(), Error> {
     let [quick, whole] = ANSWER.map(|answer| usize::try_from(answer.as_micros() / pace.as_micros()));
     let tokens = plan.pick(quick, whole).map_err(Error::other)?;
-    let provider = Provider::start(Script { tokens, pace }).await?;
+    let provider = Provider::start(Script::new(tokens, pace)).await?;
     let fleet = servers(SHARDS, &provider.base_url(), "").await?;
     let stack = Stack::start(&fleet).await?;
     fleet.pool.execute("create database peer").await?;

@@ -42,7 +42,7 @@ struct Stage {
 }
 
 pub(super) async fn measure(plan: Plan) -> Result<Found, Error> {
-    let provider = Provider::start(Script { tokens: TOKENS, pace: Duration::ZERO }).await?;
+    let provider = Provider::start(Script::new(TOKENS, Duration::ZERO)).await?;
     let fleet = servers(SHARDS, &provider.base_url(), "reply_concurrency = 256").await?;
     let stack = Stack::start(&fleet).await?;
     let proxy = LiteLlm::start(&provider.base_url(), fleet.folder()).await;

@@ -29,7 +29,7 @@ const FEW: usize = 10;
 const LISTS: usize = 200;
 
 pub(super) async fn measure(plan: Plan) -> Result<Found, Error> {
-    let provider = Provider::start(Script { tokens: 4, pace: Duration::ZERO }).await?;
+    let provider = Provider::start(Script::new(4, Duration::ZERO)).await?;
     let fleet = servers(SHARDS, &provider.base_url(), "").await?;
     let story = |owner: &str, events, bytes| Story { id: Uuid::new_v4(), owner: owner.to_owned(), events, bytes };
     let classes: Vec<Vec<Story>> =

@@ -2,6 +2,8 @@
 
 mod append;
 mod command;
+mod decode;
+mod delta;
 mod fan_out;
 mod first_token;
 mod growth;
@@ -29,6 +31,10 @@ pub enum Which {
     Command,
     /// From a commit to another client's socket; the relay
     Propagation,
+    /// A provider's events, read, beside parsing their JSON
+    Decode,
+    /// From a provider's first byte to the delta on the bus
+    Delta,
     /// Through us to a model, beside straight to it and through `LiteLLM`
     FirstToken,
     /// Many sockets at one reply, beside Express and Socket.IO
@@ -43,10 +49,12 @@ pub enum Which {
     ScaleOut,
 }
 
-const ALL: [Which; 9] = [
+const ALL: [Which; 11] = [
     Which::Append,
     Which::Command,
     Which::Propagation,
+    Which::Decode,
+    Which::Delta,
     Which::FirstToken,
     Which::FanOut,
     Which::Sockets,
@@ -147,6 +155,8 @@ async fn rows(which: Which, plan: Plan) -> Result<Found, Error> {
         Which::Append => append::measure(plan).await,
         Which::Command => command::measure(plan).await,
         Which::Propagation => propagation::measure(plan).await,
+        Which::Decode => decode::measure(plan),
+        Which::Delta => delta::measure(plan).await,
         Which::FirstToken => first_token::measure(plan).await,
         Which::FanOut => fan_out::measure(plan).await,
         Which::Sockets => sockets::measure(plan).await,

@@ -33,7 +33,7 @@ const PEOPLE: usize = 1_000;
 /// How often each says something.
 const EVERY: Duration = Duration::from_secs(10);
 /// What the model answers: a second and a half of text.
-const SCRIPT: Script = Script { tokens: 75, pace: Duration::from_millis(20) };
+const SCRIPT: Script = Script { tokens: 75, pace: Duration::from_millis(20), wait: Duration::ZERO };
 
 pub(super) async fn measure(plan: Plan) -> Result<Found, Error> {
     say("  idle sockets");

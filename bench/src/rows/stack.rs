@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use crate::fleet::{Api, Fleet, Options};
+use crate::fleet::{Api, Fleet, MODEL, Options};
 use crate::measure::cpu_of;
 use crate::process::Process;
 use crate::{Error, login};
@@ -22,7 +22,7 @@ const POLL: Duration = Duration::from_millis(50);
 /// Servers with an empty database; commits are flushed to the disk.
 pub(super) async fn servers(shards: u16, provider: &str, settings: &str) -> Result<Fleet, Error> {
     let (provider, settings) = (provider.to_owned(), settings.to_owned());
-    Fleet::start(Options { shards, provider, durable: true, settings }).await
+    Fleet::start(Options { shards, provider, durable: true, model: MODEL.to_owned(), settings }).await
 }
 
 /// Where another database of the same server is.

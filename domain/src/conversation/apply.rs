@@ -36,8 +36,9 @@ impl Conversation {
                 let (most, state) = (MAX_ATTEMPTS, ReplyState::Pending);
                 self.open_replies.insert(reply, OpenReply { attempt: 0, most, state });
             }
-            Event::ReplyAttemptStarted { reply, attempt, alternatives, .. } => {
-                let most = MAX_ATTEMPTS + alternatives.unwrap_or(0).min(MAX_ALTERNATIVES);
+            Event::ReplyAttemptStarted { reply, attempt, alternatives, continues, .. } => {
+                // A provider may refuse to go on with a text: then the reply begins anew, whichever attempt that was.
+                let most = MAX_ATTEMPTS + alternatives.unwrap_or(0).min(MAX_ALTERNATIVES) + u32::from(continues);
                 self.open_replies.insert(reply, OpenReply { attempt, most, state: ReplyState::Running });
             }
             Event::ReplyAttemptFailed { reply, .. } | Event::ReplyAttemptExpired { reply, .. } => {

@@ -103,6 +103,9 @@ pub enum Command {
         /// How many models the route has that the reply was asked of; none without a route.
         #[serde(default)]
         alternatives: Option<u32>,
+        /// Whether it will go on from what the attempt before it had said.
+        #[serde(default)]
+        continues: bool,
     },
     /// A worker's: the attempt has the whole answer.
     CompleteReply {
@@ -140,6 +143,9 @@ pub enum Command {
         retry_after_ms: Option<u64>,
         /// What the model had said until then.
         parts: Vec<Part>,
+        /// Whether the next attempt can go on from that, which is then kept for it.
+        #[serde(default)]
+        continuable: bool,
         /// What the attempt spent.
         #[serde(default)]
         spent: Option<Spent>,
@@ -152,6 +158,9 @@ pub enum Command {
         attempt: u32,
         /// What the model was last seen to have said, kept if the reply ends here.
         parts: Vec<Part>,
+        /// Whether the next attempt can go on from that, which is then kept for it, too.
+        #[serde(default)]
+        continuable: bool,
         /// What the attempt spent, by an estimate.
         #[serde(default)]
         spent: Option<Spent>,

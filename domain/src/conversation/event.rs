@@ -93,6 +93,11 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[ts(optional)]
         alternatives: Option<u32>,
+        /// Whether it goes on from what the attempt before it had said, which that one's end holds: its own text begins with
+        /// that. Else it begins anew.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        #[ts(optional, as = "Option<bool>")]
+        continues: bool,
     },
     /// The attempt went wrong in a way that another may not; the reply waits for its next attempt.
     ReplyAttemptFailed {
@@ -116,6 +121,10 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[ts(optional, type = "number")]
         retry_after_ms: Option<u64>,
+        /// What the model had said, if the next attempt can go on from it; else nothing. No reply shows it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[ts(optional, as = "Option<Vec<Part>>")]
+        parts: Vec<Part>,
     },
     /// The attempt's worker was not heard of in time; the reply waits for its next attempt.
     ReplyAttemptExpired {
@@ -127,6 +136,10 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[ts(optional)]
         spent: Option<Spent>,
+        /// What the model was last seen to have said, if the next attempt can go on from it; else nothing. No reply shows it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[ts(optional, as = "Option<Vec<Part>>")]
+        parts: Vec<Part>,
     },
     /// A person wants the reply to stop; whatever ends it now, it ends as stopped.
     ReplyStopRequested {

@@ -135,5 +135,13 @@ pub struct Usage {
     pub raw: Option<String>,
 }
 
+impl Usage {
+    /// Whether anything was counted.
+    pub fn is_counted(&self) -> bool {
+        let Self { input, cached_input, cache_write, output, reasoning, raw: _ } = self;
+        [input, cached_input, cache_write, output, reasoning].into_iter().any(Option::is_some)
+    }
+}
+
 /// The most bytes of a provider's own words for what an answer cost; longer ones are left out.
 pub const MAX_RAW_USAGE_BYTES: usize = 4 * 1024;

@@ -13,7 +13,8 @@ pub struct Spent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub cost: Option<Cost>,
-    /// Whether the tokens are our estimate, since the provider did not count them for us. Its bill may differ.
+    /// Whether the tokens are our estimate, all or some of them, since the provider did not count them for us to the end. Its bill
+    /// may differ.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     #[ts(optional, as = "Option<bool>")]
     pub estimated: bool,

@@ -91,6 +91,7 @@ async fn a_command_is_read_on_its_own_subject_only(pool: PgPool) {
         lease_ms: 1_000,
         model: None,
         alternatives: None,
+        continues: false,
     };
     let workers = Request { asked: Asked { asker, command: claim }, ..peoples.clone() };
     let elsewhere = ConversationId(Uuid::now_v7()).to_string();

@@ -2,7 +2,7 @@
 
 use domain::{ConversationId, MessageId};
 use futures::StreamExt;
-use nats::live::{self, Delta, ReplyKey};
+use nats::live::{self, Delta, Kept, ReplyKey};
 use nats::signal::{self, Heard};
 use nats::{relay, subject};
 use tokio::time::timeout;
@@ -48,17 +48,18 @@ async fn who_joins_gets_the_whole_so_far() {
     until("the service answers", async || live::resume(&edge, key).await.is_ok()).await;
     assert_eq!(live::resume(&edge, key).await.unwrap(), None, "nothing is kept yet");
 
-    for whole in [text(1, 0, "Hel"), text(1, 0, "Hello"), text(2, 0, "H")] {
-        live::keep(&core, key, &whole).await.unwrap();
+    for (whole, only_text) in [(text(1, 0, "Hel"), true), (text(1, 0, "Hello"), false), (text(2, 0, "H"), true)] {
+        let kept = Kept { whole: whole.clone(), only_text };
+        live::keep(&core, key, &kept).await.unwrap();
         until("the newest is kept", async || live::resume(&edge, key).await.unwrap().as_ref() == Some(&whole)).await;
-        assert_eq!(live::kept(&relay::jetstream(&core), key).await.unwrap(), Some(whole));
+        assert_eq!(live::kept(&relay::jetstream(&core), key).await.unwrap(), Some(kept));
     }
     assert_eq!(live::resume(&edge, reply()).await.unwrap(), None, "another reply's text is not told");
 
     server.wipe().await;
     let whole = text(2, 0, "Hello again");
     until("after the loss of everything, texts are kept again", async || {
-        live::keep(&core, key, &whole).await.unwrap();
+        live::keep(&core, key, &Kept { whole: whole.clone(), only_text: true }).await.unwrap();
         matches!(live::resume(&edge, key).await, Ok(Some(kept)) if kept == whole)
     })
     .await;

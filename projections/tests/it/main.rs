@@ -8,5 +8,6 @@ mod poison;
 mod projecting;
 mod rebuilding;
 mod story;
+mod usage;
 mod views;
 mod wait;

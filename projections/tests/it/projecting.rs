@@ -8,7 +8,7 @@ use sqlx::PgPool;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
-use crate::log::{append, caught_up, dump, migrated};
+use crate::log::{CONTENT, append, caught_up, dump, dump_of, migrated};
 use crate::story::{id, renamed, said, started, story};
 use crate::wait::until;
 use nats::test_server::Server;
@@ -81,9 +81,9 @@ async fn a_deleted_conversation_leaves_nothing(owner: PgPool) {
     for (sequence, event) in (1..).zip(events.iter().chain([&Event::ConversationDeleted {}])) {
         append(&owner, id(1), sequence, event).await;
     }
-    let nothing = dump(&owner).await;
+    let nothing = dump_of(&owner, CONTENT).await;
     let _projector = project(&pool, &server).await;
     until("all is taken in", async || caught_up(&pool).await).await;
-    assert_eq!(dump(&owner).await, nothing);
+    assert_eq!(dump_of(&owner, CONTENT).await, nothing);
     pool.close().await;
 }

@@ -30,7 +30,7 @@ async fn a_view_rebuilt_under_load_is_the_same_and_readers_notice_nothing(owner:
         }
     };
     let rebuilds = async {
-        for name in projections::NAMES.iter().cycle().take(6) {
+        for name in projections::NAMES.iter().cycle().take(8) {
             rebuild(&owner, name).await.unwrap();
         }
     };

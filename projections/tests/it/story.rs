@@ -43,6 +43,7 @@ pub(crate) fn story(first: u128) -> Vec<Event> {
         lease_ms: 1,
         model: None,
         alternatives: None,
+        continues: false,
     };
     let (finish, answered, usage) =
         (Finish::Length, "a/b".parse().unwrap(), Usage { input: Some(3), ..Usage::default() });
@@ -61,6 +62,7 @@ pub(crate) fn story(first: u128) -> Vec<Event> {
             spent: None,
             switch: false,
             retry_after_ms: None,
+            parts: Vec::new(),
         },
         claimed(reply, 2),
         Event::ReplyCompleted {
@@ -77,7 +79,7 @@ pub(crate) fn story(first: u128) -> Vec<Event> {
         Event::ReplyStopped { reply: second, attempt: 0, parts: text(""), spent: None },
         asked(third),
         claimed(third, 1),
-        Event::ReplyAttemptExpired { reply: third, attempt: 1, spent: None },
+        Event::ReplyAttemptExpired { reply: third, attempt: 1, spent: None, parts: text("Th") },
         Event::ReplyFailed { reply: third, attempt: 1, error, parts: text("The"), spent: None },
         Event::BranchSelected { leaf: reply },
         Event::ParticipantRemoved { user: carl },

@@ -119,6 +119,7 @@ async fn what_happens_within_a_reply_moves_nothing_up(owner: PgPool) {
             lease_ms: 1,
             model: None,
             alternatives: None,
+            continues: false,
         },
         Event::ReplyStopRequested { reply: message(101) },
         Event::BranchSelected { leaf: message(100) },

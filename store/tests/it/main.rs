@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 mod check;
+mod checkpoints;
 mod cqrs;
 mod cuts;
 mod database;

@@ -2,7 +2,10 @@
 // projections/src/conversation_list.rs and transcript.rs.
 
 import type { ConversationState, EventFrame, Message } from './state.js';
-import type { ConversationEvent, ConversationView, MessageView, Part } from './wire.js';
+import type { ConversationEvent, ConversationView, Part } from './wire.js';
+
+/** What an attempt is said to have died of that nothing more was heard of. */
+const LOST = { code: 'worker_lost', message: 'The process that was answering was lost.' };
 
 // As many characters of the first message as the server's preview has.
 const PREVIEW_CHARS = 80;
@@ -106,22 +109,31 @@ function withEvent(
       if (!reply) return messages;
       const ended = change?.parts !== undefined;
       // A sign of life comes again, if the model still thinks.
-      const { liveText, thinking: _, ...rest } = reply;
-      const keepsText =
-        !ended && liveText !== undefined && (change?.attempt ?? reply.attempt) === reply.attempt;
-      return new Map(messages).set(reply.id, { ...rest, ...change, ...(keepsText ? { liveText } : {}) });
+      const { liveText, thinking: _, asked, setback, ...rest } = reply;
+      const course = ended ? {} : { ...(asked && { asked }), ...(setback && { setback }) };
+      // An attempt that goes on says first what the one before had said: until that comes, it stays in sight.
+      const goesOn = event.type === 'ReplyAttemptStarted' && event.continues === true;
+      const sameAttempt = (change?.attempt ?? reply.attempt) === reply.attempt;
+      const keepsText = !ended && liveText !== undefined && (sameAttempt || goesOn);
+      return new Map(messages).set(reply.id, {
+        ...rest,
+        ...course,
+        ...change,
+        ...(keepsText ? { liveText } : {}),
+      });
     }
   }
 }
 
 /** What the event changes in the reply that it is about. */
-function replyChange(event: ConversationEvent): Partial<MessageView> | undefined {
+function replyChange(event: ConversationEvent): Partial<Message> | undefined {
   switch (event.type) {
     case 'ReplyAttemptStarted':
-      return { status: 'running', attempt: event.attempt };
+      return { status: 'running', attempt: event.attempt, ...(event.model && { asked: event.model }) };
     case 'ReplyAttemptFailed':
+      return { status: 'pending', setback: { error: event.error, switched: event.switch ?? false } };
     case 'ReplyAttemptExpired':
-      return { status: 'pending' };
+      return { status: 'pending', setback: { error: LOST, switched: false } };
     case 'ReplyStopRequested':
       return { status: 'stopping' };
     case 'ReplyCompleted': {

@@ -16,6 +16,7 @@ export {
   type Saved,
   type Tested,
   type TokenSource,
+  type UsageBy,
 } from './rest.js';
 export {
   type ConversationState,
@@ -24,6 +25,7 @@ export {
   fromSnapshot,
   hasEnded,
   type Message,
+  type Setback,
   textOf,
 } from './state.js';
 export { branch, newestDescendant, siblings } from './tree.js';

@@ -12,6 +12,7 @@ import type {
   ModelView,
   ProviderCatalog,
   ProviderConfigView,
+  UsageView,
 } from './wire.js';
 
 /** Gives a token for the next request; `rejected` says that the last one was not accepted. */
@@ -47,6 +48,9 @@ export interface ProviderConfig {
 export type Tested =
   | { ok: true; model: string; took_ms: number }
   | { ok: false; error: { code: string; message: string } };
+
+/** What usage is told apart by. */
+export type UsageBy = 'day' | 'provider' | 'model' | 'conversation';
 
 /** Where a change can be seen: the `min_position` of a read. */
 export interface Saved {
@@ -147,6 +151,14 @@ export class Rest {
   /** Sets all limits; one that is left out is none. */
   setLimits(limits: Partial<Limits>): Promise<Saved> {
     return this.#send('PUT', '/api/limits', limits);
+  }
+
+  /**
+   * What one used from one day to another (`YYYY-MM-DD`, UTC, both among them, at most 366), told apart by day unless `by`
+   * says otherwise.
+   */
+  usage(span: { from: string; to: string; by?: UsageBy[]; min_position?: string }): Promise<UsageView> {
+    return this.#get('/api/usage', { ...span, by: span.by?.join(',') });
   }
 
   async #get<T>(path: string, query: Record<string, string | number | boolean | undefined>): Promise<T> {

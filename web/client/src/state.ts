@@ -1,9 +1,25 @@
 // A conversation as a client knows it.
 
-import type { ConversationView, MessageView, Part, ServerFrame, Snapshot } from './wire.js';
+import type { ConversationView, MessageView, Part, ReplyError, ServerFrame, Snapshot } from './wire.js';
 
-/** A message; of a running reply, with the text that has come so far, and whether the model thinks at the moment. */
-export type Message = MessageView & { liveText?: string; thinking?: true };
+/** A message; of a running reply, with what has come of it so far. */
+export type Message = MessageView & {
+  /** The text. */
+  liveText?: string;
+  /** Whether the model thinks at the moment. */
+  thinking?: true;
+  /** The model that the running attempt asks, where that was told. */
+  asked?: string;
+  /** The attempt that came to nothing before. Whoever came later has not heard of it. */
+  setback?: Setback;
+};
+
+/** Why an attempt came to nothing though the reply goes on. */
+export interface Setback {
+  error: ReplyError;
+  /** Whether another model is asked next. */
+  switched: boolean;
+}
 
 /** A conversation at a sequence. Never changed in place: a change makes a new one. */
 export interface ConversationState {

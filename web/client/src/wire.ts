@@ -175,7 +175,10 @@ export type ConversationEvent = { "type": "ConversationStarted",
     /** The model that it asks; none when there is none to ask, and in events of earlier versions. */
     model?: ModelRef,
     /** How many models the route has that the reply was asked of; none without a route. */
-    alternatives?: number }
+    alternatives?: number,
+    /** Whether it goes on from what the attempt before it had said, which that one's end holds: its own text begins with
+ * that. Else it begins anew. */
+    continues?: boolean }
   | { "type": "ReplyAttemptFailed",
     /** The reply. */
     reply: MessageId,
@@ -190,14 +193,18 @@ export type ConversationEvent = { "type": "ConversationStarted",
     /** For how long the provider wants to be left alone, in milliseconds; at most [`MAX_RETRY_AFTER_MS`].
  *
  * [`MAX_RETRY_AFTER_MS`]: super::MAX_RETRY_AFTER_MS */
-    retry_after_ms?: number }
+    retry_after_ms?: number,
+    /** What the model had said, if the next attempt can go on from it; else nothing. No reply shows it. */
+    parts?: Array<Part> }
   | { "type": "ReplyAttemptExpired",
     /** The reply. */
     reply: MessageId,
     /** The attempt that ended. */
     attempt: number,
     /** What the attempt spent, by an estimate. */
-    spent?: Spent }
+    spent?: Spent,
+    /** What the model was last seen to have said, if the next attempt can go on from it; else nothing. No reply shows it. */
+    parts?: Array<Part> }
   | { "type": "ReplyStopRequested",
     /** The reply. */
     reply: MessageId }
@@ -573,7 +580,8 @@ export type Spent = {
     usage: Usage,
     /** What they cost; none when nobody told the model's price. */
     cost?: Cost,
-    /** Whether the tokens are our estimate, since the provider did not count them for us. Its bill may differ. */
+    /** Whether the tokens are our estimate, all or some of them, since the provider did not count them for us to the end. Its bill
+ * may differ. */
     estimated?: boolean };
 
 /** A tenant: those whose logins one issuer vouches for. People of different tenants never meet. */
@@ -594,6 +602,69 @@ export type Usage = {
     /** The provider's own words for it, as it sent them: JSON, of at most [`MAX_RAW_USAGE_BYTES`]. Kept so that a bill
  * can be checked, and counts read anew should we have read them wrongly. */
     raw?: string };
+
+/** What attempts came to. The counts of tokens do not overlap. */
+export type UsageFigures = {
+    /** Attempts that ended. */
+    attempts: number,
+    /** Those of them that failed or were lost. */
+    failed: number,
+    /** Input tokens read anew, and not written to a provider's cache. */
+    input: number,
+    /** Input tokens read from a provider's cache. */
+    cached_input: number,
+    /** Input tokens read anew and written to a provider's cache. */
+    cache_write: number,
+    /** Output tokens without the reasoning ones. */
+    output: number,
+    /** Output tokens spent on reasoning. */
+    reasoning: number,
+    /** What that cost, in millionths of a US dollar, as far as prices are known. */
+    micro_usd: number,
+    /** Attempts that spent something of which nobody told the price. */
+    unpriced: number,
+    /** Attempts whose tokens are our estimate, since the provider did not count them for us. */
+    estimated: number };
+
+/** What was used of one kind. It says what it was asked to tell apart. */
+export type UsageRow = {
+    /** On this day. */
+    day?: string,
+    /** Of this provider. */
+    provider?: string,
+    /** Of this model. */
+    model?: string,
+    /** In this conversation. */
+    conversation?: string,
+    /** Attempts that ended. */
+    attempts: number,
+    /** Those of them that failed or were lost. */
+    failed: number,
+    /** Input tokens read anew, and not written to a provider's cache. */
+    input: number,
+    /** Input tokens read from a provider's cache. */
+    cached_input: number,
+    /** Input tokens read anew and written to a provider's cache. */
+    cache_write: number,
+    /** Output tokens without the reasoning ones. */
+    output: number,
+    /** Output tokens spent on reasoning. */
+    reasoning: number,
+    /** What that cost, in millionths of a US dollar, as far as prices are known. */
+    micro_usd: number,
+    /** Attempts that spent something of which nobody told the price. */
+    unpriced: number,
+    /** Attempts whose tokens are our estimate, since the provider did not count them for us. */
+    estimated: number };
+
+/** A person's usage over some days. */
+export type UsageView = {
+    /** By day in the order of days, else those that cost most first. */
+    rows: Array<UsageRow>,
+    /** All together, whatever rows there are. */
+    total: UsageFigures,
+    /** Whether there are further rows. */
+    more: boolean };
 
 /** A person, as the login names them: the `sub` of a verified token. Unique within a tenant. */
 export type UserId = string;

@@ -7,6 +7,7 @@ import {
   newestDescendant,
   siblings,
 } from '../src/index.js';
+import { LiveTexts } from '../src/live.js';
 import type { ConversationEvent } from '../src/wire.js';
 import { AT, CONVERSATION } from './support/frames.js';
 
@@ -100,10 +101,46 @@ describe('the fold of events', () => {
       { type: 'ReplyAttemptFailed', reply: 'r1', attempt: 1, error },
     ]);
     expect(failed.messages.get('r1')).toMatchObject({ status: 'pending', attempt: 1 });
+    expect(failed.messages.get('r1')?.setback).toEqual({ error, switched: false });
     const again = fold([begun('r1', 2)], failed);
     expect(again.messages.get('r1')).toMatchObject({ status: 'running', attempt: 2 });
     const ended = fold([{ type: 'ReplyFailed', reply: 'r1', attempt: 2, error, parts: text('par') }], again);
     expect(ended.messages.get('r1')).toMatchObject({ status: 'failed', error, parts: text('par') });
+    expect(ended.messages.get('r1')).not.toHaveProperty('setback');
+  });
+
+  test('a switch to the next model of a route', () => {
+    const error = { code: 'auth', message: 'The key is wrong.' };
+    const begun = (attempt: number, model: string): ConversationEvent => ({
+      type: 'ReplyAttemptStarted',
+      reply: 'r1',
+      attempt,
+      worker: 'w',
+      lease_ms: 1,
+      model,
+      alternatives: 2,
+    });
+    const failed: ConversationEvent = {
+      type: 'ReplyAttemptFailed',
+      reply: 'r1',
+      attempt: 1,
+      error,
+      switch: true,
+    };
+    const running = fold([...asked, begun(1, 'a/one'), failed, begun(2, 'b/two')]);
+    expect(running.messages.get('r1')).toMatchObject({
+      status: 'running',
+      asked: 'b/two',
+      setback: { error, switched: true },
+    });
+    const ended = fold([completed('r1', 'hello', 2)], running).messages.get('r1');
+    expect(ended).not.toHaveProperty('asked');
+    expect(ended).not.toHaveProperty('setback');
+    const lost = fold([{ type: 'ReplyAttemptExpired', reply: 'r1', attempt: 2 }], running);
+    expect(lost.messages.get('r1')?.setback).toMatchObject({
+      error: { code: 'worker_lost' },
+      switched: false,
+    });
   });
 
   test('a stop', () => {
@@ -122,6 +159,28 @@ describe('the fold of events', () => {
     expect(expired.messages.get('r1')?.liveText).toBe('abc');
     expect(fold([begun('r1', 2)], expired).messages.get('r1')).not.toHaveProperty('liveText');
     expect(fold([completed('r1', 'abcd')], said).messages.get('r1')).not.toHaveProperty('liveText');
+  });
+
+  test('an attempt that goes on keeps the text in sight until its own comes', () => {
+    const running = fold([...asked, begun('r1', 1)]);
+    const live = new LiveTexts();
+    const told = (attempt: number, said: string) => ({ reply: 'r1', attempt, offset: 0, text: said });
+    const said = { ...running, messages: live.add(told(1, 'The moon '), running.messages).messages };
+    const expired: ConversationEvent = {
+      type: 'ReplyAttemptExpired',
+      reply: 'r1',
+      attempt: 1,
+      parts: text('The moon '),
+    };
+    const next = { ...begun('r1', 2), continues: true } as ConversationEvent;
+    const after = (event: ConversationEvent, state: typeof said) => {
+      const folded = fold([event], state);
+      return { ...folded, messages: live.after(event, folded.messages) };
+    };
+    const goesOn = after(next, after(expired, said));
+    expect(goesOn.messages.get('r1')).toMatchObject({ attempt: 2, parts: [], liveText: 'The moon ' });
+    const on = live.add(told(2, 'The moon'), goesOn.messages).messages;
+    expect(on.get('r1')?.liveText).toBe('The moon');
   });
 
   test('edits and other answers are branches; selecting shows one', () => {

@@ -4,6 +4,7 @@ import { NewChat } from './chat/NewChat';
 import { useConsole } from './console';
 import { IconButton } from './IconButton';
 import { useRoute } from './route';
+import { SettingsPage } from './settings/SettingsPage';
 import { Sidebar } from './sidebar/Sidebar';
 
 /** The conversations on the left, the one that shows on the right. */
@@ -29,11 +30,9 @@ export function Shell({ onLogout }: { onLogout(): void }) {
         aria-label="Close the conversations"
         onClick={() => setMenu(false)}
       />
-      {route === null ? (
-        <NewChat menuButton={menuButton} />
-      ) : (
-        <Chat key={route} id={route} menuButton={menuButton} />
-      )}
+      {route.page === 'new' && <NewChat menuButton={menuButton} />}
+      {route.page === 'chat' && <Chat key={route.id} id={route.id} menuButton={menuButton} />}
+      {route.page === 'settings' && <SettingsPage menuButton={menuButton} />}
       <Notice />
     </div>
   );

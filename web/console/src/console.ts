@@ -34,7 +34,11 @@ export function useAsk(): (asked: Promise<unknown>) => Promise<boolean> {
 
 /** Why something was refused, as a sentence. */
 export function inWords(error: unknown): string {
-  const message = error instanceof Refused ? error.message : 'Something went wrong.';
+  return asSentence(error instanceof Refused ? error.message : 'Something went wrong.');
+}
+
+/** A message as a sentence of its own. */
+export function asSentence(message: string): string {
   const sentence = message.charAt(0).toUpperCase() + message.slice(1);
   return /[.!?…]$/.test(sentence) ? sentence : `${sentence}.`;
 }

@@ -39,6 +39,8 @@ pub enum Chunk {
         /// What the provider wants back with it.
         signature: Option<String>,
     },
+    /// What the provider has counted before the answer is whole, never nothing: the last one counts, should there be no end.
+    Usage(Usage),
     /// The answer is whole. Always the last item, and only after the provider's own terminal mark.
     Finished {
         /// Why the model stopped.
@@ -55,11 +57,15 @@ pub(super) struct Answer {
     ready: VecDeque<Chunk>,
     calls: Calls,
     bytes: usize,
+    /// What readers keep until they know what becomes of it.
+    held: usize,
     spoke: bool,
     begun: bool,
     finish: Option<Finish>,
     done: bool,
     usage: Usage,
+    /// The same, if nobody has been told of it yet.
+    new_usage: Option<Usage>,
 }
 
 impl Answer {
@@ -131,6 +137,7 @@ impl Answer {
 
     /// What the answer came to so far: the last one counts.
     pub(super) fn usage(&mut self, usage: Usage) {
+        self.new_usage = Some(usage.clone());
         self.usage = usage;
     }
 
@@ -153,6 +160,17 @@ impl Answer {
     /// The next piece that nobody has taken yet. Never the end: that is [`Self::finished`].
     pub(super) fn next(&mut self) -> Option<Chunk> {
         self.ready.pop_front()
+    }
+
+    /// What the provider has counted since the last call of this; none once it is part of the end.
+    pub(super) fn take_usage(&mut self) -> Option<Usage> {
+        let is_finished = self.is_finished();
+        self.new_usage.take().filter(|usage| !is_finished && usage.is_counted())
+    }
+
+    /// Whether the provider has marked the end.
+    pub(super) fn is_finished(&self) -> bool {
+        self.done || self.finish.is_some()
     }
 
     /// The end, if the provider has marked it.
@@ -182,6 +200,15 @@ impl Answer {
     /// Whether nothing comes any more.
     pub(super) fn is_done(&self) -> bool {
         self.done
+    }
+
+    /// Its reader keeps so many bytes until it can say what they are. All that it ever keeps has the bound of an answer.
+    pub(super) fn hold(&mut self, bytes: usize) -> Result<(), Refusal> {
+        self.held += bytes;
+        if self.held > MAX_ANSWER_BYTES {
+            return Err(Refusal::protocol("the answer is longer than 4 MiB"));
+        }
+        Ok(())
     }
 
     fn end_tools(&mut self) {

@@ -173,5 +173,7 @@ fn take<'a>(bytes: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
     Some(taken)
 }
 
+#[cfg(any(test, feature = "test-support"))]
+pub(super) mod encode;
 #[cfg(test)]
-pub(super) mod tests;
+mod tests;

@@ -103,12 +103,37 @@ impl ErrorKind {
     pub fn is_retryable(self) -> bool {
         self.remedy() == Remedy::Retry
     }
+
+    /// What people can do about it, in a sentence.
+    fn advice(self) -> &'static str {
+        match self {
+            Self::Auth => "Check the key.",
+            Self::Quota => "Add credit at the provider, or choose another model.",
+            Self::Rate | Self::Overload | Self::Timeout(_) => "Try again a little later.",
+            Self::Invalid => "Another model may accept it.",
+            Self::UnknownModel => "Choose another model, or check the provider's address.",
+            Self::ContextTooLong => "Begin a new conversation, or choose a model that reads more.",
+            Self::ContentFilter => "Say it differently, or choose another model.",
+            Self::Network => "Check the provider's address, or try again a little later.",
+            Self::Interrupted => "Try again.",
+            Self::Protocol => "Check the provider's address and protocol.",
+        }
+    }
 }
 
 impl Error {
     /// An error that says nothing about when to call again.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), retry_after: None }
+    }
+
+    /// An error of a provider called `id`: what happened, without a full stop, and what people can do about it.
+    pub(super) fn told(kind: ErrorKind, id: &str, what: &str, retry_after: Option<Duration>) -> Self {
+        let advice = match retry_after.map(|wait| wait.as_secs_f64().ceil()) {
+            Some(seconds) if kind.is_retryable() && seconds > 1.0 => format!("Try again in {seconds} seconds."),
+            _ => kind.advice().to_owned(),
+        };
+        Self { kind, message: format!("{id}: {what}. {advice}"), retry_after }
     }
 
     /// The kind's stable name in events and on the wire.

@@ -124,6 +124,8 @@ pub enum Can {
     Cache,
     /// Think before it answers.
     Reasoning,
+    /// Go on with an answer whose beginning the prompt ends with.
+    Prefill,
 }
 
 /// Why the address of a provider is not known yet.
@@ -173,6 +175,12 @@ pub fn provider(id: &str) -> Option<&'static KnownProvider> {
 /// The model of this reference.
 pub fn model(reference: &ModelRef) -> Option<&'static KnownModel> {
     provider(reference.provider())?.model(reference.model())
+}
+
+/// Whether a model goes on with an answer whose beginning the prompt ends with. One that nobody knows is not thought to: it
+/// might answer anew, behind that beginning.
+pub fn prefills(reference: &ModelRef) -> bool {
+    model(reference).is_some_and(|model| model.can.contains(&Can::Prefill))
 }
 
 impl KnownProvider {

@@ -15,9 +15,11 @@ pub mod catalog;
 mod cohere;
 mod config;
 mod connect;
+mod decode;
 pub mod demo;
 mod error;
 pub mod found;
+mod frames;
 mod gemini;
 #[cfg(test)]
 mod histories;
@@ -25,17 +27,23 @@ pub mod known;
 mod lines;
 mod media;
 mod models;
+#[doc(hidden)]
+pub mod offline;
 mod ollama;
 mod openai_chat;
 mod openai_responses;
 #[cfg(test)]
 mod playback;
 pub mod price;
+#[cfg(any(test, feature = "test-support"))]
+pub mod recorded;
 mod refusal;
 #[cfg(test)]
 mod replay;
 mod request;
 pub mod route;
+#[cfg(any(test, feature = "test-support"))]
+pub mod rules;
 mod sigv4;
 pub mod sse;
 mod turns;

@@ -4,9 +4,10 @@
 //! programs, then from the phrases that their messages share, then from the status. Of their text, people see one
 //! cleaned line and never a credential.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+mod hints;
 
-use chrono::DateTime;
+use std::time::Duration;
+
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
@@ -14,8 +15,6 @@ use super::{Error, ErrorKind};
 
 /// How much of a provider's own message people see, in characters.
 const MAX_EXCERPT_CHARS: usize = 200;
-/// The longest wait that a provider can ask of us.
-const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 
 /// A provider's error, or ours about what it sent: what is known of it until it is told to someone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,7 +59,7 @@ impl Refusal {
         let text = |key| error.get(key).and_then(Value::as_str);
         let mut refusal = Self {
             message: text("message").or_else(|| text("msg")).or_else(|| error.as_str()).unwrap_or_default().to_owned(),
-            retry_after: retry_info(error),
+            retry_after: hints::of_details(error),
             ..Self::default()
         };
         refusal.add_words(error);
@@ -124,26 +123,27 @@ impl Refusal {
     /// The error of an answer whose status was not a success.
     pub(super) fn with_status(mut self, status: u16, headers: &HeaderMap) -> Self {
         self.status = Some(status);
-        self.retry_after = retry_after(headers).or(self.retry_after);
+        self.retry_after = hints::of_headers(headers).or(self.retry_after);
         self
     }
 
     /// The typed error, its message naming the provider `id` and without any of the `secrets`.
     pub(super) fn into_error(self, id: &str, secrets: &[&str]) -> Error {
         let kind = self.kind();
+        let wait = self.retry_after.or_else(|| hints::of_message(&self.message));
         if let Some((_, ours)) = self.ours {
-            return Error { kind, message: format!("{id}: {ours}."), retry_after: self.retry_after };
+            return Error::told(kind, id, &ours, wait);
         }
         let reason = reason(kind);
         // Providers quote the key in these, whole or in part.
         let excerpt = if kind == ErrorKind::Auth { String::new() } else { excerpt(&self.message, secrets) };
         let status = self.status.map(|status| format!(" (status {status})")).unwrap_or_default();
-        let message = if excerpt.is_empty() {
-            format!("{id}: {reason}{status}.")
+        let what = if excerpt.is_empty() {
+            format!("{reason}{status}")
         } else {
-            format!("{id}: {reason}{status}: {excerpt}")
+            format!("{reason}{status}: {}", excerpt.trim_end_matches('.'))
         };
-        Error { kind, message, retry_after: self.retry_after }
+        Error::told(kind, id, &what, wait)
     }
 
     fn kind(&self) -> ErrorKind {
@@ -193,6 +193,7 @@ impl Refusal {
             ("context window", ErrorKind::ContextTooLong),
             ("context length", ErrorKind::ContextTooLong),
             ("context size", ErrorKind::ContextTooLong),
+            ("too many tokens:", ErrorKind::ContextTooLong),
             ("prompt is too long", ErrorKind::ContextTooLong),
             ("exceeded your current quota", ErrorKind::Quota),
             ("insufficient balance", ErrorKind::Quota),
@@ -200,6 +201,8 @@ impl Refusal {
             ("incorrect api key", ErrorKind::Auth),
             ("invalid api key", ErrorKind::Auth),
             ("api key not valid", ErrorKind::Auth),
+            // OpenRouter says 404 for these, as if it did not know the model.
+            ("no endpoints found that support", ErrorKind::Invalid),
             ("flagged", ErrorKind::ContentFilter),
             ("content management policy", ErrorKind::ContentFilter),
         ];
@@ -225,11 +228,11 @@ fn kind_by_status(status: Option<u16>) -> ErrorKind {
 
 fn reason(kind: ErrorKind) -> &'static str {
     match kind {
-        ErrorKind::Auth => "the provider does not accept the API key, or does not allow it to do this",
+        ErrorKind::Auth => "the API key is wrong, or is not allowed to do this",
         ErrorKind::Quota => "the account's quota is used up",
         ErrorKind::Rate => "too many calls at the moment",
         ErrorKind::Overload => "the provider has trouble at the moment",
-        ErrorKind::UnknownModel => "the provider has no such model, or its address is wrong",
+        ErrorKind::UnknownModel => "the provider has no such model",
         ErrorKind::ContextTooLong => "the conversation is too long for the model",
         ErrorKind::ContentFilter => "the provider declines to answer this",
         ErrorKind::Interrupted => "the provider ended the answer with an error",
@@ -263,33 +266,4 @@ fn is_credential(word: &str) -> bool {
 fn detail(detail: &Value) -> Option<String> {
     let first = detail.get(0).and_then(|item| item.get("msg"));
     Some(first.unwrap_or(detail).as_str()?.to_owned())
-}
-
-/// Gemini: the wait stands in the body, as in `{"@type":"…RetryInfo","retryDelay":"34s"}`.
-fn retry_info(error: &Value) -> Option<Duration> {
-    let details = error.get("details")?.as_array()?;
-    let delay = details.iter().find_map(|detail| detail.get("retryDelay")?.as_str())?;
-    seconds(delay.strip_suffix('s')?)
-}
-
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    if let Some(millis) = text("retry-after-ms").and_then(seconds) {
-        return Some(millis / 1000);
-    }
-    let value = text("retry-after")?;
-    seconds(value).or_else(|| until(value))
-}
-
-fn seconds(text: &str) -> Option<Duration> {
-    let seconds: f64 = text.parse().ok()?;
-    // Refuses what is negative or no number, and what would overflow.
-    Duration::try_from_secs_f64(seconds).ok().map(|wait| wait.min(MAX_RETRY_AFTER))
-}
-
-/// `retry-after` may be an HTTP date.
-fn until(date: &str) -> Option<Duration> {
-    let date = u64::try_from(DateTime::parse_from_rfc2822(date).ok()?.timestamp()).ok()?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
-    Some(Duration::from_secs(date).saturating_sub(now).min(MAX_RETRY_AFTER))
 }

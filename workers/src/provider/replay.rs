@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::answer::{Answer, Chunk};
-use super::call::Frames;
+use super::frames::Frames;
 use super::refusal::Refusal;
 use super::request::{
     Effort, Media, OutputSchema, PromptMessage, PromptPart, Reasoning, Request, Role, Tool, ToolCall, ToolChoice,

@@ -1,6 +1,7 @@
 //! One attempt at a reply, from its claim to its end.
 
 mod end;
+mod gate;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -19,15 +20,17 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::asked::Asked;
-use super::live_text::{LiveText, MAX_BYTES};
-use super::parts::Parts;
+use super::live_text::LiveText;
+use super::parts::{MAX_TEXT_BYTES, Parts};
 use super::prompt::{self, Found, Prompt};
 use super::spending::Meter;
-use super::{ATTEMPT_LEASE, Worker, spans};
+use super::{ATTEMPT_LEASE, Worker, continuation, spans};
 use crate::metrics::Call;
 use crate::offer::Offer;
 use crate::open_replies::{self, OpenReply, Standing};
 use crate::provider::{self, Chunk, Provider};
+
+pub(super) use gate::Gate;
 
 /// How long an attempt may stream: a provider that says a word now and then would never end by its own deadlines.
 const MAX_STREAMING: Duration = Duration::from_mins(30);
@@ -47,6 +50,8 @@ pub(super) struct Attempt<'a> {
     pub(super) offer: Offer,
     /// Cancelled when a person stops the reply.
     pub(super) stopped: CancellationToken,
+    /// What the circuit breakers have said.
+    pub(super) gate: Gate,
 }
 
 /// How streaming ended.
@@ -78,7 +83,8 @@ impl Ended {
 
 impl<'a> Attempt<'a> {
     /// Gives the attempt that follows at once, if one does.
-    pub(super) async fn carry_out(self) -> Result<Option<Attempt<'a>>, Failure> {
+    pub(super) async fn carry_out(mut self) -> Result<Option<Attempt<'a>>, Failure> {
+        self.gate = self.ask_breakers().await;
         if !self.claim().await? {
             return Ok(None);
         }
@@ -101,13 +107,13 @@ impl<'a> Attempt<'a> {
         let pool = &self.worker.replies.pool;
         let prompt = match prompt::build(pool, self.conversation, self.reply, self.number).await {
             Ok(Found::Prompt(prompt)) => prompt,
-            Ok(Found::Stopping) => return Ok(Some(self.stop(String::new(), None))),
+            Ok(Found::Stopping(before)) => return Ok(Some(self.stop(Parts::after(before), None))),
             // The claim was a repeat of one made long ago, which gets its first result again.
             Ok(Found::Over) => return Ok(None),
             Ok(Found::Unknown) => return Err(Failure::Retry("the log does not hold the reply".to_owned())),
             Err(error @ store::Error::Undecodable { .. }) => {
                 let error = provider::Error::new(provider::ErrorKind::Invalid, error.to_string());
-                return Ok(Some(self.failed(error, String::new(), None)));
+                return Ok(Some(self.failed(error, Parts::default(), None)));
             }
             Err(error) => return Err(retry(error)),
         };
@@ -116,14 +122,18 @@ impl<'a> Attempt<'a> {
             return Ok(None);
         }
         let mut live = LiveText::new(self.worker.replies.client.clone(), self.key(), self.number);
-        let (ended, spent) = self.stream(prompt, &mut live).await;
+        let mut said = Parts::after(prompt.before.clone());
+        if let Some(before) = &prompt.before {
+            live.push(before).await;
+        }
+        let (ended, spent) = self.stream(prompt, (&mut said, &mut live)).await;
         live.publish().await;
         live.keep().await;
         Ok(match ended {
             Ended::Finished(command) => Some(*command),
-            Ended::Failed(error) => Some(self.failed(error, live.into_text(), spent)),
-            Ended::Stopped => Some(self.stop(live.into_text(), spent)),
-            Ended::HandedBack => Some(self.hand_back(live.into_text(), spent)),
+            Ended::Failed(error) => Some(self.failed(error, said, spent)),
+            Ended::Stopped => Some(self.stop(said, spent)),
+            Ended::HandedBack => Some(self.hand_back(said, spent)),
             Ended::Superseded => None,
         })
     }
@@ -131,6 +141,7 @@ impl<'a> Attempt<'a> {
     /// Takes the attempt; false when it is not to be had, which is no failure: someone else has it, or it is over.
     async fn claim(&self) -> Result<bool, Failure> {
         let (model, alternatives) = self.model().unzip();
+        let continues = model.as_ref().is_some_and(|model| self.asked.tried.continues(model));
         let command = Command::ClaimReply {
             reply: self.reply,
             attempt: self.number,
@@ -138,6 +149,7 @@ impl<'a> Attempt<'a> {
             lease_ms: u64::try_from(ATTEMPT_LEASE.as_millis()).unwrap_or(u64::MAX),
             model,
             alternatives: alternatives.flatten(),
+            continues,
         };
         match self.worker.asking.ask(&self.request("claim", command)).await {
             Ok(_) => Ok(true),
@@ -151,18 +163,18 @@ impl<'a> Attempt<'a> {
     fn model(&self) -> Option<(ModelRef, Option<u32>)> {
         let (models, is_route) = self.offer.alternatives(self.asked.model.as_ref()).ok()?;
         let count = if is_route { u32::try_from(models.len()).ok() } else { None };
-        Some((self.asked.tried.choose(models)?.clone(), count))
+        Some((self.asked.tried.choose(models, &self.gate.resting)?.clone(), count))
     }
 
     /// The provider that it calls, and the model that it asks there.
     fn provider(&self) -> Result<(Arc<dyn Provider>, ModelRef), provider::Error> {
         let (models, _) = self.offer.alternatives(self.asked.model.as_ref())?;
-        let model = self.asked.tried.choose(models).ok_or_else(provider::catalog::nothing)?;
+        let model = self.asked.tried.choose(models, &self.gate.resting).ok_or_else(provider::catalog::nothing)?;
         Ok((self.offer.resolve(model)?, model.clone()))
     }
 
     /// Streams an answer; how that ended, and what it spent, for all ends but the one that says so itself.
-    async fn stream(&self, prompt: Prompt, live: &mut LiveText) -> (Ended, Option<Spent>) {
+    async fn stream(&self, prompt: Prompt, told: (&mut Parts, &mut LiveText)) -> (Ended, Option<Spent>) {
         let (provider, model) = match self.provider() {
             Ok(resolved) => resolved,
             Err(error) => return (Ended::Failed(error), None),
@@ -170,12 +182,16 @@ impl<'a> Attempt<'a> {
         if self.stopped.is_cancelled() {
             return (Ended::Stopped, None);
         }
+        if let Some(error) = self.gate.refused.clone() {
+            return (Ended::Failed(error), None);
+        }
         let mut meter = Meter::new(model.clone(), prompt.began, &prompt.messages);
         let (name, messages) = (model.model().to_owned(), prompt.messages);
         let request = provider::Request { model: name, messages, ..provider::Request::default() };
         let (mut call, span) =
             (Call::begin(&self.worker.replies.catalog, &model), spans::chat(&model, self.conversation));
-        let passing = self.pass_on(provider.stream(request), model, live, (&mut call, &mut meter));
+        let chunks = continuation::without_echo(self.gate.listen(provider.stream(request)), prompt.before);
+        let passing = self.pass_on(chunks, model, told, (&mut call, &mut meter));
         let ended = passing.instrument(span.clone()).await;
         call.ended(ended.name());
         match &ended {
@@ -202,13 +218,12 @@ impl<'a> Attempt<'a> {
         &self,
         mut chunks: BoxStream<'_, Result<Chunk, provider::Error>>,
         model: ModelRef,
-        live: &mut LiveText,
+        (said, live): (&mut Parts, &mut LiveText),
         (call, meter): (&mut Call, &mut Meter),
     ) -> Ended {
         // Beside the stream, so that a slow Postgres does not hold the text back.
         let mut renewing = pin!(self.keep_lease());
         let end = Instant::now() + MAX_STREAMING;
-        let mut said = Parts::new(model);
         loop {
             let due = live.due();
             tokio::select! {
@@ -227,13 +242,15 @@ impl<'a> Attempt<'a> {
                     meter.hear(&piece);
                     if let Chunk::Finished { finish, usage } = piece {
                         call.finished(&usage);
-                        let whole = said.whole().map(|said| self.complete(said, finish, usage, meter.spent()));
+                        let whole = said.whole().map(|said| self.complete((said, model), finish, usage, meter.spent()));
                         return whole.map_or_else(|| Ended::Failed(too_long()), |whole| Ended::Finished(Box::new(whole)));
                     }
-                    if !tell(&piece, live, call).await {
+                    let (piece, fits) = said.fit(piece);
+                    tell(&piece, live, call).await;
+                    said.push(piece, &model);
+                    if !fits {
                         return Ended::Failed(too_long());
                     }
-                    said.push(piece);
                 }
             }
         }
@@ -305,21 +322,21 @@ impl<'a> Attempt<'a> {
     }
 }
 
-/// Tells listeners of a piece: the text itself, and of a thought that there is one. False when the text is too long.
-async fn tell(piece: &Chunk, live: &mut LiveText, call: &mut Call) -> bool {
+/// Tells listeners of a piece: the text itself, and of a thought that there is one.
+async fn tell(piece: &Chunk, live: &mut LiveText, call: &mut Call) {
     match piece {
         Chunk::Text(text) => {
             call.spoke();
-            return live.push(text).await;
+            live.push(text).await;
         }
         Chunk::Reasoning(_) => live.think().await,
-        Chunk::ReasoningSignature(_) | Chunk::ToolCall { .. } | Chunk::Finished { .. } => {}
+        Chunk::ReasoningSignature(_) | Chunk::ToolCall { .. } => live.does_more(),
+        Chunk::Usage(_) | Chunk::Finished { .. } => {}
     }
-    true
 }
 
 fn too_long() -> provider::Error {
-    let message = format!("The model said more than {MAX_BYTES} bytes; the rest was left out.");
+    let message = format!("The model said more than {MAX_TEXT_BYTES} bytes; the rest was left out.");
     provider::Error::new(provider::ErrorKind::Protocol, message)
 }
 

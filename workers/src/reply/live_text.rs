@@ -4,11 +4,9 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use nats::live::{self, Delta, ReplyKey};
+use nats::live::{self, Delta, Kept, ReplyKey};
 use tokio::time::Instant;
 
-/// The most bytes of a reply; a longer one ends there. Written as JSON they still fit into one message of the bus.
-pub(super) const MAX_BYTES: usize = 512 * 1024;
 /// Over what time pieces are gathered into one.
 const GATHER: Duration = Duration::from_millis(20);
 /// How often the whole text is kept for those who join.
@@ -21,6 +19,8 @@ pub(super) struct LiveText {
     key: ReplyKey,
     attempt: u32,
     text: String,
+    /// Whether the model has said nothing but this.
+    only_text: bool,
     /// How many bytes have been published.
     published: usize,
     /// How many bytes the whole that was kept last had; none before the first.
@@ -37,6 +37,7 @@ impl LiveText {
             key,
             attempt,
             text: String::new(),
+            only_text: true,
             published: 0,
             kept: None,
             last_publish: None,
@@ -45,23 +46,22 @@ impl LiveText {
         }
     }
 
-    pub(super) fn into_text(self) -> String {
-        self.text
-    }
-
-    /// Adds a piece; the very first is published at once. False when not all of it had room.
-    pub(super) async fn push(&mut self, piece: &str) -> bool {
-        let piece = storable(piece);
-        let fitting = &piece[..piece.floor_char_boundary(MAX_BYTES - self.text.len())];
-        self.text.push_str(fitting);
+    /// Adds a piece; the very first is published at once.
+    pub(super) async fn push(&mut self, piece: &str) {
+        self.text.push_str(&storable(piece));
         if self.last_publish.is_none_or(|last| last.elapsed() >= GATHER) {
             self.publish().await;
         }
-        fitting.len() == piece.len()
+    }
+
+    /// The model does something that is no text and not told live.
+    pub(super) fn does_more(&mut self) {
+        self.only_text = false;
     }
 
     /// The model thinks: says so, but not too often. What it thinks is not told live.
     pub(super) async fn think(&mut self) {
+        self.does_more();
         if self.last_sign.is_some_and(|last| last.elapsed() < SIGN_EVERY) {
             return;
         }
@@ -102,7 +102,8 @@ impl LiveText {
     /// Keeps the whole text so far for those who join.
     pub(super) async fn keep(&mut self) {
         let whole = Delta { attempt: self.attempt, offset: 0, text: self.text.clone(), thinking: false };
-        if let Err(error) = live::keep(&self.client, self.key, &whole).await {
+        let kept = Kept { whole, only_text: self.only_text };
+        if let Err(error) = live::keep(&self.client, self.key, &kept).await {
             tracing::debug!(%error, "live text was not kept");
         }
         self.kept = Some(self.text.len());

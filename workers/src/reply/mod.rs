@@ -6,7 +6,9 @@
 
 mod asked;
 mod attempt;
+mod breaker;
 mod choice;
+pub(crate) mod continuation;
 mod live_text;
 mod parts;
 mod pending;
@@ -36,7 +38,8 @@ use crate::offer::Offer;
 use crate::provider::Catalog;
 use asked::Asked;
 pub(crate) use asked::Person;
-use attempt::Attempt;
+use attempt::{Attempt, Gate};
+use breaker::Breakers;
 use choice::Tried;
 use running::Running;
 
@@ -67,6 +70,8 @@ pub struct Replies {
     pub catalog: Arc<Catalog>,
     /// What opens people's keys of their own; without it these are not used.
     pub sealing: Option<Arc<Sealing>>,
+    /// Whether a model that keeps failing is left alone for a while.
+    pub circuit_breakers: bool,
     /// The most replies that this process answers at once.
     pub concurrency: usize,
     /// This process.
@@ -80,6 +85,7 @@ impl Replies {
             asking: Asking::for_workers(self.client.clone(), self.shards),
             slots: Arc::new(Semaphore::new(self.concurrency)),
             running: Running::default(),
+            breakers: Arc::default(),
             tasks: TaskTracker::new(),
             cancelled,
             hand_back: CancellationToken::new(),
@@ -91,6 +97,10 @@ impl Replies {
         tokio::spawn(async move { catalog.warm().await });
         tokio::spawn(running::listen_for_stops(Arc::clone(&worker), over.clone()));
         tokio::spawn(nats::live::serve_resumes(worker.replies.client.clone(), over.clone()));
+        if worker.replies.circuit_breakers {
+            let (worker, over) = (Arc::clone(&worker), over.clone());
+            tokio::spawn(async move { worker.breakers.share(&worker.replies.client, over).await });
+        }
         worker.take_wake_ups().await;
         worker.tasks.close();
         if tokio::time::timeout(FINISH_GRACE, worker.tasks.wait()).await.is_err() {
@@ -109,6 +119,8 @@ struct Worker {
     asking: Asking,
     slots: Arc<Semaphore>,
     running: Running,
+    /// Closed, all of them, as long as they are not shared.
+    breakers: Arc<Breakers>,
     tasks: TaskTracker,
     /// Nothing more is taken.
     cancelled: CancellationToken,
@@ -171,7 +183,8 @@ impl Worker {
         let Some(stopped) = self.running.enter((id, reply)) else { return Ok(()) };
         let done = match self.offer(asked.by.as_ref()).await {
             Ok(offer) => {
-                let attempt = Attempt { worker: self, conversation: id, reply, number, asked, offer, stopped };
+                let gate = Gate::default();
+                let attempt = Attempt { worker: self, conversation: id, reply, number, asked, offer, stopped, gate };
                 Box::pin(self.carry_out(attempt)).await
             }
             Err(error) => Err(Failure::Retry(error.to_string())),

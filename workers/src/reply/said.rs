@@ -15,7 +15,7 @@ pub(super) struct Said {
     /// Who wrote it; none means the model.
     pub(super) author: Option<UserId>,
     pub(super) parts: Vec<Part>,
-    /// The model that said it, if it said all.
+    /// The model that said it, as far as the log tells.
     pub(super) model: Option<ModelRef>,
 }
 
@@ -98,7 +98,11 @@ fn not_run(id: &str, name: &str) -> ToolResult {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::provider::Chunk;
+    use crate::reply::parts::Parts;
 
     fn call(id: &str) -> Part {
         let (name, arguments) = ("t".to_owned(), "{}".to_owned());
@@ -165,5 +169,42 @@ mod tests {
         let thought = Part::Reasoning { text: "hm".to_owned(), signature: Some("s".to_owned()), model };
         assert_eq!(told(vec![thought, text("")]), [""; 0]);
         assert_eq!(told(vec![]), [""; 0]);
+    }
+
+    fn chunk() -> impl Strategy<Value = Chunk> {
+        let call = |id: String| {
+            let (name, arguments) = ("t".to_owned(), "{}".to_owned());
+            Chunk::ToolCall { id, name, arguments, signature: Some("s".to_owned()) }
+        };
+        prop_oneof![
+            Just(Chunk::Text("a".to_owned())),
+            Just(Chunk::Reasoning("hm".to_owned())),
+            Just(Chunk::ReasoningSignature("s".to_owned())),
+            "[a-z]{8}".prop_map(call),
+        ]
+    }
+
+    proptest! {
+        /// Wherever an answer was cut, what is left of it can be shown to its model.
+        #[test]
+        fn what_is_not_whole_is_replayed_as_valid(chunks in prop::collection::vec(chunk(), 0..12)) {
+            let model: ModelRef = "a/b".parse().unwrap();
+            let mut parts = Parts::default();
+            for chunk in chunks {
+                parts.push(chunk, &model);
+            }
+            let messages = replayed(parts.so_far(), Some(&model));
+            for pair in messages.chunks(2) {
+                let said = &pair[0];
+                prop_assert_eq!(said.role, Role::Assistant);
+                let is_thought = |part: &PromptPart| matches!(part, PromptPart::Reasoning(_));
+                prop_assert!(!said.parts.iter().all(is_thought), "it led to nothing");
+                let is_cut = |part: &PromptPart| matches!(part, PromptPart::Reasoning(thought) if thought.signature.is_none());
+                prop_assert!(!said.parts.last().is_some_and(is_cut), "a thought that was cut off");
+                let calls = said.parts.iter().filter(|part| matches!(part, PromptPart::ToolCall(_))).count();
+                let results = pair.get(1).map_or(0, |results| results.parts.len());
+                prop_assert_eq!(calls, results, "each call has its result");
+            }
+        }
     }
 }

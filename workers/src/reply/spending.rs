@@ -3,7 +3,8 @@
 //! The estimate takes a token for every four bytes, of the prompt as of what the model was heard to say; what is too much
 //! for English is too little for some other languages. An attempt that no provider took up has spent nothing: it was refused
 //! before the model said anything, or never arrived. One that was merely cut or stopped has been taken up, since nobody can
-//! tell otherwise.
+//! tell otherwise. What a provider had counted until then is not estimated: of the prompt it is usually all, of the answer it
+//! lacks what came after.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::ModelRef;
@@ -29,15 +30,17 @@ pub(super) struct Meter {
     prompt: usize,
     said: usize,
     thought: usize,
-    /// What the provider said that it counted.
+    /// What the provider said in the end that it counted.
     told: Option<Usage>,
+    /// What it had counted before, and how much the model had said and thought by then.
+    counted: Option<(Usage, usize, usize)>,
 }
 
 impl Meter {
     /// For an attempt that began then and asks this.
     pub(super) fn new(model: ModelRef, began: DateTime<Utc>, messages: &[PromptMessage]) -> Self {
         let prompt = messages.iter().flat_map(|message| &message.parts).map(bytes).sum();
-        Self { model, on: began.date_naive(), prompt, said: 0, thought: 0, told: None }
+        Self { model, on: began.date_naive(), prompt, said: 0, thought: 0, told: None, counted: None }
     }
 
     /// Hears a piece of the answer.
@@ -47,13 +50,14 @@ impl Meter {
             Chunk::Reasoning(text) => self.thought += text.len(),
             Chunk::ReasoningSignature(_) => {}
             Chunk::ToolCall { name, arguments, .. } => self.said += name.len() + arguments.len(),
+            Chunk::Usage(usage) => self.counted = Some((usage.clone(), self.said, self.thought)),
             Chunk::Finished { usage, .. } => self.told = Some(usage.clone()),
         }
     }
 
     /// What a provider that took the attempt up has counted, or is thought to.
     pub(super) fn spent(&self) -> Spent {
-        let told = self.told.as_ref().filter(|usage| is_counted(usage));
+        let told = self.told.as_ref().filter(|usage| usage.is_counted());
         let usage = told.cloned().unwrap_or_else(|| self.estimate());
         let prices = known::model(&self.model).map_or(&[][..], |model| &model.prices);
         let cost = price::cost(&usage, prices, self.on);
@@ -62,31 +66,54 @@ impl Meter {
 
     /// What an attempt spent that failed like this; none when no provider took it up.
     pub(super) fn spent_after(&self, failure: ErrorKind) -> Option<Spent> {
-        let heard = self.said + self.thought > 0 || self.told.is_some();
+        let heard = self.said + self.thought > 0 || self.told.is_some() || self.counted.is_some();
         (heard || is_taken_up(failure)).then(|| self.spent())
     }
 
     fn estimate(&self) -> Usage {
-        let tokens = |bytes: usize| u64::try_from(bytes.div_ceil(BYTES_PER_TOKEN)).unwrap_or(u64::MAX);
+        let (counted, said, thought) = self.counted.clone().unwrap_or_default();
+        // Without a count of the output, none of it was counted.
+        let (said, thought) = if counted.output.is_some() { (said, thought) } else { (0, 0) };
+        let after = |count: Option<u64>, bytes: usize| count.unwrap_or(0).saturating_add(tokens(bytes));
+        let (output, reasoning) =
+            (after(counted.output, self.said - said), after(counted.reasoning, self.thought - thought));
+        let has_input = [counted.input, counted.cached_input, counted.cache_write].iter().any(Option::is_some);
         Usage {
-            input: Some(tokens(self.prompt)),
-            output: Some(tokens(self.said)),
-            reasoning: (self.thought > 0).then(|| tokens(self.thought)),
-            ..Usage::default()
+            input: if has_input { counted.input } else { Some(tokens(self.prompt)) },
+            output: Some(output),
+            reasoning: counted.reasoning.map(|_| reasoning).or(Some(reasoning).filter(|tokens| *tokens > 0)),
+            ..counted
         }
     }
 }
 
-/// What an attempt spent whose worker was lost, judged by what it was last seen to have said. None when it asked no model.
+fn tokens(bytes: usize) -> u64 {
+    u64::try_from(bytes.div_ceil(BYTES_PER_TOKEN)).unwrap_or(u64::MAX)
+}
+
+/// An attempt whose worker was lost.
+#[derive(Clone, Debug)]
+pub(crate) struct Lost {
+    /// The model that it asked.
+    pub(crate) model: ModelRef,
+    /// What it went on from.
+    pub(crate) before: Option<String>,
+    /// What it spent, by an estimate.
+    pub(crate) spent: Spent,
+}
+
+/// An attempt whose worker was lost, judged by what it was last seen to have said. None when it asked no model.
 ///
 /// # Errors
 /// When the log cannot be read.
-pub(crate) async fn of_lost(pool: &PgPool, lost: OpenReply, seen: &[Part]) -> Result<Option<Spent>, store::Error> {
+pub(crate) async fn of_lost(pool: &PgPool, lost: OpenReply, seen: &[Part]) -> Result<Option<Lost>, store::Error> {
     let asked = prompt::asked(pool, lost.conversation, lost.reply, lost.attempt).await?;
-    let Some((model, began, messages)) = asked else { return Ok(None) };
-    let mut meter = Meter::new(model, began, &messages);
-    meter.said = seen.iter().map(Part::bytes).sum();
-    Ok(Some(meter.spent()))
+    let Some((model, prompt)) = asked else { return Ok(None) };
+    let mut meter = Meter::new(model.clone(), prompt.began, &prompt.messages);
+    // What it went on from is not its own.
+    let before = prompt.before.as_ref().map_or(0, String::len);
+    meter.said = seen.iter().map(Part::bytes).sum::<usize>().saturating_sub(before);
+    Ok(Some(Lost { model, before: prompt.before, spent: meter.spent() }))
 }
 
 /// Whether a provider that failed like this, before the model said anything, may have read the prompt all the same.
@@ -106,11 +133,6 @@ fn is_taken_up(failure: ErrorKind) -> bool {
         | ErrorKind::ContentFilter
         | ErrorKind::Network => false,
     }
-}
-
-fn is_counted(usage: &Usage) -> bool {
-    let Usage { input, cached_input, cache_write, output, reasoning, raw: _ } = usage;
-    [input, cached_input, cache_write, output, reasoning].into_iter().any(Option::is_some)
 }
 
 fn bytes(part: &PromptPart) -> usize {
@@ -191,6 +213,40 @@ mod tests {
         // A provider whose usage holds no number has said nothing.
         meter.hear(&whole(Usage { raw: Some("{}".to_owned()), ..Usage::default() }));
         assert_eq!(meter.spent(), estimate);
+    }
+
+    #[test]
+    fn what_was_counted_before_a_cut_is_not_estimated() {
+        let counted = |usage: Usage| {
+            let mut meter = unpriced();
+            for piece in [said("1234"), Chunk::Reasoning("1234".to_owned()), Chunk::Usage(usage), said("12345678")] {
+                meter.hear(&piece);
+            }
+            assert!(meter.spent().estimated);
+            meter.spent().usage
+        };
+        // As Anthropic begins: the prompt is counted, and next to nothing else.
+        let usage = Usage { cached_input: Some(50), output: Some(1), raw: Some("{}".to_owned()), ..Usage::default() };
+        assert_eq!(counted(usage.clone()), Usage { output: Some(3), ..usage });
+        // As Gemini goes on: all until then.
+        let usage = Usage { input: Some(9), output: Some(7), reasoning: Some(30), ..Usage::default() };
+        assert_eq!(counted(usage.clone()), Usage { output: Some(9), ..usage });
+        // The prompt alone, or the answer alone.
+        let (input, output) = (Some(9), Some(7));
+        let all = Usage { input, output: Some(3), reasoning: Some(1), ..Usage::default() };
+        assert_eq!(counted(Usage { input, ..Usage::default() }), all);
+        let rest = Usage { input: Some(3), output: Some(9), ..Usage::default() };
+        assert_eq!(counted(Usage { output, ..Usage::default() }), rest);
+    }
+
+    #[test]
+    fn a_provider_that_counts_has_taken_the_attempt_up() {
+        let mut meter = unpriced();
+        meter.hear(&Chunk::Usage(Usage { input: Some(9), ..Usage::default() }));
+        assert_eq!(meter.spent_after(ErrorKind::Overload).unwrap().usage.input, Some(9));
+        // The last count is the one that holds.
+        meter.hear(&whole(Usage { input: Some(8), ..Usage::default() }));
+        assert_eq!((meter.spent().usage.input, meter.spent().estimated), (Some(8), false));
     }
 
     #[test]

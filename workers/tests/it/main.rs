@@ -1,6 +1,7 @@
 //! Tests of the workers through their public face.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod provider_bad_input;
 mod provider_catalog;
 mod provider_chat;
 mod provider_demo;

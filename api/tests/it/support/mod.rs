@@ -133,6 +133,14 @@ impl TestEdge {
         }
     }
 
+    /// Yesterday and today as a request names them: what is written just before midnight is read just after it.
+    pub(crate) async fn two_days(&self) -> String {
+        sqlx::query_scalar("select format('from=%s&to=%s', day - 1, day) from date((now() at time zone 'UTC')) day")
+            .fetch_one(&self.pool)
+            .await
+            .unwrap()
+    }
+
     /// `user`'s requests.
     pub(crate) fn rest(&self, user: &str) -> Rest {
         Rest::new(&self.address, Some(token::of(user)))

@@ -4,7 +4,7 @@ use domain::conversation::{Command, Conversation, Event, Finish, Part, Usage};
 use domain::{Actor, Ask, Asked, Asker, CommandId, ConversationId, MessageId, account};
 use nats::Client;
 use nats::ask::Request;
-use nats::live::{self, Delta, ReplyKey};
+use nats::live::{self, Delta, Kept, ReplyKey};
 use nats::relay;
 use nats::serve::{Incoming, Serving};
 use sqlx::PgPool;
@@ -84,7 +84,15 @@ impl Owner {
         let worker = "w".to_owned();
         self.work(
             id,
-            Command::ClaimReply { reply, attempt, worker, lease_ms: 60_000, model: None, alternatives: None },
+            Command::ClaimReply {
+                reply,
+                attempt,
+                worker,
+                lease_ms: 60_000,
+                model: None,
+                alternatives: None,
+                continues: false,
+            },
         )
         .await;
     }
@@ -104,7 +112,7 @@ impl Owner {
     /// The whole text so far, kept for those who join.
     pub(crate) async fn keep(&self, id: ConversationId, reply: MessageId, text: &str) {
         let whole = Delta { attempt: 1, offset: 0, text: text.to_owned(), thinking: false };
-        live::keep(&self.client, key(id, reply), &whole).await.unwrap();
+        live::keep(&self.client, key(id, reply), &Kept { whole, only_text: true }).await.unwrap();
     }
 }
 

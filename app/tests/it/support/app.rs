@@ -123,6 +123,13 @@ impl App {
         self.process_as(&self.postgres.url(), &["worker", "--roles", roles]).await
     }
 
+    /// A worker with further settings.
+    pub(crate) async fn worker_with(&self, roles: &str, settings: &[(&str, &str)]) -> Process {
+        let mut process = self.start_with(&["worker", "--roles", roles], self.folder(), settings);
+        process.says(r#""message":"ready""#).await;
+        process
+    }
+
     pub(crate) async fn projector(&self) -> Process {
         self.process_as(&self.postgres.url(), &["projector"]).await
     }
@@ -161,7 +168,7 @@ impl App {
             reply: reply.parse().unwrap(),
         };
         until("the text is kept", async || {
-            nats::live::kept(&jetstream, key).await.is_ok_and(|kept| kept.is_some_and(|kept| kept.text == text))
+            nats::live::kept(&jetstream, key).await.is_ok_and(|kept| kept.is_some_and(|kept| kept.whole.text == text))
         })
         .await;
     }
@@ -238,6 +245,8 @@ impl App {
             ("BESTCHAT_LISTEN", "127.0.0.1:0".to_owned()),
             ("BESTCHAT_SHARDS", SHARDS.to_string()),
             ("BESTCHAT_LOG_FORMAT", "json".to_owned()),
+            // The provider fails whenever a test wants it to, and is asked again all the same.
+            ("BESTCHAT_CIRCUIT_BREAKERS", "false".to_owned()),
         ];
         // Whoever looks into a failure says more of it with BESTCHAT_LOG.
         let log = std::env::var("BESTCHAT_LOG").ok().map(|log| ("BESTCHAT_LOG".to_owned(), log));

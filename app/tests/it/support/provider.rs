@@ -2,8 +2,13 @@
 //!
 //! `say N`: N words at once · `pace N MS`: a word each MS milliseconds · `hold N`: N words, then N more once the test
 //! lets it, a word each 40 ms when asked again · `hang`: nothing at all · `cut N`: N words, then a cut connection · `recover N`: cut at the first call, whole
-//! at the next · `vanish N`: an end without the mark of one · `html`, `broken` (500), `refused` (401), `line` (4 MB in one line). With `billed`
-//! in front of it, a whole answer says what it costs. Asked as an Ollama is (`/api/chat`), it can only say its words.
+//! at the next · `vanish N`: an end without the mark of one · `html`, `broken` (500), `busy N` (503, wants to be left
+//! alone for N seconds), `refused` (401), `line` (4 MB in one line). With `billed` in front of it, a whole answer says what it costs.
+//! Asked as an Ollama is (`/api/chat`), it can only say its words.
+//!
+//! `broken-off N`: N words of 2 N at the first call, then an end without its mark. Asked to go on with an answer that has begun, it says the
+//! rest of 2 N words, `hold` not before the test lets it, `echo` (else `broken-off`) after what it was given, and `stubborn` (the same)
+//! refuses to.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -42,6 +47,8 @@ struct State {
     /// The heads of all requests.
     heads: Mutex<Vec<String>>,
     held: watch::Sender<bool>,
+    /// The messages of the requests that ended with the model's own, from there.
+    begun: Mutex<Vec<Value>>,
     /// Tokens that it said that it bills.
     billed: AtomicU64,
     /// How often it was asked which models it has.
@@ -72,6 +79,7 @@ impl Provider {
         let state = Arc::new(State {
             asked: Mutex::default(),
             heads: Mutex::default(),
+            begun: Mutex::default(),
             held: watch::Sender::new(true),
             billed: AtomicU64::new(0),
             lists: AtomicU64::new(0),
@@ -121,6 +129,11 @@ impl Provider {
         self.state.heads.lock().unwrap().clone()
     }
 
+    /// The answers that it was asked to go on with, as they came.
+    pub(crate) fn begun(&self) -> Vec<Value> {
+        self.state.begun.lock().unwrap().clone()
+    }
+
     /// Lets held answers go on.
     pub(crate) fn release(&self) {
         self.state.held.send_replace(false);
@@ -140,7 +153,7 @@ async fn serve(socket: TcpStream, state: Arc<State>) {
         let _ = head(&mut writer, "200 OK", "application/json", models).await;
         return;
     }
-    let Some((question, is_ollama)) = read_question(&mut reader, &state).await else { return };
+    let Some(Question { text: question, begun, is_ollama }) = read_question(&mut reader, &state).await else { return };
     let call = {
         let mut asked = state.asked.lock().unwrap();
         let asked = asked.entry(question.clone()).or_default();
@@ -148,7 +161,11 @@ async fn serve(socket: TcpStream, state: Arc<State>) {
         asked.calls
     };
     let answering = async {
-        if is_ollama { chat(&mut writer, &question).await } else { reply(&mut writer, &question, call, &state).await }
+        if is_ollama {
+            chat(&mut writer, &question).await
+        } else {
+            reply(&mut writer, &question, (call, begun), &state).await
+        }
     };
     let mut byte = [0];
     tokio::select! {
@@ -167,8 +184,17 @@ async fn asks_for_models(reader: &mut BufReader<OwnedReadHalf>) -> Option<&'stat
     is_asked.then_some(r#"{"data":[{"id":"m1","context_length":4000},{"id":"m2"}]}"#)
 }
 
-/// What was asked last, and whether in the words of Ollama.
-async fn read_question(reader: &mut BufReader<OwnedReadHalf>, state: &State) -> Option<(String, bool)> {
+/// What is asked.
+struct Question {
+    /// What was asked last.
+    text: String,
+    /// The beginning of an answer to it.
+    begun: Option<String>,
+    /// Whether in the words of Ollama.
+    is_ollama: bool,
+}
+
+async fn read_question(reader: &mut BufReader<OwnedReadHalf>, state: &State) -> Option<Question> {
     let (mut length, mut head) = (0, String::new());
     loop {
         let mut line = String::new();
@@ -188,9 +214,16 @@ async fn read_question(reader: &mut BufReader<OwnedReadHalf>, state: &State) -> 
     let mut body = vec![0; length];
     reader.read_exact(&mut body).await.ok()?;
     let body: Value = serde_json::from_slice(&body).ok()?;
+    let (mut messages, mut begun) = (body["messages"].as_array()?.as_slice(), None);
+    if let [before @ .., last] = messages
+        && last["role"] == "assistant"
+    {
+        state.begun.lock().unwrap().push(last.clone());
+        (messages, begun) = (before, Some(last["content"].as_str()?.to_owned()));
+    }
     // After a question that got no answer at all, both stand in one message.
-    let content = body["messages"].as_array()?.last()?["content"].as_str()?;
-    Some((content.rsplit("\n\n").next()?.to_owned(), is_ollama))
+    let content = messages.last()?["content"].as_str()?;
+    Some(Question { text: content.rsplit("\n\n").next()?.to_owned(), begun, is_ollama })
 }
 
 /// What an Ollama answers: a document a line.
@@ -203,7 +236,12 @@ async fn chat(to: &mut OwnedWriteHalf, question: &str) -> std::io::Result<()> {
     head(to, "200 OK", "application/x-ndjson", &lines).await
 }
 
-async fn reply(to: &mut OwnedWriteHalf, question: &str, call: usize, state: &State) -> std::io::Result<()> {
+async fn reply(
+    to: &mut OwnedWriteHalf,
+    question: &str,
+    (call, begun): (usize, Option<String>),
+    state: &State,
+) -> std::io::Result<()> {
     let question = state.always.unwrap_or(question);
     let billed = question.strip_prefix("billed ");
     let mut words = billed.unwrap_or(question).split_whitespace();
@@ -215,6 +253,13 @@ async fn reply(to: &mut OwnedWriteHalf, question: &str, call: usize, state: &Sta
         "broken" => {
             head(to, "500 Internal Server Error", "application/json", r#"{"error":{"message":"broken"}}"#).await
         }
+        "stubborn" if begun.is_some() => {
+            head(to, "400 Bad Request", "application/json", r#"{"error":{"message":"ends with an answer"}}"#).await
+        }
+        "busy" => {
+            let kind = format!("application/json\r\nretry-after: {}", number());
+            head(to, "503 Service Unavailable", &kind, r#"{"error":{"message":"busy"}}"#).await
+        }
         "refused" => head(to, "401 Unauthorized", "application/json", r#"{"error":{"message":"wrong key"}}"#).await,
         "line" => {
             head(to, "200 OK", "text/event-stream", "data: ").await?;
@@ -225,11 +270,15 @@ async fn reply(to: &mut OwnedWriteHalf, question: &str, call: usize, state: &Sta
                 if way == "cut" { "text/event-stream\r\ncontent-length: 1000000" } else { "text/event-stream" };
             head(to, "200 OK", promised, "").await?;
             let count = number();
+            if let Some(begun) = begun {
+                return go_on(to, way, &begun, (count, billed.is_some()), state).await;
+            }
             let pause = if way == "pace" { Duration::from_millis(number() as u64) } else { Duration::ZERO };
             say(to, 0..count, pause).await?;
             match way {
                 "cut" | "vanish" => return Ok(()),
-                "recover" if call == 1 => return Ok(()),
+                "recover" | "broken-off" | "echo" | "stubborn" if call == 1 => return Ok(()),
+                "broken-off" | "echo" | "stubborn" => say(to, count..2 * count, Duration::ZERO).await?,
                 "hold" => {
                     let _ = state.held.subscribe().wait_for(|held| !held).await;
                     let pause = Duration::from_millis(if call > 1 { 40 } else { 0 });
@@ -237,16 +286,41 @@ async fn reply(to: &mut OwnedWriteHalf, question: &str, call: usize, state: &Sta
                 }
                 _ => {}
             }
-            to.write_all(frame(&json!({}), Some("stop")).as_bytes()).await?;
-            if billed.is_some() {
-                state.billed.fetch_add((PROMPT_TOKENS + count) as u64, Ordering::Relaxed);
-                let usage = json!({ "prompt_tokens": PROMPT_TOKENS, "completion_tokens": count });
-                let bill = json!({ "id": "1", "object": "chat.completion.chunk", "choices": [], "usage": usage });
-                to.write_all(format!("data: {bill}\n\n").as_bytes()).await?;
-            }
-            to.write_all(b"data: [DONE]\n\n").await
+            end(to, (count, billed.is_some()), state).await
         }
     }
+}
+
+/// Says the rest of twice as many words.
+async fn go_on(
+    to: &mut OwnedWriteHalf,
+    way: &str,
+    begun: &str,
+    (count, is_billed): (usize, bool),
+    state: &State,
+) -> std::io::Result<()> {
+    if way == "hold" {
+        let _ = state.held.subscribe().wait_for(|held| !held).await;
+    }
+    let (half, rest) = begun.split_at(begun.floor_char_boundary(begun.len() / 2));
+    let echo = [half, rest].into_iter().filter(|_| way == "echo");
+    let whole = answer(2 * count);
+    for piece in echo.chain(whole.strip_prefix(begun)) {
+        to.write_all(frame(&json!({ "content": piece }), None).as_bytes()).await?;
+    }
+    end(to, (count, is_billed), state).await
+}
+
+/// Ends an answer of so many words.
+async fn end(to: &mut OwnedWriteHalf, (words, is_billed): (usize, bool), state: &State) -> std::io::Result<()> {
+    to.write_all(frame(&json!({}), Some("stop")).as_bytes()).await?;
+    if is_billed {
+        state.billed.fetch_add((PROMPT_TOKENS + words) as u64, Ordering::Relaxed);
+        let usage = json!({ "prompt_tokens": PROMPT_TOKENS, "completion_tokens": words });
+        let bill = json!({ "id": "1", "object": "chat.completion.chunk", "choices": [], "usage": usage });
+        to.write_all(format!("data: {bill}\n\n").as_bytes()).await?;
+    }
+    to.write_all(b"data: [DONE]\n\n").await
 }
 
 async fn head(to: &mut OwnedWriteHalf, status: &str, kind: &str, body: &str) -> std::io::Result<()> {

@@ -110,7 +110,8 @@ impl Transcript {
     }
 }
 
-/// The text of a message's parts.
+/// The text of a message's parts; what was thought is none of it.
 pub(crate) fn text(parts: &Value) -> String {
-    parts.as_array().into_iter().flatten().filter_map(|part| part["text"].as_str()).collect()
+    let texts = parts.as_array().into_iter().flatten().filter(|part| part["type"] == "text");
+    texts.filter_map(|part| part["text"].as_str()).collect()
 }

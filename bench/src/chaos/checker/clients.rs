@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::replies::text;
-use super::{Findings, Rule};
+use super::{Findings, Rule, text};
 use crate::chaos::history::{History, Ledger, Logged, Told};
 
 /// The codes that tell a stranger nothing.

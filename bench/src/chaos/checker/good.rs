@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::chaos::history::{Answer, Call, History, Ledger, Logged, Probe, Sent, Stream, Told, Verdict, Views};
+use crate::chaos::history::{Answer, Call, History, Ledger, Logged, Probe, Sent, Stream, Tokens, Told, Verdict, Views};
 
 pub(super) const CONVERSATION: &str = "c";
 
@@ -31,6 +31,29 @@ pub(super) fn parts(text: &str) -> Value {
     json!([{ "type": "text", "text": text }])
 }
 
+/// An attempt begins, and asks this.
+pub(super) fn started(reply: &str, attempt: u64, model: &str) -> Value {
+    json!({ "type": "ReplyAttemptStarted", "reply": reply, "attempt": attempt, "model": model, "alternatives": 2 })
+}
+
+pub(super) fn expired(reply: &str, attempt: u64) -> Value {
+    json!({ "type": "ReplyAttemptExpired", "reply": reply, "attempt": attempt })
+}
+
+pub(super) fn completed(reply: &str, attempt: u64, text: &str) -> Value {
+    json!({ "type": "ReplyCompleted", "reply": reply, "attempt": attempt, "parts": parts(text), "model": "a/x" })
+}
+
+/// An end that says what was spent, as the provider counted it or by an estimate.
+pub(super) fn spending(mut end: Value, counted: Option<(u64, u64)>) -> Value {
+    let (input, output) = counted.unwrap_or((1, 1));
+    end["spent"] = json!({ "usage": { "input": input, "output": output } });
+    if counted.is_none() {
+        end["spent"]["estimated"] = json!(true);
+    }
+    end
+}
+
 /// Ann starts a conversation, lets Bob in, asks; the first attempt is lost, the second completes; she stops another reply.
 fn log() -> Vec<Logged> {
     let mut asked =
@@ -46,23 +69,18 @@ fn log() -> Vec<Logged> {
             json!({ "type": "MessageSubmitted", "message": "m", "parent": null, "author": "ann", "parts": parts("why?"), "edit_of": null }),
         ),
         asked,
-        row(5, 11, "worker:reply", json!({ "type": "ReplyAttemptStarted", "reply": "r", "attempt": 1 })),
-        row(6, 12, "worker:reaper", json!({ "type": "ReplyAttemptExpired", "reply": "r", "attempt": 1 })),
-        row(7, 13, "worker:reply", json!({ "type": "ReplyAttemptStarted", "reply": "r", "attempt": 2 })),
-        row(
-            8,
-            14,
-            "worker:reply",
-            json!({ "type": "ReplyCompleted", "reply": "r", "attempt": 2, "parts": parts("two words") }),
-        ),
+        row(5, 11, "worker:reply", started("r", 1, "a/x")),
+        row(6, 12, "worker:reaper", spending(expired("r", 1), None)),
+        row(7, 13, "worker:reply", started("r", 2, "a/x")),
+        row(8, 14, "worker:reply", spending(completed("r", 2, "two words"), Some((30, 2)))),
         row(9, 4, "user:ann", json!({ "type": "ReplyRequested", "reply": "s", "parent": "m", "regenerate_of": "r" })),
-        row(10, 15, "worker:reply", json!({ "type": "ReplyAttemptStarted", "reply": "s", "attempt": 1 })),
+        row(10, 15, "worker:reply", started("s", 1, "a/x")),
         row(11, 5, "user:ann", json!({ "type": "ReplyStopRequested", "reply": "s" })),
         row(
             12,
             16,
             "worker:reply",
-            json!({ "type": "ReplyStopped", "reply": "s", "attempt": 1, "parts": parts("three ") }),
+            spending(json!({ "type": "ReplyStopped", "reply": "s", "attempt": 1, "parts": parts("three ") }), None),
         ),
     ]
 }
@@ -141,6 +159,17 @@ fn views() -> Views {
     }
 }
 
+pub(super) fn call(model: &str, text: &str, whole: bool) -> Call {
+    Call {
+        model: model.to_owned(),
+        question: "why?".to_owned(),
+        text: text.to_owned(),
+        whole,
+        refused: false,
+        counted: None,
+    }
+}
+
 pub(super) fn good() -> History {
     let log = log();
     let (mut ann, bob) = (ledger("ann", &log), ledger("bob", &log));
@@ -151,7 +180,7 @@ pub(super) fn good() -> History {
         sent(4, "RegenerateReply", 60, 9),
         sent(5, "StopReply", 80, 11),
     ];
-    let call = |text: &str, whole| Call { question: "why?".to_owned(), text: text.to_owned(), whole };
+    let call = |text: &str, whole| call("x", text, whole);
     let messages = log.iter().map(|row| (row.pos, row.event_id, row.pos)).collect();
     History {
         heads: vec![12],
@@ -164,7 +193,12 @@ pub(super) fn good() -> History {
             conversation: CONVERSATION.to_owned(),
             code: Some("not_found".to_owned()),
         }],
-        calls: vec![call("lost and more", false), call("two words", true), call("three four", true)],
+        calls: vec![
+            call("lost and more", false),
+            Call { counted: Some(Tokens { input: 30, output: 2 }), ..call("two words", true) },
+            call("three four", true),
+        ],
+        route: vec!["a/x".to_owned(), "b/y".to_owned()],
         log,
         ..History::default()
     }

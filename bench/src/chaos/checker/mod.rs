@@ -1,6 +1,7 @@
 //! Whether a run kept what BestChat promises. Pure: a [`History`] in, findings out. It knows nothing of how the run was made
 //! and shares no code with what it checks, so that the two cannot be wrong in the same way.
 
+mod attempts;
 mod bus;
 mod clients;
 mod commands;
@@ -13,6 +14,8 @@ mod tests;
 mod views;
 
 use std::fmt;
+
+use serde_json::Value;
 
 pub(super) use commands::TOO_BUSY;
 
@@ -47,6 +50,14 @@ pub enum Rule {
     TextIsOneAnswer,
     /// The provider is asked once an attempt.
     OneCallAnAttempt,
+    /// Every attempt that began has one end.
+    AttemptEndsOnce,
+    /// An attempt asks what its route has for it.
+    RouteIsFollowed,
+    /// An attempt that a provider took up says what it spent, once; one that was refused spent nothing.
+    SpentOnce,
+    /// What was spent is what the provider counted; where it did not count, it is called an estimate.
+    SpentIsCounted,
     /// A client is told each event once, in order, and all of them.
     EventsOnceInOrder,
     /// Text comes without a hole, and is the text of the reply in the end.
@@ -99,6 +110,7 @@ pub fn check(history: &History) -> Vec<Finding> {
     bus::check(history, &mut findings);
     commands::check(history, &mut findings);
     replies::check(history, &mut findings);
+    attempts::check(history, &mut findings);
     clients::check(history, &mut findings);
     views::check(history, &mut findings);
     let told = [(Rule::ProcessesStay, &history.crashes), (Rule::Settles, &history.unsettled)];
@@ -106,4 +118,13 @@ pub fn check(history: &History) -> Vec<Finding> {
         findings.check(false, rule, || what.clone());
     }
     findings.0
+}
+
+/// The text of a message's parts.
+fn text(parts: &Value) -> String {
+    parts.as_array().into_iter().flatten().filter_map(|part| part["text"].as_str()).collect()
+}
+
+fn name(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
 }

@@ -2,19 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Findings, Rule};
+use super::{Findings, Rule, name, text};
 use crate::chaos::history::{History, Logged};
 
-/// The attempts that a reply gets.
+/// The attempts that a reply gets; and one more for each model of its route.
 const MAX_ATTEMPTS: u64 = 3;
 
 /// A reply as the log tells it.
 #[derive(Debug, Default)]
 struct Reply {
     attempt: u64,
+    /// The attempts that it gets.
+    most: u64,
     running: bool,
     stopping: bool,
     ended: bool,
@@ -35,7 +36,8 @@ pub(super) fn check(history: &History, findings: &mut Findings) {
         let Some(id) = row.event["reply"].as_str() else { continue };
         if row.event["type"] == "ReplyRequested" {
             let question = said.get(&(conversation, name(&row.event["parent"]))).copied().unwrap_or_default();
-            let reply = Reply { question: question.to_owned(), ..Reply::default() };
+            let most = MAX_ATTEMPTS + history.route.len() as u64;
+            let reply = Reply { question: question.to_owned(), most, ..Reply::default() };
             let before = replies.insert((conversation, id), reply);
             findings.check(before.is_none(), Rule::EveryReplyEnds, || format!("{id} is asked for twice"));
             continue;
@@ -47,24 +49,9 @@ pub(super) fn check(history: &History, findings: &mut Findings) {
         };
         take(reply, row, &answers, findings);
     }
-    one_call_an_attempt(&replies, &answers, findings);
     for ((conversation, id), reply) in replies {
         findings.check(reply.ended, Rule::EveryReplyEnds, || {
             format!("the reply {id} in {conversation} has not ended: {reply:?}")
-        });
-    }
-}
-
-/// The provider was not asked more often than attempts began.
-fn one_call_an_attempt(replies: &BTreeMap<(&str, &str), Reply>, answers: &Answers<'_>, findings: &mut Findings) {
-    let mut attempts: BTreeMap<&str, usize> = BTreeMap::new();
-    for reply in replies.values() {
-        *attempts.entry(&reply.question).or_default() += usize::try_from(reply.attempt).unwrap_or_default();
-    }
-    for (question, calls) in &answers.begun {
-        let attempts = attempts.get(question).copied().unwrap_or_default();
-        findings.check(calls.len() <= attempts, Rule::OneCallAnAttempt, || {
-            format!("{question:?} was asked {} times for {attempts} attempts", calls.len())
         });
     }
 }
@@ -76,7 +63,7 @@ fn take(reply: &mut Reply, row: &Logged, answers: &Answers<'_>, findings: &mut F
     findings.check(!reply.ended, Rule::EveryReplyEnds, || format!("after its end: {}", at()));
     let current = attempt == Some(reply.attempt);
     let holds = match kind {
-        "ReplyAttemptStarted" => !reply.running && attempt == Some(reply.attempt + 1) && reply.attempt < MAX_ATTEMPTS,
+        "ReplyAttemptStarted" => !reply.running && attempt == Some(reply.attempt + 1) && reply.attempt < reply.most,
         "ReplyAttemptFailed" | "ReplyAttemptExpired" | "ReplyCompleted" => reply.running && current,
         "ReplyStopRequested" => reply.running && !reply.stopping,
         // Of a reply that waits, by whoever stopped it.
@@ -131,13 +118,4 @@ impl<'a> Answers<'a> {
             format!("the provider did not say, at {}, {text:?} to {question:?}", row.position())
         });
     }
-}
-
-/// The text of a message's parts.
-pub(super) fn text(parts: &Value) -> String {
-    parts.as_array().into_iter().flatten().filter_map(|part| part["text"].as_str()).collect()
-}
-
-fn name(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
 }

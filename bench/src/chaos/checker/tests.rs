@@ -17,7 +17,7 @@ fn rejected(change: impl FnOnce(&mut History)) -> Vec<Rule> {
 
 /// The change is found, as a broken promise of this kind.
 #[track_caller]
-fn breaks(rule: Rule, change: impl FnOnce(&mut History)) {
+pub(super) fn breaks(rule: Rule, change: impl FnOnce(&mut History)) {
     let found = rejected(change);
     assert!(found.contains(&rule), "{rule:?} is not among {found:?}");
 }
@@ -31,7 +31,7 @@ fn bob_is_told(history: &mut History) -> &mut Vec<Told> {
 }
 
 /// Rewrites an event everywhere, so that only what it means is wrong.
-fn rewrite(history: &mut History, pos: u64, event: &Value) {
+pub(super) fn rewrite(history: &mut History, pos: u64, event: &Value) {
     let at = usize::try_from(pos).unwrap() - 1;
     history.log[at].event = event.clone();
     for told in history.ledgers.iter_mut().flat_map(|ledger| ledger.told.values_mut()).flatten() {

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::replies::text;
-use super::{Findings, Rule};
+use super::{Findings, Rule, text};
 use crate::chaos::history::{History, Logged};
 
 pub(super) fn check(history: &History, findings: &mut Findings) {

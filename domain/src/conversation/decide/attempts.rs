@@ -10,11 +10,17 @@ use crate::conversation::{
 impl Conversation {
     pub(super) fn decide_for_worker(&self, command: &Command) -> Decision {
         match command {
-            Command::ClaimReply { reply, attempt, worker, lease_ms, model, alternatives } => {
-                let (reply, attempt, worker, lease_ms) = (*reply, *attempt, storable(worker), *lease_ms);
-                let (model, alternatives) = (model.clone(), *alternatives);
-                let started = Event::ReplyAttemptStarted { reply, attempt, worker, lease_ms, model, alternatives };
-                self.claim(reply, attempt, started)
+            Command::ClaimReply { reply, attempt, worker, lease_ms, model, alternatives, continues } => {
+                let started = Event::ReplyAttemptStarted {
+                    reply: *reply,
+                    attempt: *attempt,
+                    worker: storable(worker),
+                    lease_ms: *lease_ms,
+                    model: model.clone(),
+                    alternatives: *alternatives,
+                    continues: *continues,
+                };
+                self.claim(*reply, *attempt, started)
             }
             Command::CompleteReply { reply, attempt, parts, finish, model, usage, spent } => {
                 let completed = Event::ReplyCompleted {
@@ -28,7 +34,7 @@ impl Conversation {
                 };
                 self.end_attempt(*reply, *attempt, (parts, spent.as_ref()), vec![completed])
             }
-            Command::FailReply { reply, attempt, error, retry, switch, retry_after_ms, parts, spent } => {
+            Command::FailReply { reply, attempt, error, retry, switch, retry_after_ms, parts, continuable, spent } => {
                 let failed = if *retry && !self.is_last(*reply, *attempt) {
                     Event::ReplyAttemptFailed {
                         reply: *reply,
@@ -37,23 +43,30 @@ impl Conversation {
                         spent: spent.as_ref().map(storable_spent),
                         switch: *switch,
                         retry_after_ms: retry_after_ms.map(|wait| wait.min(MAX_RETRY_AFTER_MS)),
+                        parts: kept(parts, *continuable),
                     }
                 } else {
                     failure(*reply, *attempt, error, (parts, spent.as_ref()))
                 };
                 self.end_attempt(*reply, *attempt, (parts, spent.as_ref()), vec![failed])
             }
-            Command::ExpireAttempt { reply, attempt, parts, spent } => {
-                let told = spent.as_ref().map(storable_spent);
-                let mut events = vec![Event::ReplyAttemptExpired { reply: *reply, attempt: *attempt, spent: told }];
-                if self.is_last(*reply, *attempt) {
-                    // What it spent is told once.
-                    events.push(failure(*reply, *attempt, &worker_lost(), (parts, None)));
-                }
-                self.end_attempt(*reply, *attempt, (parts, spent.as_ref()), events)
+            Command::ExpireAttempt { reply, attempt, parts, continuable, spent } => {
+                let came = (parts.as_slice(), spent.as_ref());
+                self.end_attempt(*reply, *attempt, came, self.expiry(*reply, *attempt, came, *continuable))
             }
             _ => Err(Error::NotPermitted),
         }
+    }
+
+    fn expiry(&self, reply: MessageId, attempt: u32, (said, spent): Came<'_>, continuable: bool) -> Vec<Event> {
+        let (is_last, spent) = (self.is_last(reply, attempt), spent.map(storable_spent));
+        let parts = kept(said, continuable && !is_last);
+        let mut events = vec![Event::ReplyAttemptExpired { reply, attempt, spent, parts }];
+        if is_last {
+            // What it spent is told once.
+            events.push(failure(reply, attempt, &worker_lost(), (said, None)));
+        }
+        events
     }
 
     fn claim(&self, reply: MessageId, attempt: u32, started: Event) -> Decision {
@@ -91,6 +104,11 @@ impl Conversation {
 
 /// What an attempt came to: what the model had said, and what that cost.
 type Came<'a> = (&'a [Part], Option<&'a Spent>);
+
+/// What is kept of an attempt for the one that goes on from it.
+fn kept(said: &[Part], continuable: bool) -> Vec<Part> {
+    if continuable { storable_parts(said) } else { Vec::new() }
+}
 
 fn failure(reply: MessageId, attempt: u32, error: &ReplyError, (said, spent): Came<'_>) -> Event {
     let (error, parts, spent) = (storable_error(error), storable_parts(said), spent.map(storable_spent));

@@ -108,7 +108,15 @@ pub(super) fn remove(name: &str) -> Command {
 }
 
 pub(super) fn claim(reply: MessageId, attempt: u32) -> Command {
-    Command::ClaimReply { reply, attempt, worker: "w1".to_owned(), lease_ms: LEASE_MS, model: None, alternatives: None }
+    Command::ClaimReply {
+        reply,
+        attempt,
+        worker: "w1".to_owned(),
+        lease_ms: LEASE_MS,
+        model: None,
+        alternatives: None,
+        continues: false,
+    }
 }
 
 pub(super) fn complete(reply: MessageId, attempt: u32) -> Command {
@@ -118,11 +126,21 @@ pub(super) fn complete(reply: MessageId, attempt: u32) -> Command {
 
 pub(super) fn fail(reply: MessageId, attempt: u32, retry: bool) -> Command {
     let (error, parts) = (overload(), text("the ans"));
-    Command::FailReply { reply, attempt, error, retry, switch: false, retry_after_ms: None, parts, spent: None }
+    Command::FailReply {
+        reply,
+        attempt,
+        error,
+        retry,
+        switch: false,
+        retry_after_ms: None,
+        parts,
+        continuable: false,
+        spent: None,
+    }
 }
 
 pub(super) fn expire(reply: MessageId, attempt: u32) -> Command {
-    Command::ExpireAttempt { reply, attempt, parts: text("the a"), spent: None }
+    Command::ExpireAttempt { reply, attempt, parts: text("the a"), continuable: false, spent: None }
 }
 
 // What has happened.
@@ -160,16 +178,17 @@ pub(super) fn claimed(reply: MessageId, attempt: u32) -> Event {
         lease_ms: LEASE_MS,
         model: None,
         alternatives: None,
+        continues: false,
     }
 }
 
 pub(super) fn attempt_failed(reply: MessageId, attempt: u32) -> Event {
-    let error = overload();
-    Event::ReplyAttemptFailed { reply, attempt, error, spent: None, switch: false, retry_after_ms: None }
+    let (error, parts) = (overload(), Vec::new());
+    Event::ReplyAttemptFailed { reply, attempt, error, spent: None, switch: false, retry_after_ms: None, parts }
 }
 
 pub(super) fn expired(reply: MessageId, attempt: u32) -> Event {
-    Event::ReplyAttemptExpired { reply, attempt, spent: None }
+    Event::ReplyAttemptExpired { reply, attempt, spent: None, parts: Vec::new() }
 }
 
 pub(super) fn stop_requested(reply: MessageId) -> Event {

@@ -165,6 +165,7 @@ fn what_the_log_cannot_hold_keeps_no_reply_from_ending() {
         switch: false,
         retry_after_ms: None,
         parts: text("a\0b"),
+        continuable: true,
         spent: None,
     };
     given(stopping()).when(worker(complete.clone())).then_expect_events(vec![stopped(R1, 1, "a\u{FFFD}b")]);
@@ -184,6 +185,7 @@ fn what_the_log_cannot_hold_keeps_no_reply_from_ending() {
         spent: None,
         switch: false,
         retry_after_ms: None,
+        parts: text("a\u{FFFD}b"),
     }]);
     given(a_running_reply()).when(worker(fail(false))).then_expect_events(vec![Event::ReplyFailed {
         reply: R1,

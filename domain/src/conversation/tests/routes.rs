@@ -6,7 +6,15 @@ use super::given::*;
 /// The attempt begins, asking one of so many models.
 fn claimed_of(attempt: u32, models: u32) -> Event {
     let (worker, model) = ("w1".to_owned(), Some(model()));
-    Event::ReplyAttemptStarted { reply: R1, attempt, worker, lease_ms: LEASE_MS, model, alternatives: Some(models) }
+    Event::ReplyAttemptStarted {
+        reply: R1,
+        attempt,
+        worker,
+        lease_ms: LEASE_MS,
+        model,
+        alternatives: Some(models),
+        continues: false,
+    }
 }
 
 /// `R1` at this attempt, the ones before it lost.
@@ -17,11 +25,22 @@ fn at(attempt: u32, models: u32) -> Vec<Event> {
 
 fn fail_and(attempt: u32, switch: bool, retry_after_ms: Option<u64>) -> Command {
     let (error, parts) = (overload(), text("the ans"));
-    Command::FailReply { reply: R1, attempt, error, retry: true, switch, retry_after_ms, parts, spent: None }
+    Command::FailReply {
+        reply: R1,
+        attempt,
+        error,
+        retry: true,
+        switch,
+        retry_after_ms,
+        parts,
+        continuable: false,
+        spent: None,
+    }
 }
 
 fn failed_and(attempt: u32, switch: bool, retry_after_ms: Option<u64>) -> Event {
-    Event::ReplyAttemptFailed { reply: R1, attempt, error: overload(), spent: None, switch, retry_after_ms }
+    let (error, parts) = (overload(), Vec::new());
+    Event::ReplyAttemptFailed { reply: R1, attempt, error, spent: None, switch, retry_after_ms, parts }
 }
 
 #[test]

@@ -17,11 +17,11 @@ fn ends_with(command: Command, of: &Spent) -> Command {
         Command::CompleteReply { reply, attempt, parts, finish, model, usage, .. } => {
             Command::CompleteReply { reply, attempt, parts, finish, model, usage, spent: of }
         }
-        Command::FailReply { reply, attempt, error, retry, switch, retry_after_ms, parts, .. } => {
-            Command::FailReply { reply, attempt, error, retry, switch, retry_after_ms, parts, spent: of }
+        Command::FailReply { reply, attempt, error, retry, switch, retry_after_ms, parts, continuable, .. } => {
+            Command::FailReply { reply, attempt, error, retry, switch, retry_after_ms, parts, continuable, spent: of }
         }
-        Command::ExpireAttempt { reply, attempt, parts, .. } => {
-            Command::ExpireAttempt { reply, attempt, parts, spent: of }
+        Command::ExpireAttempt { reply, attempt, parts, continuable, .. } => {
+            Command::ExpireAttempt { reply, attempt, parts, continuable, spent: of }
         }
         other => other,
     }
@@ -49,6 +49,7 @@ fn an_attempt_says_which_model_it_asks() {
         lease_ms,
         model: Some(model()),
         alternatives: None,
+        continues: false,
     };
     let begun = Event::ReplyAttemptStarted {
         reply: R1,
@@ -57,6 +58,7 @@ fn an_attempt_says_which_model_it_asks() {
         lease_ms,
         model: Some(model()),
         alternatives: None,
+        continues: false,
     };
     given(a_question()).when(worker(claim)).then_expect_events(vec![begun]);
 }
@@ -115,7 +117,7 @@ fn spending_is_written_and_read_as_ever() {
     ] {
         assert_eq!(serde_json::to_string(&spent).unwrap(), written);
         assert_eq!(serde_json::from_str::<Spent>(&written).unwrap(), spent);
-        let event = Event::ReplyAttemptExpired { reply: R1, attempt: 1, spent: Some(spent) };
+        let event = Event::ReplyAttemptExpired { reply: R1, attempt: 1, spent: Some(spent), parts: Vec::new() };
         let literal = format!(r#"{{"type":"ReplyAttemptExpired","reply":"{R1}","attempt":1,"spent":{written}}}"#);
         assert_eq!(serde_json::to_string(&event).unwrap(), literal);
         assert_eq!(serde_json::from_str::<Event>(&literal).unwrap(), event);
@@ -127,6 +129,7 @@ fn spending_is_written_and_read_as_ever() {
         lease_ms: LEASE_MS,
         model: Some(model()),
         alternatives: None,
+        continues: false,
     };
     let literal = format!(
         r#"{{"type":"ReplyAttemptStarted","reply":"{R1}","attempt":1,"worker":"w1","lease_ms":15000,"model":"mock/m1"}}"#

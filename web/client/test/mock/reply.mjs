@@ -1,5 +1,5 @@
 // The mock's answer: it echoes, word by word. `long`, `slow`, `instant`, `fail` and `cut` in the question do as the real
-// demo's do; `retry` makes only the first attempt fail; `markdown` shows every kind of formatting.
+// demo's do; `retry` makes only the first attempt fail, `think` has it think first; `markdown` shows every kind of formatting.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -42,6 +42,10 @@ export async function answer(conversation, reply, sendDelta, wordsPerSecond) {
   for (let attempt = 1; attempt <= attempts; attempt += 1) {
     if (isOver()) return;
     append({ type: 'ReplyAttemptStarted', attempt, worker: 'mock', lease_ms: 15_000 });
+    for (let signs = /\bthink\b/.test(question) ? 3 : 0; signs > 0; signs -= 1) {
+      sendDelta({ reply, attempt, offset: 0, text: '', thinking: true });
+      await sleep(1_000);
+    }
     const ends = attempt < attempts || /\b(fail|cut)\b/.test(question);
     const said = await stream(
       conversation,

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { WebSocketServer } from 'ws';
 import { Conversation } from './conversation.mjs';
 import { answer } from './reply.mjs';
+import { Settings } from './settings.mjs';
 import { Socket } from './socket.mjs';
 
 const DIST = fileURLToPath(new URL('../../../console/dist', import.meta.url));
@@ -20,6 +21,7 @@ const CSP = [
 export class Mock {
   conversations = new Map();
   sockets = new Set();
+  settings = new Settings(MODELS);
 
   constructor({ wordsPerSecond = 30 } = {}) {
     this.wordsPerSecond = wordsPerSecond;
@@ -85,6 +87,8 @@ export class Mock {
     const user = userOf(request.headers.authorization?.replace('Bearer ', ''));
     if (!user) return refuse(401, 'unauthenticated');
     if (pathname === '/api/models') return json({ models: MODELS });
+    const told = await this.settings.answer(request, pathname, user);
+    if (told) return json(told);
     if (pathname === '/api/conversations') return json(this.list(user, searchParams));
     const [, id, what] = pathname.match(/^\/api\/conversations\/([^/]+)(?:\/(\w+))?$/) ?? [];
     const conversation = this.conversations.get(id);

@@ -1,5 +1,6 @@
 import { hasEnded, type Message, textOf } from '@bestchat/client';
 import { useEffect, useRef, useState } from 'react';
+import { helpAgainst } from './words';
 
 /** Reads out an answer that ended while one was there: whole, not word by word. */
 export function Announcer({ shown }: { shown: Message[] }) {
@@ -19,7 +20,8 @@ export function Announcer({ shown }: { shown: Message[] }) {
 }
 
 function announcement({ status, parts, error }: Message): string {
-  if (status === 'failed') return `The answer failed. ${error?.message ?? ''}`;
+  if (status === 'failed')
+    return `The answer failed. ${error?.message ?? ''} ${helpAgainst(error?.code ?? '').words}`;
   if (status === 'stopped') return 'The answer was stopped.';
   return textOf(parts);
 }

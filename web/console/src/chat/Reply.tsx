@@ -2,9 +2,11 @@ import { type ConversationState, hasEnded, type Message, textOf } from '@bestcha
 import { useAsk, useConsole } from '../console';
 import { Icon } from '../Icon';
 import { IconButton } from '../IconButton';
+import { SETTINGS } from '../route';
 import { Branches } from './Branches';
 import { CopyButton } from './CopyButton';
 import { Markdown } from './Markdown';
+import { helpAgainst, noteOf, waitOf } from './words';
 
 /** The model's answer, whole or on its way. */
 export function Reply({ state, message }: { state: ConversationState; message: Message }) {
@@ -15,6 +17,7 @@ export function Reply({ state, message }: { state: ConversationState; message: M
   const regenerate = () =>
     void ask(client.command(state.conversation.id, { type: 'RegenerateReply', regenerate_of: message.id }));
   const note = noteOf(message);
+  const wait = waitOf(message);
   return (
     <article
       className="message reply"
@@ -23,17 +26,14 @@ export function Reply({ state, message }: { state: ConversationState; message: M
       data-status={message.status}
       data-attempt={message.attempt}
     >
-      {!ended && note && <p className="working">{note}</p>}
-      {text !== '' && <Markdown text={text} streaming={!ended} />}
-      {!ended && !note && text === '' && <p className="working dots">Thinking</p>}
-      {message.status === 'failed' && (
-        <div className="failure">
-          <p>{message.error?.message || 'The answer could not be finished.'}</p>
-          <button type="button" onClick={regenerate}>
-            <Icon name="again" size={16} /> Try again
-          </button>
-        </div>
+      {!ended && note && (
+        <p className="working" role="status">
+          {note}
+        </p>
       )}
+      {text !== '' && <Markdown text={text} streaming={!ended} />}
+      {wait && <p className="working dots">{wait}</p>}
+      {message.status === 'failed' && <Failure message={message} onRetry={regenerate} />}
       {ended && (
         <div className="actions">
           <Branches state={state} message={message} />
@@ -49,13 +49,20 @@ export function Reply({ state, message }: { state: ConversationState; message: M
   );
 }
 
-/** What there is to say about how the answer stands, beyond its text. */
-function noteOf({ status, attempt, finish }: Message): string | null {
-  if (status === 'stopping') return 'Stopping…';
-  if (status === 'pending' && attempt > 0) return 'That did not work. Answering again…';
-  if (status === 'running' && attempt > 1) return `Answering again (attempt ${attempt})…`;
-  if (status === 'stopped') return 'Stopped';
-  if (finish === 'length') return 'Ended at the model’s length limit';
-  if (finish === 'content_filter') return 'The provider withheld the rest';
-  return null;
+/** Why there is no answer, and what can be done. */
+function Failure({ message: { error }, onRetry }: { message: Message; onRetry(): void }) {
+  const help = helpAgainst(error?.code ?? '');
+  return (
+    <div className="failure">
+      <div>
+        <p>{error?.message || 'The answer could not be finished.'}</p>
+        <p className="help">
+          {help.words} {help.inSettings && <a href={SETTINGS}>Open the settings</a>}
+        </p>
+      </div>
+      <button type="button" onClick={onRetry}>
+        <Icon name="again" size={16} /> Try again
+      </button>
+    </div>
+  );
 }

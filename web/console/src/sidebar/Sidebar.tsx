@@ -3,11 +3,12 @@ import { useState } from 'react';
 import { inWords, useConsole } from '../console';
 import { Icon } from '../Icon';
 import { IconButton } from '../IconButton';
+import { type Route, SETTINGS } from '../route';
 import { Connection } from './Connection';
 import { Row } from './Row';
 
 interface Props {
-  route: string | null;
+  route: Route;
   onLogout(): void;
   onClose(): void;
 }
@@ -21,7 +22,7 @@ export function Sidebar({ route, onLogout, onClose }: Props) {
         <strong>BestChat</strong>
         <IconButton icon="close" label="Close the list" className="only-narrow" onClick={onClose} />
       </div>
-      <a className="new-chat" href="#/" aria-current={route === null ? 'page' : undefined}>
+      <a className="new-chat" href="#/" aria-current={route.page === 'new' ? 'page' : undefined}>
         <Icon name="plus" /> New chat
       </a>
       <List key={String(archived)} archived={archived} route={route} />
@@ -33,12 +34,19 @@ export function Sidebar({ route, onLogout, onClose }: Props) {
       >
         <Icon name="archive" size={16} /> {archived ? 'Back to the chats' : 'Archived chats'}
       </button>
+      <a
+        className="settings-link"
+        href={SETTINGS}
+        aria-current={route.page === 'settings' ? 'page' : undefined}
+      >
+        <Icon name="settings" size={16} /> Settings and usage
+      </a>
       <Connection onLogout={onLogout} />
     </aside>
   );
 }
 
-function List({ archived, route }: { archived: boolean; route: string | null }) {
+function List({ archived, route }: { archived: boolean; route: Route }) {
   const { client } = useConsole();
   const { conversations, loading, more, problem, loadMore } = useConversations(client, { archived });
   return (
@@ -46,7 +54,7 @@ function List({ archived, route }: { archived: boolean; route: string | null }) 
       {archived && <h2 className="rows-title">Archived</h2>}
       <ul>
         {conversations.map((row) => (
-          <Row key={row.id} row={row} isOpen={row.id === route} />
+          <Row key={row.id} row={row} isOpen={route.page === 'chat' && row.id === route.id} />
         ))}
       </ul>
       {problem && <p className="rows-note problem">{inWords(problem)}</p>}

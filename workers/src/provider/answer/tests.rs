@@ -98,3 +98,20 @@ fn raw_usage_is_bounded() {
     assert_eq!(raw_usage(&serde_json::json!({"n": 1})).as_deref(), Some("{\"n\":1}"));
     assert_eq!(raw_usage(&"x".repeat(MAX_RAW_USAGE_BYTES)), None);
 }
+
+#[test]
+fn what_is_counted_on_the_way_is_told_once_and_at_the_end_with_it() {
+    let counted = |input| Usage { input: Some(input), ..Usage::default() };
+    let mut answer = Answer::default();
+    assert_eq!(answer.take_usage(), None);
+    answer.usage(Usage { raw: Some("{}".to_owned()), ..Usage::default() });
+    assert_eq!(answer.take_usage(), None, "nothing was counted");
+    answer.usage(counted(1));
+    answer.usage(counted(2));
+    assert_eq!(answer.take_usage(), Some(counted(2)));
+    assert_eq!(answer.take_usage(), None);
+    answer.usage(counted(3));
+    answer.finish(Finish::Stop);
+    assert_eq!(answer.take_usage(), None);
+    assert_eq!(answer.finished(), Some(Chunk::Finished { finish: Finish::Stop, usage: counted(3) }));
+}

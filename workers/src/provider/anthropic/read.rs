@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::tools::OUTPUT_TOOL;
 use super::usage::Counts;
 use crate::provider::ErrorKind;
-use crate::provider::answer::{Answer, MAX_ANSWER_BYTES};
+use crate::provider::answer::Answer;
 use crate::provider::refusal::Refusal;
 use crate::provider::turns::REDACTED;
 use crate::provider::wire::{Read, Record};
@@ -35,6 +35,16 @@ enum Open {
     Call { given: Option<String> },
     /// The call that stands for the answer, likewise.
     Output { given: Option<String> },
+}
+
+impl Open {
+    /// How many bytes it keeps.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Thought { signature } => signature.len(),
+            Self::Call { given } | Self::Output { given } => given.as_ref().map_or(0, String::len),
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -190,6 +200,7 @@ impl Reader {
         if self.open.len() == MAX_OPEN_BLOCKS {
             return Err(Refusal::protocol("the answer has too many open blocks"));
         }
+        answer.hold(open.bytes())?;
         self.open.insert(index, open);
         Ok(())
     }
@@ -199,9 +210,10 @@ impl Reader {
             (Some("text_delta"), _) => answer.text(&delta.text.unwrap_or_default()),
             (Some("thinking_delta"), _) => answer.reasoning(&delta.thinking.unwrap_or_default()),
             (Some("signature_delta"), Some(Open::Thought { signature })) => {
-                signature.push_str(&delta.signature.unwrap_or_default());
-                let fits = signature.len() <= MAX_ANSWER_BYTES;
-                fits.then_some(()).ok_or_else(|| Refusal::protocol("the answer has too long a signature"))
+                let more = delta.signature.unwrap_or_default();
+                answer.hold(more.len())?;
+                signature.push_str(&more);
+                Ok(())
             }
             (Some("input_json_delta"), Some(Open::Call { given })) => {
                 let json = delta.partial_json.unwrap_or_default();

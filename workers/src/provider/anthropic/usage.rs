@@ -5,18 +5,26 @@ use serde_json::{Map, Value};
 
 use crate::provider::answer::raw_usage;
 
+/// The most fields that are kept; a dozen are usual.
+const MAX_FIELDS: usize = 64;
+
 /// The counts so far. The stream begins with a snapshot; what follows is cumulative and more exact.
 #[derive(Debug, Default)]
 pub(super) struct Counts(Map<String, Value>);
 
 impl Counts {
-    /// Takes in a `usage` object.
+    /// Takes in a `usage` object, unless it is longer than any that is one.
     pub(super) fn take(&mut self, usage: Value) {
+        let is_short = raw_usage(&usage).is_some();
         let Value::Object(fields) = usage else { return };
+        if !is_short {
+            return;
+        }
         for (key, value) in fields {
             // Servers that know a count at the beginning only say null or nothing of it at the end.
             let says_nothing = value.is_null() || value.as_u64() == Some(0);
-            if !says_nothing || !self.0.contains_key(&key) {
+            let counts = if self.0.contains_key(&key) { !says_nothing } else { self.0.len() < MAX_FIELDS };
+            if counts {
                 self.0.insert(key, value);
             }
         }

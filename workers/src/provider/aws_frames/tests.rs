@@ -2,33 +2,8 @@
 
 use proptest::prelude::*;
 
+use super::encode::{event, frame, raw_frame};
 use super::*;
-
-/// A frame with headers of text.
-pub(in crate::provider) fn frame(headers: &[(&str, &str)], payload: &str) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for (name, value) in headers {
-        bytes.push(u8::try_from(name.len()).unwrap());
-        bytes.extend(name.bytes().chain([7]));
-        bytes.extend(u16::try_from(value.len()).unwrap().to_be_bytes());
-        bytes.extend(value.bytes());
-    }
-    raw_frame(&bytes, payload.as_bytes())
-}
-
-/// An event as Bedrock frames it.
-pub(in crate::provider) fn event(name: &str, payload: &str) -> Vec<u8> {
-    frame(&[(":event-type", name), (":content-type", "application/json"), (":message-type", "event")], payload)
-}
-
-fn raw_frame(headers: &[u8], payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(PRELUDE + headers.len() + payload.len() + TRAILER).unwrap();
-    let mut frame = [length.to_be_bytes(), u32::try_from(headers.len()).unwrap().to_be_bytes()].concat();
-    frame.extend(CHECKSUM.checksum(&frame).to_be_bytes());
-    frame.extend(headers.iter().chain(payload));
-    frame.extend(CHECKSUM.checksum(&frame).to_be_bytes());
-    frame
-}
 
 fn read(pieces: &[&[u8]], limit: usize) -> (Vec<Record>, Option<BadFrame>) {
     let mut frames = AwsFrames::new(limit);

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::provider::ErrorKind;
-use crate::provider::answer::{Answer, MAX_ANSWER_BYTES, raw_usage};
+use crate::provider::answer::{Answer, raw_usage};
 use crate::provider::anthropic::tools::OUTPUT_TOOL;
 use crate::provider::refusal::Refusal;
 use crate::provider::turns::REDACTED;
@@ -174,15 +174,17 @@ impl Reader {
             self.open(index, Open::Thought { signature: String::new() })?;
         }
         let Some(Open::Thought { signature }) = self.open.get_mut(&index) else { return Ok(()) };
-        signature.push_str(&delta.signature.unwrap_or_default());
+        let more = delta.signature.unwrap_or_default();
+        answer.hold(more.len())?;
+        signature.push_str(&more);
         if let Some(hidden) = delta.redacted_content {
             if signature.is_empty() {
                 signature.push_str(REDACTED);
             }
+            answer.hold(hidden.len())?;
             signature.push_str(&hidden);
         }
-        let fits = signature.len() <= MAX_ANSWER_BYTES;
-        fits.then_some(()).ok_or_else(|| Refusal::protocol("the answer has too long a signature"))
+        Ok(())
     }
 
     fn open(&mut self, index: u64, open: Open) -> Result<(), Refusal> {

@@ -84,7 +84,7 @@ impl Endpoint {
 
     /// An error in our words.
     pub(super) fn error(&self, kind: ErrorKind, message: &str) -> Error {
-        Error::new(kind, format!("{}: {message}.", self.id))
+        Error::told(kind, &self.id, message, None)
     }
 
     /// An error of the provider, for people.

@@ -4,7 +4,6 @@
 mod clients;
 mod credential;
 mod endpoint;
-mod frames;
 mod list;
 mod reply;
 
@@ -22,8 +21,6 @@ use super::{Chunk, Error, Model, Provider, Request};
 pub(crate) use clients::Clients;
 pub(super) use credential::Credential;
 use endpoint::Endpoint;
-#[cfg(test)]
-pub(super) use frames::Frames;
 use reply::Reply;
 
 /// A provider that is called over HTTP.

@@ -11,6 +11,8 @@ use crate::provider::refusal::Refusal;
 
 /// How deep a place may lie.
 const MAX_DEPTH: usize = 64;
+/// What an object or a list takes that a place begins, in bytes: far more than the words that name it.
+const CONTAINER_BYTES: usize = 700;
 
 /// A piece.
 #[derive(Debug, Deserialize)]
@@ -71,6 +73,7 @@ impl Arguments {
         let mut place = &mut self.root;
         for step in steps(path)? {
             if place.is_null() {
+                self.bytes += CONTAINER_BYTES;
                 *place = match step {
                     Step::Name(_) => Value::Object(Map::new()),
                     Step::Index(_) => Value::Array(Vec::new()),
@@ -176,5 +179,10 @@ mod tests {
         let piece = || json!({"jsonPath": "$.a", "stringValue": "x".repeat(1_000_000)});
         assert!((0..4).all(|_| put(&mut arguments, piece())));
         assert!(!put(&mut arguments, piece()));
+        // Short, and deep.
+        let mut arguments = Arguments::default();
+        let deep = |nth: usize| json!({"jsonPath": format!("$.a{nth}") + &".a".repeat(60), "boolValue": true});
+        let fit = (0..10_000).take_while(|nth| put(&mut arguments, deep(*nth))).count();
+        assert!((50..150).contains(&fit), "{fit}");
     }
 }

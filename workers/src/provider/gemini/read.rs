@@ -26,10 +26,12 @@ pub(super) struct Reader {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Frame {
+struct Frame<'a> {
     candidates: Option<Vec<Candidate>>,
     prompt_feedback: Option<Value>,
-    usage_metadata: Option<Value>,
+    /// In every frame; most of it is not looked at.
+    #[serde(borrow)]
+    usage_metadata: Option<&'a RawValue>,
     error: Option<Value>,
 }
 
@@ -90,12 +92,12 @@ impl Reader {
         frames.into_iter().try_for_each(|frame| self.frame(frame, answer))
     }
 
-    fn frame(&mut self, frame: Frame, answer: &mut Answer) -> Result<(), Refusal> {
+    fn frame(&mut self, frame: Frame<'_>, answer: &mut Answer) -> Result<(), Refusal> {
         answer.begin();
         if let Some(error) = frame.error.filter(|error| !error.is_null()) {
             return Err(refusal::read(&error));
         }
-        if let Some(usage) = frame.usage_metadata.as_ref().and_then(usage::read) {
+        if let Some(usage) = frame.usage_metadata.and_then(usage::read) {
             answer.usage(usage);
         }
         let candidates = frame.candidates.unwrap_or_default();

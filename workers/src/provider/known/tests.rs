@@ -1,6 +1,11 @@
 use std::collections::BTreeSet;
 
 use super::super::address::Reach;
+use super::super::anthropic::Messages;
+use super::super::bedrock::Converse;
+use super::super::openai_chat::ChatCompletions;
+use super::super::request::{PromptMessage, Request, Role};
+use super::super::wire::Wire;
 use super::*;
 
 #[test]
@@ -55,6 +60,45 @@ fn every_model_is_sound() {
             }
         }
     }
+}
+
+/// What a provider is asked when an answer shall be gone on with.
+fn gone_on_with(provider: &KnownProvider, model: &KnownModel) -> Option<serde_json::Value> {
+    let id = provider.id.clone();
+    let wire: Box<dyn Wire> = match provider.protocol {
+        Protocol::Anthropic => Box::new(Messages::new(id, BTreeMap::new())),
+        Protocol::Bedrock => Box::new(Converse::new(id, BTreeMap::new())),
+        Protocol::OpenaiChat => {
+            let quirks = model.quirks.unwrap_or(provider.quirks);
+            Box::new(ChatCompletions::new(id, quirks, BTreeMap::new()))
+        }
+        _ => return None,
+    };
+    let messages = [(Role::User, "What?"), (Role::Assistant, "The moon")];
+    let messages = messages.map(|(role, text)| PromptMessage::text(role, text)).to_vec();
+    let written = wire.write(&Request { model: model.id.clone(), messages, ..Request::default() }).ok()?;
+    serde_json::from_slice(&written.body).ok()
+}
+
+#[test]
+fn whoever_goes_on_with_an_answer_is_asked_to() {
+    let mut able = Vec::new();
+    for provider in providers() {
+        for model in provider.models.iter().filter(|model| model.can.contains(&Can::Prefill)) {
+            let reference: ModelRef = format!("{}/{}", provider.id, model.id).parse().unwrap();
+            assert!(prefills(&reference));
+            let body = gone_on_with(provider, model).unwrap_or_else(|| panic!("{reference} cannot be asked"));
+            let last = body["messages"].as_array().unwrap().last().unwrap();
+            assert_eq!(last["role"], "assistant", "{reference}");
+            let says_so = last["prefix"] == true;
+            assert_eq!(says_so, provider.protocol == Protocol::OpenaiChat, "{reference}: {last}");
+            able.push(provider.id.as_str());
+        }
+    }
+    able.dedup();
+    assert_eq!(able, ["anthropic", "bedrock", "mistral"]);
+    assert!(!prefills(&"anthropic/claude-opus-5".parse().unwrap()));
+    assert!(!prefills(&"nobody/knows".parse().unwrap()));
 }
 
 #[test]

@@ -3,12 +3,12 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::provider::ErrorKind;
 use crate::provider::answer::{Answer, Chunk};
 use crate::provider::replay::{attached, play, question, requests, split, tool};
 use crate::provider::request::{
     Effort, OutputSchema, PromptMessage, PromptPart, Reasoning, Role, ToolCall, ToolChoice, ToolResult,
 };
+use crate::provider::{ErrorKind, Protocol, rules};
 
 fn ollama() -> Ollama {
     Ollama::new("ollama".to_owned())
@@ -220,21 +220,6 @@ fn settings_are_written_where_they_are_understood() {
     }
 }
 
-fn check(body: &Value) -> Result<(), TestCaseError> {
-    for message in body["messages"].as_array().unwrap() {
-        let content = message["content"].as_str().unwrap();
-        let calls = message["tool_calls"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let images = message["images"].as_array().map(Vec::as_slice).unwrap_or_default();
-        prop_assert!(!content.trim().is_empty() || !calls.is_empty() || !images.is_empty(), "{}", body);
-        prop_assert!(calls.iter().all(|call| call["function"]["arguments"].is_object()), "{}", body);
-        prop_assert_eq!(
-            message["role"] == "tool",
-            message["tool_name"].is_string() && message["tool_call_id"].is_string()
-        );
-    }
-    Ok(())
-}
-
 proptest! {
     #[test]
     fn any_split_reads_the_same(cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..8)) {
@@ -251,7 +236,7 @@ proptest! {
     fn any_history_is_written_in_order(request in requests("ollama/qwen3")) {
         if let Ok(written) = ollama().write(&request) {
             prop_assert_eq!(&ollama().write(&request).unwrap().body, &written.body);
-            check(&serde_json::from_slice(&written.body).unwrap())?;
+            rules::check(Protocol::Ollama, &serde_json::from_slice(&written.body).unwrap()).unwrap();
         }
     }
 }

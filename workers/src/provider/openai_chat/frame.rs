@@ -1,18 +1,24 @@
 //! The shapes of what a server answers, read tolerantly: what we do not know survives, what we need has a type.
 
-use serde::Deserialize;
+use std::fmt;
+
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// An event of a stream, or a whole answer: they differ in `delta` and `message`.
 #[derive(Debug, Deserialize)]
-pub(super) struct Frame {
+pub(super) struct Frame<'a> {
     /// Empty or absent in frames that only carry usage, filter results or a sign of life.
     pub(super) choices: Option<Vec<Choice>>,
     pub(super) usage: Option<Value>,
     /// Groq says its usage here too.
     pub(super) x_groq: Option<Value>,
     pub(super) error: Option<Value>,
-    pub(super) object: Option<Value>,
+    #[serde(borrow)]
+    object: Option<&'a RawValue>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -40,8 +46,7 @@ pub(super) struct Saying {
     pub(super) function_call: Option<Function>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[derive(Debug)]
 pub(super) enum Content {
     Text(String),
     Parts(Vec<ContentPart>),
@@ -74,6 +79,38 @@ pub(super) struct Function {
 pub(super) struct Thought {
     pub(super) field: &'static str,
     pub(super) text: String,
+}
+
+impl Frame<'_> {
+    /// Whether it is an error in place of an answer.
+    pub(super) fn is_error(&self) -> bool {
+        self.error.is_some() || self.object.is_some_and(|object| object.get() == r#""error""#)
+    }
+}
+
+/// By hand, since what is derived would look at every piece of text twice.
+impl<'de> Deserialize<'de> for Content {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextOrParts;
+
+        impl<'de> Visitor<'de> for TextOrParts {
+            type Value = Content;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text, or a list of parts")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Content, E> {
+                Ok(Content::Text(text.to_owned()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, parts: A) -> Result<Content, A::Error> {
+                Deserialize::deserialize(SeqAccessDeserializer::new(parts)).map(Content::Parts)
+            }
+        }
+
+        deserializer.deserialize_any(TextOrParts)
+    }
 }
 
 impl Saying {

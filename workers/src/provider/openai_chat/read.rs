@@ -175,9 +175,9 @@ impl Read for Reader {
     }
 }
 
-fn frame(json: &[u8]) -> Result<Frame, Refusal> {
+fn frame(json: &[u8]) -> Result<Frame<'_>, Refusal> {
     match serde_json::from_slice::<Frame>(json) {
-        Ok(frame) if frame.error.is_none() && frame.object.as_ref().is_none_or(|object| object != "error") => Ok(frame),
+        Ok(frame) if !frame.is_error() => Ok(frame),
         // Off the usual way: an error, or nothing that we know.
         result => {
             let refusal = serde_json::from_slice(json).ok().and_then(|value| Refusal::find(&value));

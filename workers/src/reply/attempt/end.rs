@@ -6,6 +6,7 @@ use domain::conversation::{Command, Finish, Part, ReplyError, Spent, Usage};
 use super::Attempt;
 use crate::provider;
 use crate::reply::choice::Next;
+use crate::reply::parts::Parts;
 
 impl Attempt<'_> {
     /// Ends it with a whole answer.
@@ -21,8 +22,10 @@ impl Attempt<'_> {
     }
 
     /// Ends it without: what follows is decided here.
-    pub(super) fn failed(&self, error: provider::Error, text: String, spent: Option<Spent>) -> Command {
+    pub(super) fn failed(&self, error: provider::Error, said: Parts, spent: Option<Spent>) -> Command {
         let next = self.next(&error);
+        // What the provider did not take is not what it takes next time.
+        let may_go_on = next == Next::Retry && error.is_retryable();
         let wait = error.retry_after.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
         Command::FailReply {
             reply: self.reply,
@@ -31,9 +34,14 @@ impl Attempt<'_> {
             retry: next != Next::GiveUp,
             switch: next == Next::Switch,
             retry_after_ms: wait.filter(|_| next == Next::Retry),
-            parts: parts(text),
+            continuable: may_go_on && self.is_continuable(&said),
+            parts: said.so_far(),
             spent,
         }
+    }
+
+    fn is_continuable(&self, said: &Parts) -> bool {
+        self.model().is_some_and(|(model, _)| said.are_continuable(&model))
     }
 
     fn next(&self, error: &provider::Error) -> Next {
@@ -45,7 +53,7 @@ impl Attempt<'_> {
     }
 
     /// Ends an attempt whose reply is stopping: the aggregate makes a stop of it.
-    pub(super) fn stop(&self, text: String, spent: Option<Spent>) -> Command {
+    pub(super) fn stop(&self, said: Parts, spent: Option<Spent>) -> Command {
         let error = ReplyError { code: "stopped".to_owned(), message: "The reply was stopped.".to_owned() };
         Command::FailReply {
             reply: self.reply,
@@ -54,17 +62,15 @@ impl Attempt<'_> {
             retry: false,
             switch: false,
             retry_after_ms: None,
-            parts: parts(text),
+            parts: said.so_far(),
+            continuable: false,
             spent,
         }
     }
 
     /// Ends it so that another worker goes on at once.
-    pub(super) fn hand_back(&self, text: String, spent: Option<Spent>) -> Command {
-        Command::ExpireAttempt { reply: self.reply, attempt: self.number, parts: parts(text), spent }
+    pub(super) fn hand_back(&self, said: Parts, spent: Option<Spent>) -> Command {
+        let continuable = self.is_continuable(&said);
+        Command::ExpireAttempt { reply: self.reply, attempt: self.number, parts: said.so_far(), continuable, spent }
     }
-}
-
-fn parts(text: String) -> Vec<Part> {
-    if text.is_empty() { Vec::new() } else { vec![Part::Text { text }] }
 }

@@ -322,6 +322,28 @@ fn hostile_answers_have_bounds() {
     let delta = json!({ "type": "content_block_delta", "index": 0, "delta": long });
     stream.extend(std::iter::repeat_n(delta, MAX_ANSWER_BYTES / 500_000 + 1));
     assert_eq!(failed(&events(&stream)).kind, ErrorKind::Protocol);
+
+    // Spread over blocks that do not end.
+    let spread: Vec<_> = (0..10)
+        .map(|index| {
+            let input = json!({ "q": "x".repeat(500_000) });
+            json!({ "type": "content_block_start", "index": index,
+                "content_block": { "type": "tool_use", "id": "a", "name": "search", "input": input } })
+        })
+        .collect();
+    assert_eq!(failed(&events(&spread)).kind, ErrorKind::Protocol);
+}
+
+#[test]
+fn counts_have_bounds() {
+    let mut counts = super::super::usage::Counts::default();
+    for nth in 0..10_000 {
+        counts.take(json!({ (format!("field_{nth}")): 1, "output_tokens": nth }));
+    }
+    counts.take(json!({ "output_tokens": 7, "long": "x".repeat(100_000) }));
+    let usage = counts.usage();
+    assert_eq!(usage.output, Some(9_999), "what is known goes on counting, what is absurd does not count");
+    assert!(usage.raw.is_some_and(|raw| raw.len() < 2_000));
 }
 
 /// Events in any order, right and wrong ones.

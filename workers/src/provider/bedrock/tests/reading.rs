@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::wire;
 use crate::provider::ErrorKind;
 use crate::provider::answer::Chunk;
-use crate::provider::aws_frames::tests::{event, frame};
+use crate::provider::aws_frames::encode::{event, frame};
 use crate::provider::replay::{play, split};
 use crate::provider::wire::Wire;
 
@@ -187,6 +187,12 @@ fn hostile_answers_have_bounds() {
     let long: Vec<_> =
         (0..10).map(|_| delta(0, &json!({ "reasoningContent": { "redactedContent": "x".repeat(500_000) } }))).collect();
     let error = play(&wire(), &[&stream(&long)]).1.unwrap();
+    assert_eq!(error.into_error("bedrock", &[]).kind, ErrorKind::Protocol);
+    // Spread over blocks that do not end.
+    let spread: Vec<_> = (0..10)
+        .map(|index| delta(index, &json!({ "reasoningContent": { "signature": "x".repeat(500_000) } })))
+        .collect();
+    let error = play(&wire(), &[&stream(&spread)]).1.unwrap();
     assert_eq!(error.into_error("bedrock", &[]).kind, ErrorKind::Protocol);
 }
 

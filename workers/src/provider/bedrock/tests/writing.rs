@@ -1,6 +1,6 @@
 //! Requests, and what the provider would refuse of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -15,6 +15,7 @@ use crate::provider::request::{
     Effort, Media, OutputSchema, PromptMessage, PromptPart, Reasoning, Request, Role, ToolCall, ToolChoice, ToolResult,
 };
 use crate::provider::wire::Wire;
+use crate::provider::{Protocol, rules};
 
 const CLAUDE: &str = "eu.anthropic.claude-sonnet-4-5-20250929-v1:0";
 
@@ -168,43 +169,6 @@ fn what_the_cache_keeps() {
     }
 }
 
-/// Says what the provider would refuse.
-fn check(body: &Value) {
-    let has_tools = body["toolConfig"]["tools"].as_array().is_some_and(|tools| !tools.is_empty());
-    assert_eq!(body.get("toolConfig").is_some(), has_tools);
-    assert!(body.to_string().matches("cachePoint").count() <= 4);
-    let mut ids = BTreeSet::new();
-    let mut names = BTreeSet::new();
-    let mut open: Vec<&str> = Vec::new();
-    for (position, message) in body["messages"].as_array().unwrap().iter().enumerate() {
-        let is_user = message["role"] == "user";
-        assert_eq!(is_user, position % 2 == 0, "roles alternate, a person begins");
-        let content = message["content"].as_array().unwrap();
-        assert!(!content.is_empty() && content.last().unwrap().get("reasoningContent").is_none());
-        let results: Vec<_> = content.iter().map_while(|block| block["toolResult"]["toolUseId"].as_str()).collect();
-        assert_eq!(results, open, "every call is answered at once, and nothing else is");
-        open.clear();
-        for block in &content[results.len()..] {
-            let (kind, inner) = block.as_object().unwrap().iter().next().unwrap();
-            match kind.as_str() {
-                "text" => assert!(!inner.as_str().unwrap().trim().is_empty()),
-                "image" | "cachePoint" => assert!(is_user),
-                "document" => assert!(is_user && names.insert(inner["name"].as_str().unwrap())),
-                "reasoningContent" => assert!(!is_user && has_tools || !inner.is_null()),
-                "toolUse" => {
-                    let id = inner["toolUseId"].as_str().unwrap();
-                    assert!(!is_user && has_tools && ids.insert(id) && inner["input"].is_object());
-                    open.push(id);
-                }
-                other => panic!("{other} where it may not be"),
-            }
-        }
-        let has = |kind: &str| content.iter().any(|block| block.get(kind).is_some());
-        assert!(!has("document") || has("text"), "a document without a text");
-    }
-    assert!(open.is_empty(), "a call without a result");
-}
-
 fn quirks() -> impl Strategy<Value = Quirks> {
     let thinking = prop::sample::select(vec![Thinking::Never, Thinking::Budget, Thinking::Adaptive, Thinking::Always]);
     let structured = prop::sample::select(vec![Structured::Native, Structured::Tool]);
@@ -222,7 +186,7 @@ proptest! {
     fn nothing_is_asked_that_would_be_refused(request in requests("bedrock/model"), quirks in quirks()) {
         let wire = Converse::new("bedrock".to_owned(), BTreeMap::from([("model".to_owned(), quirks)]));
         if let Ok(written) = wire.write(&request) {
-            check(&serde_json::from_slice(&written.body).unwrap());
+            rules::check(Protocol::Bedrock, &serde_json::from_slice(&written.body).unwrap()).unwrap();
             prop_assert_eq!(wire.write(&request).unwrap(), written);
         }
     }

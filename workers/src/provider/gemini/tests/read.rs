@@ -291,7 +291,10 @@ fn what_we_do_not_know_survives() {
 
 #[test]
 fn usage_never_overlaps() {
-    let read = |usage: Value| super::super::usage::read(&usage).map(|usage| Usage { raw: None, ..usage });
+    let read = |usage: Value| {
+        let raw = serde_json::value::RawValue::from_string(usage.to_string()).unwrap();
+        super::super::usage::read(&raw).map(|usage| Usage { raw: None, ..usage })
+    };
     let usage = |input, cached_input, output, reasoning| {
         Some(Usage { input, cached_input, output, reasoning, ..Usage::default() })
     };

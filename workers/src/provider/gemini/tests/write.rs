@@ -7,6 +7,7 @@ use crate::provider::histories::{any_request, call, result, says, thought, weath
 use crate::provider::replay::requests;
 use crate::provider::request::{Effort, Media, OutputSchema, PromptMessage, PromptPart, Request, Role, ToolChoice};
 use crate::provider::wire::Wire as _;
+use crate::provider::{Protocol, rules};
 
 const MODEL: &str = "google/gemini-3-flash";
 const DUMMY: &str = "skip_thought_signature_validator";
@@ -221,34 +222,6 @@ fn images_and_files_stand_in_the_prompt() {
     assert_eq!(studio().write(&gif).unwrap_err().0, "this model does not take files of the type image/gif");
 }
 
-/// What the provider checks of a request's contents.
-fn check(body: &Value) {
-    let contents = body["contents"].as_array().unwrap();
-    let parts = |content: &Value| content["parts"].as_array().unwrap().clone();
-    let count = |content: &Value, key: &str| parts(content).iter().filter(|part| part.get(key).is_some()).count();
-    assert_eq!(contents[0]["role"], "user");
-    for (at, content) in contents.iter().enumerate() {
-        let next = contents.get(at + 1);
-        let (calls, results) = (count(content, "functionCall"), count(content, "functionResponse"));
-        assert!(!parts(content).is_empty());
-        assert!(results == 0 || results == parts(content).len(), "{content}");
-        assert_eq!(next.map_or(0, |next| count(next, "functionResponse")), calls, "{content}");
-        let twice = next.is_some_and(|next| next["role"] == content["role"]);
-        assert!(!twice || results > 0, "{content}");
-        let first = parts(content).iter().find(|part| part.get("functionCall").is_some()).cloned();
-        assert!(first.is_none_or(|first| first["thoughtSignature"].is_string()), "{content}");
-        for part in parts(content) {
-            let Some(function) = part.get("functionCall").or_else(|| part.get("functionResponse")) else { continue };
-            let name = function["name"].as_str().unwrap();
-            assert!(
-                name.len() <= 64 && !name.starts_with(|c: char| c.is_ascii_digit() || c == '-') && !name.is_empty()
-            );
-            assert!(function.get("args").is_none_or(Value::is_object), "{function}");
-        }
-    }
-    assert!(body.get("toolConfig").is_none() || body.get("tools").is_some());
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -257,13 +230,13 @@ proptest! {
         request in any_request(MODEL, vec!["text:0:c2ln".to_owned(), "text:2:c2ln".to_owned(), "thought:c2ln".to_owned()])
     ) {
         let written = studio().write(&request).unwrap();
-        check(&serde_json::from_slice(&written.body).unwrap());
+        rules::check(Protocol::Gemini, &serde_json::from_slice(&written.body).unwrap()).unwrap();
         assert_eq!(studio().write(&request), Ok(written));
     }
 
     #[test]
     fn nor_does_one_that_nobody_put_in_order(request in requests(MODEL)) {
         let Ok(written) = studio().write(&request) else { return Ok(()) };
-        check(&serde_json::from_slice(&written.body).unwrap());
+        rules::check(Protocol::Gemini, &serde_json::from_slice(&written.body).unwrap()).unwrap();
     }
 }

@@ -1,5 +1,3 @@
-use std::collections::HashSet;
-
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -8,6 +6,7 @@ use super::*;
 use crate::provider::replay::{question, requests, tool};
 use crate::provider::request::*;
 use crate::provider::wire::{Unsayable, Wire as _};
+use crate::provider::{Protocol, rules};
 
 fn written(quirks: Quirks, request: &Request) -> Value {
     let written = speaking(quirks).write(request).unwrap();
@@ -183,43 +182,33 @@ fn thoughts_go_back_to_a_server_that_wants_them() {
     assert_eq!(written(Quirks::default(), &request)["messages"][1], json!({"role": "assistant", "content": "Yes."}));
 }
 
-/// What `OpenAI` refuses in messages.
-fn check(messages: &[Value]) {
-    let mut open: Vec<&str> = Vec::new();
-    let mut seen = HashSet::new();
-    for message in messages {
-        let role = message["role"].as_str().unwrap();
-        if role == "tool" {
-            let id = message["tool_call_id"].as_str().unwrap();
-            let place = open.iter().position(|open| *open == id).expect("a result answers a call before it");
-            open.remove(place);
-            assert!(!message["content"].as_str().unwrap().is_empty());
-            continue;
-        }
-        assert!(open.is_empty(), "every call is answered before anyone else speaks");
-        let calls = message["tool_calls"].as_array().map(Vec::as_slice).unwrap_or_default();
-        assert!(!message["content"].is_null() || !calls.is_empty());
-        assert!(message["content"].as_str().is_none_or(|text| !text.is_empty()));
-        for call in calls {
-            let id = call["id"].as_str().unwrap();
-            assert!(!id.is_empty() && id.len() <= 40 && seen.insert(id), "{id}");
-            let function = &call["function"];
-            assert!(function["arguments"].as_str().unwrap().parse::<Value>().unwrap().is_object());
-            let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-            assert!(function["name"].as_str().unwrap().bytes().all(plain));
-            open.push(id);
-        }
-    }
-    assert!(open.is_empty(), "every call is answered");
+#[test]
+fn an_answer_that_has_begun_is_a_prefix_where_that_is_asked_for() {
+    let begun = vec![PromptMessage::text(Role::User, "?"), PromptMessage::text(Role::Assistant, "The moon")];
+    let request = Request { messages: begun, ..question("m1") };
+    let last = |prefix| written(Quirks { prefix, ..Quirks::default() }, &request)["messages"][1].clone();
+    assert_eq!(last(true), json!({"role": "assistant", "content": "The moon", "prefix": true}));
+    assert_eq!(last(false), json!({"role": "assistant", "content": "The moon"}));
+    let whole = [request.messages, vec![PromptMessage::text(Role::User, "And?")]].concat();
+    let body = written(Quirks { prefix: true, ..Quirks::default() }, &Request { messages: whole, ..question("m1") });
+    assert_eq!(body["messages"][1].get("prefix"), None, "only the last one is");
 }
 
 proptest! {
     #[test]
-    fn whatever_a_conversation_went_through_is_accepted(request in requests("mock/m1"), replays in any::<bool>()) {
-        let wire = speaking(Quirks { replays_reasoning: replays, ..Quirks::default() });
+    fn whatever_a_conversation_went_through_is_accepted(
+        request in requests("mock/m1"), replays_reasoning in any::<bool>(), prefix in any::<bool>(),
+    ) {
+        let quirks = Quirks { prefix, replays_reasoning, ..Quirks::default() };
+        let wire = speaking(quirks);
         if let Ok(written) = wire.write(&request) {
             let body: Value = serde_json::from_slice(&written.body).unwrap();
-            check(body["messages"].as_array().unwrap());
+            let messages = body["messages"].as_array().unwrap();
+            for (message, left) in messages.iter().zip((0..messages.len()).rev()) {
+                let is_begun = left == 0 && message["role"] == "assistant";
+                prop_assert_eq!(message["prefix"] == true, prefix && is_begun, "{}", message);
+            }
+            rules::check(Protocol::OpenaiChat, &body).unwrap();
             prop_assert_eq!(wire.write(&request).unwrap().body, written.body);
         }
     }

@@ -36,6 +36,9 @@ pub(super) enum Message<'a> {
         reasoning: Option<String>,
         #[serde(skip_serializing_if = "Vec::is_empty")]
         tool_calls: Vec<Call<'a>>,
+        /// Whether it is the beginning of the answer that is asked for.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        prefix: bool,
     },
     Tool {
         tool_call_id: String,
@@ -99,6 +102,10 @@ pub(super) fn of<'a>(request: &'a Request, provider: &str, quirks: Quirks) -> Re
     for turn in turns {
         if turn.is_model { messages.push(said(turn, quirks)) } else { asked(turn, quirks, &mut messages)? }
     }
+    // Calls are answered, so that this is text.
+    if let Some(Message::Assistant { prefix, .. }) = messages.last_mut() {
+        *prefix = quirks.prefix;
+    }
     Ok(messages)
 }
 
@@ -124,7 +131,7 @@ fn said(turn: Turn<'_>, quirks: Quirks) -> Message<'_> {
         }
     }
     let content = (!texts.is_empty() || tool_calls.is_empty()).then(|| texts.join("\n\n"));
-    Message::Assistant { content, reasoning_content, reasoning, tool_calls }
+    Message::Assistant { content, reasoning_content, reasoning, tool_calls, prefix: false }
 }
 
 /// What people said, after what tools gave.

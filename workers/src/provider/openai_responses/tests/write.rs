@@ -1,5 +1,3 @@
-use std::collections::BTreeSet;
-
 use bytes::Bytes;
 use proptest::prelude::{ProptestConfig, proptest};
 use serde_json::{Value, json};
@@ -9,6 +7,7 @@ use crate::provider::histories::{any_request, call, result, says, thought, weath
 use crate::provider::replay::requests;
 use crate::provider::request::{Effort, Media, OutputSchema, PromptMessage, PromptPart, Request, Role, ToolChoice};
 use crate::provider::wire::Wire as _;
+use crate::provider::{Protocol, rules};
 
 const MODEL: &str = "openai/gpt-5";
 const SEALED: &str = r#"{"id":"rs_1","encrypted_content":"gAAAA"}"#;
@@ -188,48 +187,10 @@ fn call_ids_are_unique_and_short() {
     let long = "x".repeat(65);
     let messages = [step("call_0"), step("call_0"), step("call_0_2"), step(&long), step("a b")].concat();
     let body = write(&asking("gpt-5", messages));
-    check(&body);
+    rules::check(Protocol::OpenaiResponses, &body).unwrap();
     let again = write(&asking("gpt-5", [step("call_0"), step("call_0")].concat()));
     // The beginning of a prompt stays as it is, for the provider's cache.
     assert_eq!(again["input"].as_array().unwrap()[..], body["input"].as_array().unwrap()[..6]);
-}
-
-/// What the provider checks of a request's input.
-fn check(body: &Value) {
-    let items = body["input"].as_array().unwrap();
-    let kind = |item: &Value| item["type"].as_str().unwrap().to_owned();
-    let (mut ids, mut open) = (BTreeSet::new(), BTreeSet::new());
-    for (at, item) in items.iter().enumerate() {
-        match kind(item).as_str() {
-            "message" => {
-                let content = item["content"].as_array().unwrap();
-                assert!(!content.is_empty());
-                let prefix = if item["role"] == "user" { "input_" } else { "output_" };
-                assert!(content.iter().all(|part| kind(part).starts_with(prefix)), "{item}");
-                assert!(item["role"] != "user" || open.is_empty(), "unanswered calls {open:?}");
-            }
-            "reasoning" => {
-                assert!(item["encrypted_content"].is_string() && item["summary"].is_array());
-                let next = &items[at + 1];
-                let goes_on =
-                    matches!(kind(next).as_str(), "reasoning" | "function_call") || next["role"] == "assistant";
-                assert!(goes_on, "nothing follows {item}");
-            }
-            "function_call" => {
-                let (id, name) = (item["call_id"].as_str().unwrap(), item["name"].as_str().unwrap());
-                assert!((1..=64).contains(&id.len()) && ids.insert(id.to_owned()), "{id}");
-                open.insert(id.to_owned());
-                let plain = name.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'-'));
-                assert!(plain && (1..=64).contains(&name.len()), "{name}");
-                assert!(!item["arguments"].as_str().unwrap().is_empty());
-            }
-            "function_call_output" => assert!(open.remove(item["call_id"].as_str().unwrap()), "{item}"),
-            other => panic!("{other}"),
-        }
-    }
-    assert!(open.is_empty() && !items.is_empty());
-    assert!(body.get("tool_choice").is_none() || body.get("tools").is_some());
-    assert!(body["max_output_tokens"].as_u64().is_none_or(|most| most >= 16));
 }
 
 proptest! {
@@ -238,13 +199,13 @@ proptest! {
     #[test]
     fn no_history_makes_a_request_that_is_refused(request in any_request(MODEL, vec![SEALED.to_owned()])) {
         let written = OpenAiResponses::new("openai").write(&request).unwrap();
-        check(&serde_json::from_slice(&written.body).unwrap());
+        rules::check(Protocol::OpenaiResponses, &serde_json::from_slice(&written.body).unwrap()).unwrap();
         assert_eq!(OpenAiResponses::new("openai").write(&request), Ok(written));
     }
 
     #[test]
     fn nor_does_one_that_nobody_put_in_order(request in requests(MODEL)) {
         let Ok(written) = OpenAiResponses::new("openai").write(&request) else { return Ok(()) };
-        check(&serde_json::from_slice(&written.body).unwrap());
+        rules::check(Protocol::OpenaiResponses, &serde_json::from_slice(&written.body).unwrap()).unwrap();
     }
 }

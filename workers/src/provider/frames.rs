@@ -1,13 +1,13 @@
 //! The framings of the protocols behind one face: bytes in, records out, within a bound.
 
-use crate::provider::aws_frames::AwsFrames;
-use crate::provider::lines::Lines;
-use crate::provider::sse::{Event, Framer};
-use crate::provider::wire::{Framing, Record};
+use super::aws_frames::AwsFrames;
+use super::lines::Lines;
+use super::sse::{Event, Framer};
+use super::wire::{Framing, Record};
 
 /// Cuts a stream of bytes into records, however the bytes are split.
 #[derive(Debug)]
-pub(in crate::provider) enum Frames {
+pub(super) enum Frames {
     Events(Framer),
     Lines(Lines),
     Aws(AwsFrames),
@@ -15,7 +15,7 @@ pub(in crate::provider) enum Frames {
 
 impl Frames {
     /// For a body of this framing.
-    pub(in crate::provider) fn new(framing: Framing) -> Self {
+    pub(super) fn new(framing: Framing) -> Self {
         match framing {
             Framing::Events => Self::Events(Framer::default()),
             Framing::Lines => Self::Lines(Lines::default()),
@@ -24,7 +24,7 @@ impl Frames {
     }
 
     /// Takes the next bytes. Call [`Self::next_record`] until it has none before feeding more: that bounds the memory.
-    pub(in crate::provider) fn feed(&mut self, bytes: &[u8]) {
+    pub(super) fn feed(&mut self, bytes: &[u8]) {
         match self {
             Self::Events(framer) => framer.feed(bytes),
             Self::Lines(lines) => lines.feed(bytes),
@@ -33,7 +33,7 @@ impl Frames {
     }
 
     /// There are no more bytes.
-    pub(in crate::provider) fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         match self {
             Self::Events(framer) => framer.end(),
             Self::Lines(lines) => lines.end(),
@@ -45,7 +45,7 @@ impl Frames {
     ///
     /// # Errors
     /// When the bytes are no records, or one is too large; says what, for people. The framer is of no further use.
-    pub(in crate::provider) fn next_record(&mut self) -> Result<Option<Record>, String> {
+    pub(super) fn next_record(&mut self) -> Result<Option<Record>, String> {
         match self {
             Self::Events(framer) => {
                 framer.next_event().map(|event| event.map(record)).map_err(|error| error.to_string())
