@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { ownModels } from '../src/chat/models';
 import { caveat, dollars, fieldsOf, lastDays, limitsOf, tokens } from '../src/settings/figures';
 import { configOf, withoutProvider } from '../src/settings/provider';
 
@@ -71,6 +72,9 @@ test('what is left empty of a provider is not said', () => {
     protocol: 'openai-chat',
     models: [{ id: 'm1', context_window: 8_000 }, { id: 'm2' }],
   });
+  expect(ownModels([known])).toEqual([
+    { id: 'mine/m1', label: 'mine/m1', context_window: 8_000, default: false },
+  ]);
   expect(withoutProvider('mine', 'mine/a/b')).toBe('a/b');
   expect(withoutProvider('mine', 'm1')).toBe('m1');
 });

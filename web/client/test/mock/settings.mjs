@@ -8,6 +8,27 @@ const NO_LIMITS = {
   requests_per_minute: null,
   concurrent_replies: null,
 };
+const PROTOCOLS = ['openai-chat', 'anthropic'];
+const DEMO = {
+  id: 'demo',
+  name: 'Demo',
+  protocol: 'openai-chat',
+  configured: true,
+  needs_key: false,
+  base_url: null,
+  parameters: [],
+  needs_base_url: false,
+};
+const AZURE = {
+  ...DEMO,
+  id: 'azure',
+  name: 'Azure OpenAI',
+  configured: false,
+  needs_key: true,
+  base_url: 'https://{resource}.openai.azure.com/openai/v1',
+  parameters: ['resource'],
+  needs_base_url: true,
+};
 const USED = {
   attempts: 12,
   failed: 1,
@@ -58,7 +79,7 @@ export class Settings {
     const day = new Date().toISOString().slice(0, 10);
     switch (pathname) {
       case '/api/providers':
-        return { providers: [{ id: 'demo', models: this.models }], protocols: ['openai-chat', 'anthropic'] };
+        return { providers: [DEMO, AZURE].map((it) => ({ ...it, models: this.models })), protocols: PROTOCOLS };
       case '/api/providers/configs':
         return { configs: [...configs.values()] };
       case '/api/providers/default':

@@ -22,7 +22,7 @@ export function DefaultModel({ catalog, configs }: Props) {
   }, [configs, again]);
   const providers = new Set([
     ...(configs ?? []).map(({ provider }) => provider),
-    ...(catalog?.providers ?? []).filter(isAtHand).map(({ id }) => id),
+    ...(catalog?.providers ?? []).filter(({ configured }) => configured).map(({ id }) => id),
   ]);
   return (
     <section aria-labelledby="default-model">
@@ -121,9 +121,4 @@ function useModelsOf(provider: string): readonly string[] {
     };
   }, [client, provider]);
   return models;
-}
-
-/** Whether the installation itself can ask a provider, where it says so. */
-function isAtHand({ configured }: { id: string; configured?: boolean }): boolean {
-  return configured !== false;
 }

@@ -31,7 +31,8 @@ export function ProviderForm({ catalog, taken, config, onSaved, onCancel }: Prop
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<string | null>(null);
   const isOther = choice === OTHER;
-  const known = catalog.providers.some(({ id }) => id === (config?.provider ?? choice));
+  const known = catalog.providers.find(({ id }) => id === (config?.provider ?? choice));
+  const needsAddress = !known || known.needs_base_url;
   const provider = isOther ? fields.name.trim() : choice;
   const set = (name: keyof ProviderFields) => (event: { target: { value: string } }) =>
     setFields({ ...fields, [name]: event.target.value });
@@ -57,7 +58,7 @@ export function ProviderForm({ catalog, taken, config, onSaved, onCancel }: Prop
           <select value={choice} onChange={(event) => setChoice(event.target.value)}>
             {choices.map((choice) => (
               <option key={choice.id} value={choice.id}>
-                {labelOf(choice)}
+                {choice.name}
               </option>
             ))}
             <option value={OTHER}>Another one…</option>
@@ -84,26 +85,26 @@ export function ProviderForm({ catalog, taken, config, onSaved, onCancel }: Prop
           type="password"
           autoComplete="off"
           value={fields.key}
-          placeholder={config?.last_four ? 'Unchanged' : ''}
+          placeholder={config?.last_four ? 'Unchanged' : known?.needs_key === false ? 'None is needed' : ''}
           onChange={set('key')}
         />
       </label>
-      <details className="provider-details" open={!known}>
+      <details key={choice} className="provider-details" open={needsAddress}>
         <summary>Address, protocol and models</summary>
         <label className="field">
           <span>Address</span>
           <input
             type="url"
-            required={!known}
+            required={needsAddress}
             value={fields.address}
-            placeholder={known ? 'As the catalogue has it' : 'https://…/v1'}
+            placeholder={known?.base_url ?? 'https://…/v1'}
             onChange={set('address')}
           />
         </label>
         <label className="field">
           <span>Protocol</span>
           <select required={!known} value={fields.protocol} onChange={set('protocol')}>
-            <option value="">{known ? 'As the catalogue has it' : 'Choose one'}</option>
+            <option value="">{known?.protocol ?? 'Choose one'}</option>
             {catalog.protocols.map((protocol) => (
               <option key={protocol} value={protocol}>
                 {protocol}
@@ -131,8 +132,4 @@ export function ProviderForm({ catalog, taken, config, onSaved, onCancel }: Prop
       </div>
     </form>
   );
-}
-
-function labelOf({ id, name }: { id: string; name?: string }): string {
-  return name || id;
 }
