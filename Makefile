@@ -29,9 +29,11 @@ web: setup
 up: web ## Run everything here: a chat at http://127.0.0.1:8080
 	@cargo run --package app --bin bestchat -- up
 
-# Everything is built by one call: another choice of packages would mean other features, and building half of it again.
+# Everything but the fuzz targets is built by one call: another choice of packages would mean other features, and building
+# half of it again.
 build-tests: setup-test web
 	cargo build --workspace --all-targets
+	cd workers && cargo fuzz build -s none
 
 test: build-tests ## Run every test, against a Postgres and a NATS started for it
 	$(TARGET)/debug/examples/servers cargo nextest run --workspace

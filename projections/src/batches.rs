@@ -48,7 +48,7 @@ fn spent() -> impl Strategy<Value = Option<Spent>> {
 fn event() -> impl Strategy<Value = Event> {
     let user = || prop::sample::select(vec!["ann", "bob"]).prop_map(|user| user.parse::<domain::UserId>().unwrap());
     let parts = || "[a-z ]{0,9}".prop_map(|text| vec![Part::Text { text }]);
-    let error = || ReplyError { code: "rate".into(), message: "slow".into() };
+    let error = || ReplyError::new("rate", "slow");
     let finish = Finish::Stop;
     prop_oneof![
         "[a-z]{1,5}".prop_map(|title| Event::ConversationRenamed { title }),
@@ -184,13 +184,14 @@ async fn append(pool: &PgPool, events: &[(u128, Event)]) {
     let begins = (1..4).map(|id| (id, started.clone()));
     let (mut deleted, mut begun) = (HashSet::new(), HashSet::new());
     for (id, event) in begins.chain(events.iter().cloned()) {
-        // No conversation's log has a message that begins twice, or anything after its end.
+        // No conversation's log has a message that begins twice, or anything after its end but that of what ran.
         let begins = match &event {
             Event::MessageSubmitted { message, .. } => Some(*message),
             Event::ReplyRequested { reply, .. } => Some(*reply),
             _ => None,
         };
-        if deleted.contains(&id) || begins.is_some_and(|message| !begun.insert((id, message))) {
+        let ends = matches!(event, Event::ReplyStopped { .. });
+        if (deleted.contains(&id) && !ends) || begins.is_some_and(|message| !begun.insert((id, message))) {
             continue;
         }
         if event == (Event::ConversationDeleted {}) {

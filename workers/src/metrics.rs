@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use ::metrics::{Label, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use domain::ModelRef;
+use domain::account::Limit;
 use domain::conversation::Usage;
 use store::Recorded;
 
@@ -17,6 +18,7 @@ const ATTEMPTS: &str = "bestchat_reply_attempts_total";
 const RUNNING: &str = "bestchat_replies_running";
 const REPLY_ENDS: &str = "bestchat_reply_ends_total";
 const PROVIDER_ERRORS: &str = "bestchat_provider_errors_total";
+const LIMIT_REFUSALS: &str = "bestchat_limit_refusals_total";
 const BREAKER_CHANGES: &str = "bestchat_breaker_changes_total";
 
 /// What has a name of people's own.
@@ -34,6 +36,7 @@ pub fn describe() {
         "Replies that ended, and attempts that expired, by the event; counted by shard owners."
     );
     describe_counter!(PROVIDER_ERRORS, "Calls to providers that gave no whole answer, by kind of error.");
+    describe_counter!(LIMIT_REFUSALS, "Replies for which a limit of the person who asked left no room, by limit.");
     describe_counter!(BREAKER_CHANGES, "Circuit breakers that this process opened, half opened or closed.");
 }
 
@@ -103,6 +106,11 @@ impl Drop for Call {
     fn drop(&mut self) {
         gauge!(RUNNING).decrement(1);
     }
+}
+
+/// Counts a reply for which there was no room.
+pub(crate) fn refused(limit: Limit) {
+    counter!(LIMIT_REFUSALS, "limit" => limit.name()).increment(1);
 }
 
 /// Counts what this process has made of a circuit breaker.

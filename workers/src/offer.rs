@@ -92,7 +92,6 @@ impl Offer {
     }
 
     /// How much the person may use.
-    #[cfg_attr(not(test), expect(dead_code, reason = "what limits leave room for is reckoned elsewhere"))]
     pub(crate) fn limits(&self) -> Limits {
         self.account.limits()
     }

@@ -1,13 +1,16 @@
-//! The table of replies that have not ended. The reaper of each shard keeps it from the shard's events; workers renew
-//! their leases in it and find waiting replies there. It may lag behind the log: the aggregate's fence decides what counts.
+//! The table of replies that have not ended. The reaper of each shard keeps it from the shard's events, and what they spent
+//! with it; workers renew their leases in it and find waiting replies there. It may lag behind the log: the aggregate's fence decides what counts.
 
 use std::time::Duration;
 
-use domain::conversation::Event;
+use domain::conversation::{Event, Spent};
 use domain::{ConversationId, MessageId, Shard};
 use sqlx::{PgPool, PgTransaction, Row};
 use store::{Position, Recorded};
 use uuid::Uuid;
+
+use crate::ledger;
+use crate::reply::Person;
 
 /// How long a waiting reply is left to the bus's wake-up before workers look for it themselves.
 const PENDING_GRACE: Duration = Duration::from_secs(2);
@@ -46,6 +49,10 @@ pub(crate) async fn take_in(
     conversation: ConversationId,
     event: &Event,
 ) -> Result<(), sqlx::Error> {
+    if let Some((reply, attempt, spent)) = ended(event) {
+        let ended = OpenReply { conversation, reply, attempt };
+        ledger::settle(tx, ended, recorded.recorded_at, spent).await?;
+    }
     match event {
         Event::ReplyRequested { reply, .. } => open(tx, recorded, conversation, *reply).await,
         Event::ReplyAttemptStarted { reply, attempt, lease_ms, .. } => {
@@ -69,6 +76,18 @@ pub(crate) async fn take_in(
     }
 }
 
+/// The attempt that an event ends, and what it spent.
+fn ended(event: &Event) -> Option<(MessageId, u32, Option<&Spent>)> {
+    match event {
+        Event::ReplyAttemptFailed { reply, attempt, spent, .. }
+        | Event::ReplyAttemptExpired { reply, attempt, spent, .. }
+        | Event::ReplyCompleted { reply, attempt, spent, .. }
+        | Event::ReplyStopped { reply, attempt, spent, .. }
+        | Event::ReplyFailed { reply, attempt, spent, .. } => Some((*reply, *attempt, spent.as_ref())),
+        _ => None,
+    }
+}
+
 /// How long a reply waits after a failed attempt before anyone may take it.
 fn pause(attempt: u32, switch: bool, retry_after_ms: Option<u64>) -> Duration {
     if switch {
@@ -86,14 +105,15 @@ async fn open(
     reply: MessageId,
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "insert into open_replies (conversation, reply, shard, pos, attempt, state, expires_at)
-         values ($1, $2, $3, $4, 0, 'pending', now() + make_interval(secs => $5)) on conflict do nothing",
+        "insert into open_replies (conversation, reply, shard, pos, attempt, state, expires_at, account)
+         values ($1, $2, $3, $4, 0, 'pending', now() + make_interval(secs => $5), $6) on conflict do nothing",
     )
     .bind(conversation.0)
     .bind(reply.0)
     .bind(i32::from(recorded.shard))
     .bind(store::log::signed(recorded.pos))
     .bind(PENDING_GRACE.as_secs_f64())
+    .bind(Person::who_asked_for(recorded).map(|person| person.account().0))
     .execute(&mut **tx)
     .await?;
     Ok(())
@@ -131,8 +151,9 @@ async fn close(tx: &mut PgTransaction<'_>, conversation: ConversationId, reply: 
     Ok(())
 }
 
-/// Removes a conversation's replies, to be taken in anew.
+/// Removes a conversation's replies and what they spent, to be taken in anew.
 pub(crate) async fn forget(tx: &mut PgTransaction<'_>, conversation: ConversationId) -> Result<(), sqlx::Error> {
+    ledger::forget(tx, conversation).await?;
     sqlx::query("delete from open_replies where conversation = $1").bind(conversation.0).execute(&mut **tx).await?;
     Ok(())
 }
@@ -240,6 +261,6 @@ impl OpenReply {
 }
 
 /// An attempt's number as Postgres holds it.
-fn column(attempt: u32) -> i32 {
+pub(crate) fn column(attempt: u32) -> i32 {
     i32::try_from(attempt).unwrap_or(i32::MAX)
 }

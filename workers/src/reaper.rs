@@ -15,10 +15,10 @@ use sqlx::{PgPool, PgTransaction};
 use store::{Recorded, codec, dead_letter, log};
 use tokio_util::sync::CancellationToken;
 
-use crate::metrics;
 use crate::open_replies::{self, OpenReply};
 use crate::reply::continuation;
 use crate::reply::spending::{self, Lost};
+use crate::{ledger, metrics};
 
 /// How often overdue attempts are looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -29,6 +29,8 @@ const GATHER: Duration = Duration::from_millis(20);
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// How often retries that a person has asked for are looked for.
 const RETRY_EVERY: Duration = Duration::from_secs(1);
+/// How often it is looked for what is set aside for attempts that are over, which hardly ever happens.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
 /// How long the look for what an attempt was last seen to have said may hold its expiry up.
 const LAST_SEEN_DEADLINE: Duration = Duration::from_secs(2);
 /// How long an attempt that could not be expired is left alone.
@@ -59,6 +61,7 @@ impl Reaper {
             () = self.follow() => {}
             () = self.expire() => {}
             () = self.retry_parked() => {}
+            () = self.sweep() => {}
         }
     }
 
@@ -133,6 +136,20 @@ impl Reaper {
             tx.commit().await?;
         }
         Ok(())
+    }
+
+    /// Finds what is set aside for attempts that are over.
+    async fn sweep(&self) {
+        loop {
+            tokio::time::sleep(SWEEP_EVERY).await;
+            match ledger::sweep(&self.pool, NAME, self.shard).await {
+                Ok(0) => {}
+                Ok(swept) => {
+                    tracing::info!(shard = self.shard, swept, "room was given back that no attempt needs");
+                }
+                Err(error) => tracing::warn!(shard = self.shard, %error, "what is set aside could not be looked at"),
+            }
+        }
     }
 
     async fn expire(&self) {

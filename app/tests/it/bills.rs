@@ -125,7 +125,7 @@ async fn the_bill_is_the_ledger_wherever_a_worker_is_killed() {
         app.until_kept(&held.conversation, &held.reply, HALF).await;
     }
 
-    let mut claimed = Held::ask(&app, &api, SHUT, "silent in front of the door").await;
+    let mut claimed = Held::ask(&app, &api, SHUT, "whole in front of the door").await;
     claimed.until_claimed().await;
 
     // The end comes, and nobody is there to record it.

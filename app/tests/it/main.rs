@@ -19,6 +19,7 @@ mod found_providers;
 mod given_servers;
 mod happy;
 mod keys;
+mod limits;
 mod logs;
 mod metrics;
 mod own_providers;

@@ -63,7 +63,7 @@ async fn a_provider_that_is_tried_out_says_how_it_is() {
     let (_, tried) = api.try_out("ann", "mine", Some("other")).await;
     assert_eq!((&tried["ok"], &tried["model"]), (&json!(true), &json!("other")));
     for (provider, model, code, words) in [
-        ("bad", None, "auth", "does not accept the API key"),
+        ("bad", None, "auth", "the API key is wrong"),
         ("away", None, "network", "cannot be reached"),
         ("bad", Some("m2"), "unknown_model", "m2"),
     ] {

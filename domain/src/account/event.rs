@@ -116,6 +116,38 @@ pub struct Limits {
     pub concurrent_replies: Option<u32>,
 }
 
+/// Which of a person's [`Limits`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ts_rs::TS)]
+#[serde(rename_all = "snake_case")]
+pub enum Limit {
+    /// [`Limits::micro_usd_per_day`].
+    MicroUsdPerDay,
+    /// [`Limits::micro_usd_per_month`].
+    MicroUsdPerMonth,
+    /// [`Limits::tokens_per_day`].
+    TokensPerDay,
+    /// [`Limits::tokens_per_month`].
+    TokensPerMonth,
+    /// [`Limits::requests_per_minute`].
+    RequestsPerMinute,
+    /// [`Limits::concurrent_replies`].
+    ConcurrentReplies,
+}
+
+impl Limit {
+    /// Its name, as it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::MicroUsdPerDay => "micro_usd_per_day",
+            Self::MicroUsdPerMonth => "micro_usd_per_month",
+            Self::TokensPerDay => "tokens_per_day",
+            Self::TokensPerMonth => "tokens_per_month",
+            Self::RequestsPerMinute => "requests_per_minute",
+            Self::ConcurrentReplies => "concurrent_replies",
+        }
+    }
+}
+
 impl cqrs_es::DomainEvent for Event {
     fn event_type(&self) -> String {
         self.name().to_owned()

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use command::Command;
 pub use error::Error;
-pub use event::{Event, Limits, Model, SealedKey};
+pub use event::{Event, Limit, Limits, Model, SealedKey};
 
 use crate::{AccountId, Ask, Asked, Asker, Decide, ProviderId, Tenant, UserId};
 

@@ -157,12 +157,7 @@ impl Conversation {
         if self.tree.get(reply).is_none_or(|node| node.author.is_some()) {
             return Err(Error::UnknownReply);
         }
-        // A reply that has ended or is stopping needs no further stop: to want it stopped has already come true.
-        Ok(self.open_replies.get(&reply).map_or_else(Vec::new, |open| match open.state {
-            ReplyState::Pending => vec![stopped_unheard(reply, open)],
-            ReplyState::Running => vec![Event::ReplyStopRequested { reply }],
-            ReplyState::Stopping => Vec::new(),
-        }))
+        Ok(self.open_replies.get(&reply).and_then(|open| stop_of(reply, open)).into_iter().collect())
     }
 
     fn add_participant(&self, asker: &UserId, added: &UserId) -> Decision {
@@ -188,7 +183,8 @@ impl Conversation {
 
     fn delete(&self, asker: &UserId) -> Decision {
         self.check_owner(asker)?;
-        let stops = self.open_replies.iter().map(|(reply, open)| stopped_unheard(*reply, open));
+        // What is running ends after the deletion, as stopped: so the log has what it spent.
+        let stops = self.open_replies.iter().filter_map(|(reply, open)| stop_of(*reply, open));
         Ok(stops.chain([Event::ConversationDeleted {}]).collect())
     }
 
@@ -235,9 +231,15 @@ fn only_if(condition: bool, event: Event) -> Vec<Event> {
     if condition { vec![event] } else { Vec::new() }
 }
 
-/// A reply that ends while no worker says what it came to.
-fn stopped_unheard(reply: MessageId, open: &OpenReply) -> Event {
-    Event::ReplyStopped { reply, attempt: open.attempt, parts: Vec::new(), spent: None }
+/// What stops an open reply. One that is stopping needs no further stop: to want it stopped has already come true.
+fn stop_of(reply: MessageId, open: &OpenReply) -> Option<Event> {
+    match open.state {
+        ReplyState::Pending => {
+            Some(Event::ReplyStopped { reply, attempt: open.attempt, parts: Vec::new(), spent: None })
+        }
+        ReplyState::Running => Some(Event::ReplyStopRequested { reply }),
+        ReplyState::Stopping => None,
+    }
 }
 
 fn check_title(title: &str) -> Result<(), Error> {

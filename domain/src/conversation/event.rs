@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::part::{Finish, Part, Usage};
 use super::spent::Spent;
+use crate::account::Limit;
 use crate::{MessageId, ModelRef, Tenant, UserId};
 
 /// An event of a conversation.
@@ -210,10 +211,36 @@ pub enum Event {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ts_rs::TS)]
 pub struct ReplyError {
     /// The kind, stable for programs: `auth`, `quota`, `rate`, `overload`, `invalid`, `unknown_model`,
-    /// `context_too_long`, `content_filter`, `network`, `timeout`, `interrupted`, `protocol`, `worker_lost`.
+    /// `context_too_long`, `content_filter`, `network`, `timeout`, `interrupted`, `protocol`, `worker_lost`, `limit`.
     pub code: String,
     /// The same for people; never a secret, never the provider's raw body.
     pub message: String,
+    /// With the code `limit`: which limit of the person who asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub limit: Option<LimitReached>,
+}
+
+impl ReplyError {
+    /// An error that has nothing to do with limits.
+    pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { code: code.into(), message: message.into(), limit: None }
+    }
+}
+
+/// A limit that kept a model from being asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ts_rs::TS)]
+pub struct LimitReached {
+    /// Which.
+    pub name: Limit,
+    /// What it allows.
+    #[ts(type = "number")]
+    pub amount: u64,
+    /// When there is room again, in UTC as RFC 3339 has it. None when that is once a running reply has ended, or when the
+    /// limit never allows as much.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional, type = "string")]
+    pub resets_at: Option<String>,
 }
 
 impl cqrs_es::DomainEvent for Event {

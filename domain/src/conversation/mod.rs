@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use command::{Command, Parent};
 pub use error::Error;
-pub use event::{Event, ReplyError};
+pub use event::{Event, LimitReached, ReplyError};
 pub use part::{Finish, MAX_RAW_USAGE_BYTES, Part, Usage};
 pub use spent::{Cost, Spent};
 

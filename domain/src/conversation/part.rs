@@ -136,6 +136,13 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// All tokens together; what is not told counts as none.
+    pub fn tokens(&self) -> u64 {
+        let Self { input, cached_input, cache_write, output, reasoning, raw: _ } = self;
+        let counts = [input, cached_input, cache_write, output, reasoning];
+        counts.into_iter().flatten().fold(0, |sum, count| sum.saturating_add(*count))
+    }
+
     /// Whether anything was counted.
     pub fn is_counted(&self) -> bool {
         let Self { input, cached_input, cache_write, output, reasoning, raw: _ } = self;

@@ -34,7 +34,7 @@ pub(crate) fn said(n: u128, words: &str) -> Event {
 #[expect(clippy::too_many_lines, reason = "one story, told in one go")]
 pub(crate) fn story(first: u128) -> Vec<Event> {
     let (reply, second, third) = (message(first + 1), message(first + 2), message(first + 3));
-    let (parent, model, error) = (message(first), None, ReplyError { code: "rate".into(), message: "slow".into() });
+    let (parent, model, error) = (message(first), None, ReplyError::new("rate", "slow"));
     let asked = |reply| Event::ReplyRequested { reply, parent, model: model.clone(), regenerate_of: None };
     let claimed = |reply, attempt| Event::ReplyAttemptStarted {
         reply,

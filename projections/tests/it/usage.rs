@@ -40,7 +40,7 @@ fn spent(first: u64, micros: Option<u64>, estimated: bool) -> Spent {
 }
 
 fn error() -> ReplyError {
-    ReplyError { code: "rate".to_owned(), message: "slow".to_owned() }
+    ReplyError::new("rate", "slow")
 }
 
 fn failed_attempt(reply: MessageId, spent: Option<Spent>) -> Event {

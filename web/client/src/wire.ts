@@ -294,6 +294,19 @@ export type DefaultView = {
 /** Why a model stopped by itself. */
 export type Finish = "stop" | "length" | "tool_calls" | "content_filter" | "other";
 
+/** Which of a person's [`Limits`]. */
+export type Limit = "micro_usd_per_day" | "micro_usd_per_month" | "tokens_per_day" | "tokens_per_month" | "requests_per_minute" | "concurrent_replies";
+
+/** A limit that kept a model from being asked. */
+export type LimitReached = {
+    /** Which. */
+    name: Limit,
+    /** What it allows. */
+    amount: number,
+    /** When there is room again, in UTC as RFC 3339 has it. None when that is once a running reply has ended, or when the
+ * limit never allows as much. */
+    resets_at?: string };
+
 /** How much one person may use. None means no limit of this kind. */
 export type Limits = {
     /** Money in a day (UTC), in millionths of a US dollar. */
@@ -467,10 +480,12 @@ export type ReplyCursor = {
 /** Why a reply, or one attempt at it, ended without an answer. */
 export type ReplyError = {
     /** The kind, stable for programs: `auth`, `quota`, `rate`, `overload`, `invalid`, `unknown_model`,
- * `context_too_long`, `content_filter`, `network`, `timeout`, `interrupted`, `protocol`, `worker_lost`. */
+ * `context_too_long`, `content_filter`, `network`, `timeout`, `interrupted`, `protocol`, `worker_lost`, `limit`. */
     code: string,
     /** The same for people; never a secret, never the provider's raw body. */
-    message: string };
+    message: string,
+    /** With the code `limit`: which limit of the person who asked. */
+    limit?: LimitReached };
 
 /** Who speaks. */
 export type Role = "user" | "assistant";

@@ -122,7 +122,7 @@ fn within_bounds(played: &Played, sent: usize) {
                 assert!(!id.is_empty() && !name.is_empty(), "a call of nothing");
                 assert!(ids.insert(id), "{id:?} twice");
             }
-            Chunk::Finished { .. } => {}
+            Chunk::Usage(_) | Chunk::Finished { .. } => {}
         }
     }
     assert!(ids.len() <= MAX_TOOL_CALLS);

@@ -20,6 +20,7 @@ mod provider {
     mod gemini;
     mod lines;
     mod media;
+    mod models;
     pub mod offline;
     mod ollama;
     mod openai_chat;

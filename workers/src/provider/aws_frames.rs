@@ -9,6 +9,7 @@ use bytes::{Buf, BytesMut};
 use crc::{CRC_32_ISO_HDLC, Crc};
 use serde_json::json;
 
+use super::sse::text;
 use super::wire::Record;
 
 /// The largest frame accepted, in bytes.
@@ -136,7 +137,7 @@ impl Headers {
             if kind == 7
                 && let Some(field) = headers.field(name)
             {
-                *field = String::from_utf8_lossy(value).into_owned();
+                *field = text(value).into_owned();
             }
         }
         Some(headers)
@@ -154,7 +155,7 @@ impl Headers {
     }
 
     fn into_record(self, payload: &[u8]) -> Record {
-        let data = String::from_utf8_lossy(payload).into_owned();
+        let data = text(payload).into_owned();
         match self.message_type.as_str() {
             "exception" => Record { name: self.exception_type, data, is_exception: true },
             // An error that the service did not foresee: it stands in the headers, and the payload is empty.

@@ -149,6 +149,6 @@ impl Error {
 
 impl From<Error> for ReplyError {
     fn from(error: Error) -> Self {
-        Self { code: error.code().to_owned(), message: error.message }
+        Self::new(error.code(), error.message)
     }
 }

@@ -4,7 +4,7 @@
 use bytes::{Buf, BytesMut};
 use memchr::memchr;
 
-use super::sse::{BOM, MAX_EVENT_BYTES, TooLarge};
+use super::sse::{BOM, MAX_EVENT_BYTES, TooLarge, text};
 use super::wire::Record;
 
 /// Cuts a stream of bytes into lines, however the bytes are split. Takes time linear in the bytes.
@@ -47,7 +47,7 @@ impl Lines {
     /// When a line is larger than the bound. The framer is of no further use.
     pub(super) fn next_record(&mut self) -> Result<Option<Record>, TooLarge> {
         while let Some(line) = self.next_line()? {
-            let line = String::from_utf8_lossy(&line);
+            let line = text(&line);
             let line = line.trim();
             if !line.is_empty() {
                 return Ok(Some(Record { name: String::new(), data: line.to_owned(), is_exception: false }));

@@ -76,6 +76,14 @@ pub fn cost(usage: &Usage, prices: &[Price], on: NaiveDate) -> Option<Cost> {
     Some(Cost { micros: u64::try_from(sum.div_ceil(TOKENS)).unwrap_or(u64::MAX), price: price.version.clone() })
 }
 
+/// The most that so many tokens can cost, whichever kinds of input and output they turn out to be. None when there is no price.
+pub fn most(input: u64, output: u64, prices: &[Price], on: NaiveDate) -> Option<u64> {
+    let [anew, read, written, said, thought] = Price::of_day(prices, on)?.rates(input.into()).map(u128::from);
+    let input = u128::from(input) * anew.max(read).max(written);
+    let output = u128::from(output) * said.max(thought);
+    Some(u64::try_from(input.saturating_add(output).div_ceil(TOKENS)).unwrap_or(u64::MAX))
+}
+
 impl Price {
     /// The one of `prices` that holds on the day `on`.
     pub fn of_day(prices: &[Self], on: NaiveDate) -> Option<&Self> {

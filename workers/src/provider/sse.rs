@@ -7,6 +7,7 @@
 //! end of the stream, since many servers leave out the last empty line.
 //! It does no I/O and does not know what the events mean.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -147,7 +148,7 @@ impl Framer {
         if !self.stray.is_empty() {
             if !is_field(line) {
                 self.stray.push('\n');
-                self.stray.push_str(&String::from_utf8_lossy(line));
+                self.stray.push_str(&text(line));
                 return self.check(0);
             }
             self.dispatch_stray();
@@ -162,7 +163,7 @@ impl Framer {
     }
 
     fn begin_stray(&mut self, line: &[u8]) {
-        self.stray = String::from_utf8_lossy(line).into_owned();
+        self.stray = text(line).into_owned();
         // Usually it is one line, after which the server may stay silent: do not wait for what follows.
         if serde_json::from_str::<serde::de::IgnoredAny>(&self.stray).is_ok() {
             self.dispatch_stray();
@@ -177,7 +178,7 @@ impl Framer {
         let value = value.strip_prefix(b" ").unwrap_or(value);
         match field {
             b"data" => {
-                let value = String::from_utf8_lossy(value);
+                let value = text(value);
                 match &mut self.data {
                     Some(data) => {
                         data.push('\n');
@@ -186,7 +187,7 @@ impl Framer {
                     None => self.data = Some(value.into_owned()),
                 }
             }
-            b"event" => self.name = String::from_utf8_lossy(value).into_owned(),
+            b"event" => self.name = text(value).into_owned(),
             // Comments, and fields that only matter to a reader that reconnects. We never do: a second POST is a
             // second bill.
             _ => {}
@@ -215,6 +216,11 @@ impl Framer {
         let held = self.data.as_ref().map_or(0, String::len) + self.stray.len() + self.name.len();
         if held + line > self.limit { Err(TooLarge { limit: self.limit }) } else { Ok(()) }
     }
+}
+
+/// What is not UTF-8, replaced. Looks first whether anything is not, which is several times as fast.
+pub(super) fn text(bytes: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 /// Whether a line inside stray JSON is the stream's next field after all; no line of JSON begins like this.

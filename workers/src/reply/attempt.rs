@@ -2,6 +2,7 @@
 
 mod end;
 mod gate;
+mod set_aside;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use futures::stream::BoxStream;
 use nats::ask::Request;
 use nats::consume::Failure;
 use nats::live::ReplyKey;
+use store::Position;
 use store::writer::Refusal;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -85,10 +87,8 @@ impl<'a> Attempt<'a> {
     /// Gives the attempt that follows at once, if one does.
     pub(super) async fn carry_out(mut self) -> Result<Option<Attempt<'a>>, Failure> {
         self.gate = self.ask_breakers().await;
-        if !self.claim().await? {
-            return Ok(None);
-        }
-        let Some(end) = self.answer().await? else { return Ok(None) };
+        let Some(claimed_at) = self.claim().await? else { return Ok(None) };
+        let Some(end) = self.answer(claimed_at).await? else { return Ok(None) };
         let switch = matches!(end, Command::FailReply { switch: true, .. });
         let counted = self.end(end).await?;
         Ok((switch && counted).then(|| self.after_failure()))
@@ -102,7 +102,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// Has the model answer. Gives the command by which the attempt ends, if that is its to say.
-    async fn answer(&self) -> Result<Option<Command>, Failure> {
+    async fn answer(&self, claimed_at: Position) -> Result<Option<Command>, Failure> {
         let retry = |error: store::Error| Failure::Retry(error.to_string());
         let pool = &self.worker.replies.pool;
         let prompt = match prompt::build(pool, self.conversation, self.reply, self.number).await {
@@ -117,6 +117,10 @@ impl<'a> Attempt<'a> {
             }
             Err(error) => return Err(retry(error)),
         };
+        let max_output = match self.set_aside(&prompt, claimed_at).await? {
+            Ok(max_output) => max_output,
+            Err(end) => return Ok(Some(end)),
+        };
         if !self.worker.running.begin((self.conversation, self.reply), self.number) {
             tracing::info!(reply = %self.reply, attempt = self.number, "the attempt was begun here before");
             return Ok(None);
@@ -126,7 +130,7 @@ impl<'a> Attempt<'a> {
         if let Some(before) = &prompt.before {
             live.push(before).await;
         }
-        let (ended, spent) = self.stream(prompt, (&mut said, &mut live)).await;
+        let (ended, spent) = self.stream(prompt, max_output, (&mut said, &mut live)).await;
         live.publish().await;
         live.keep().await;
         Ok(match ended {
@@ -138,8 +142,9 @@ impl<'a> Attempt<'a> {
         })
     }
 
-    /// Takes the attempt; false when it is not to be had, which is no failure: someone else has it, or it is over.
-    async fn claim(&self) -> Result<bool, Failure> {
+    /// Takes the attempt; where that stands in the log. None when it is not to be had, which is no failure: someone else has it, or
+    /// it is over.
+    async fn claim(&self) -> Result<Option<Position>, Failure> {
         let (model, alternatives) = self.model().unzip();
         let continues = model.as_ref().is_some_and(|model| self.asked.tried.continues(model));
         let command = Command::ClaimReply {
@@ -152,10 +157,10 @@ impl<'a> Attempt<'a> {
             continues,
         };
         match self.worker.asking.ask(&self.request("claim", command)).await {
-            Ok(_) => Ok(true),
+            Ok(accepted) => Ok(Some(accepted.position)),
             Err(Refusal::Unavailable) => Err(Failure::Retry("the reply could not be claimed".to_owned())),
             Err(Refusal::Unreadable) => Err(Failure::Fatal("the conversation's log cannot be read".to_owned())),
-            Err(Refusal::Domain { .. } | Refusal::StaleSequence { .. } | Refusal::CommandIdReused) => Ok(false),
+            Err(Refusal::Domain { .. } | Refusal::StaleSequence { .. } | Refusal::CommandIdReused) => Ok(None),
         }
     }
 
@@ -174,7 +179,12 @@ impl<'a> Attempt<'a> {
     }
 
     /// Streams an answer; how that ended, and what it spent, for all ends but the one that says so itself.
-    async fn stream(&self, prompt: Prompt, told: (&mut Parts, &mut LiveText)) -> (Ended, Option<Spent>) {
+    async fn stream(
+        &self,
+        prompt: Prompt,
+        max_output: Option<u64>,
+        told: (&mut Parts, &mut LiveText),
+    ) -> (Ended, Option<Spent>) {
         let (provider, model) = match self.provider() {
             Ok(resolved) => resolved,
             Err(error) => return (Ended::Failed(error), None),
@@ -185,9 +195,9 @@ impl<'a> Attempt<'a> {
         if let Some(error) = self.gate.refused.clone() {
             return (Ended::Failed(error), None);
         }
-        let mut meter = Meter::new(model.clone(), prompt.began, &prompt.messages);
+        let mut meter = Meter::new(model.clone(), prompt.began, &prompt.messages).asking_for(max_output);
         let (name, messages) = (model.model().to_owned(), prompt.messages);
-        let request = provider::Request { model: name, messages, ..provider::Request::default() };
+        let request = provider::Request { model: name, messages, max_output, ..provider::Request::default() };
         let (mut call, span) =
             (Call::begin(&self.worker.replies.catalog, &model), spans::chat(&model, self.conversation));
         let chunks = continuation::without_echo(self.gate.listen(provider.stream(request)), prompt.before);

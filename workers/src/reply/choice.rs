@@ -143,7 +143,7 @@ mod tests {
     }
 
     fn fails_and_keeps(switch: bool, text: &str) -> Event {
-        let error = ReplyError { code: "rate".to_owned(), message: String::new() };
+        let error = ReplyError::new("rate", "");
         let (reply, parts) = (MessageId(Uuid::nil()), said(text));
         Event::ReplyAttemptFailed { reply, attempt: 1, error, spent: None, switch, retry_after_ms: None, parts }
     }

@@ -78,7 +78,7 @@ pub(super) async fn listen_for_stops(worker: Arc<Worker>, over: CancellationToke
 
 async fn listen(worker: &Worker) {
     let subject = |name| nats::subject::events_of_type_anywhere(conversation::TYPE, name);
-    // A reply whose conversation is deleted is stopped without a request.
+    // One that waits for another attempt is stopped without a request, and may still be worked on here by the one before.
     let listen = |name| nats::signal::listen(&worker.replies.client, subject(name));
     let (Ok(requested), Ok(stopped)) = (listen("ReplyStopRequested").await, listen("ReplyStopped").await) else {
         return;

@@ -20,6 +20,11 @@ const BYTES_PER_TOKEN: usize = 4;
 /// As how many bytes an image or a file counts: about what providers make of a page or a screenful.
 const MEDIA_BYTES: usize = 1_000 * BYTES_PER_TOKEN;
 
+/// How many bytes count as a token where it is set aside: what is set aside shall be enough. Few texts have more tokens.
+const BYTES_PER_TOKEN_SET_ASIDE: usize = 3;
+/// What providers count for each message beside what is in it, at most.
+const TOKENS_PER_MESSAGE: usize = 8;
+
 /// Counts along with an attempt.
 #[derive(Debug)]
 pub(super) struct Meter {
@@ -30,6 +35,8 @@ pub(super) struct Meter {
     prompt: usize,
     said: usize,
     thought: usize,
+    /// The most tokens that the provider was asked for.
+    most: Option<u64>,
     /// What the provider said in the end that it counted.
     told: Option<Usage>,
     /// What it had counted before, and how much the model had said and thought by then.
@@ -40,7 +47,12 @@ impl Meter {
     /// For an attempt that began then and asks this.
     pub(super) fn new(model: ModelRef, began: DateTime<Utc>, messages: &[PromptMessage]) -> Self {
         let prompt = messages.iter().flat_map(|message| &message.parts).map(bytes).sum();
-        Self { model, on: began.date_naive(), prompt, said: 0, thought: 0, told: None, counted: None }
+        Self { model, on: began.date_naive(), prompt, said: 0, thought: 0, most: None, told: None, counted: None }
+    }
+
+    /// For one that asks for no longer an answer than this.
+    pub(super) fn asking_for(self, most: Option<u64>) -> Self {
+        Self { most, ..self }
     }
 
     /// Hears a piece of the answer.
@@ -74,9 +86,12 @@ impl Meter {
         let (counted, said, thought) = self.counted.clone().unwrap_or_default();
         // Without a count of the output, none of it was counted.
         let (said, thought) = if counted.output.is_some() { (said, thought) } else { (0, 0) };
-        let after = |count: Option<u64>, bytes: usize| count.unwrap_or(0).saturating_add(tokens(bytes));
-        let (output, reasoning) =
-            (after(counted.output, self.said - said), after(counted.reasoning, self.thought - thought));
+        let (output, reasoning) = (counted.output.unwrap_or(0), counted.reasoning.unwrap_or(0));
+        // The provider writes no more than it was asked for, whatever the bytes say.
+        let room = self.most.unwrap_or(u64::MAX).saturating_sub(output).saturating_sub(reasoning);
+        let said = tokens(self.said - said).min(room);
+        let thought = tokens(self.thought - thought).min(room - said);
+        let (output, reasoning) = (output.saturating_add(said), reasoning.saturating_add(thought));
         let has_input = [counted.input, counted.cached_input, counted.cache_write].iter().any(Option::is_some);
         Usage {
             input: if has_input { counted.input } else { Some(tokens(self.prompt)) },
@@ -89,6 +104,13 @@ impl Meter {
 
 fn tokens(bytes: usize) -> u64 {
     u64::try_from(bytes.div_ceil(BYTES_PER_TOKEN)).unwrap_or(u64::MAX)
+}
+
+/// The tokens that a prompt has at most, as far as can be told beforehand.
+pub(super) fn most_input(messages: &[PromptMessage]) -> u64 {
+    let bytes: usize = messages.iter().flat_map(|message| &message.parts).map(bytes).sum();
+    let tokens = bytes.div_ceil(BYTES_PER_TOKEN_SET_ASIDE) + messages.len() * TOKENS_PER_MESSAGE;
+    u64::try_from(tokens).unwrap_or(u64::MAX)
 }
 
 /// An attempt whose worker was lost.
@@ -213,6 +235,27 @@ mod tests {
         // A provider whose usage holds no number has said nothing.
         meter.hear(&whole(Usage { raw: Some("{}".to_owned()), ..Usage::default() }));
         assert_eq!(meter.spent(), estimate);
+    }
+
+    #[test]
+    fn an_estimate_is_no_longer_than_what_was_asked_for() {
+        let estimate = |most| {
+            let mut meter = unpriced().asking_for(Some(most));
+            for piece in [said("12345678"), Chunk::Reasoning("12345678".to_owned())] {
+                meter.hear(&piece);
+            }
+            let usage = meter.spent().usage;
+            (usage.output, usage.reasoning)
+        };
+        assert_eq!(estimate(4), (Some(2), Some(2)));
+        assert_eq!(estimate(3), (Some(2), Some(1)));
+        assert_eq!(estimate(1), (Some(1), None));
+    }
+
+    #[test]
+    fn what_is_set_aside_for_a_prompt_is_more_than_its_estimate() {
+        let prompt = [PromptMessage::text(Role::System, "123456789"), PromptMessage::text(Role::User, "1")];
+        assert_eq!(most_input(&prompt), 4 + 2 * 8);
     }
 
     #[test]

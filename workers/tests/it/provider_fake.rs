@@ -90,8 +90,12 @@ async fn play(mut socket: TcpStream, steps: Vec<Step>, report: mpsc::UnboundedSe
         _ = report.send(Seen::Request(request));
         for step in &steps {
             match step {
-                // A client that has hung up makes this fail, which is no failure of the test.
-                Step::Send(bytes) => _ = socket.write_all(bytes).await,
+                Step::Send(bytes) => {
+                    if socket.write_all(bytes).await.is_err() {
+                        _ = report.send(Seen::HungUp);
+                        return;
+                    }
+                }
                 Step::Flood(bytes) => {
                     while socket.write_all(bytes).await.is_ok() {}
                     _ = report.send(Seen::HungUp);
@@ -99,6 +103,7 @@ async fn play(mut socket: TcpStream, steps: Vec<Step>, report: mpsc::UnboundedSe
                 }
                 Step::Drip(bytes) => {
                     for byte in bytes {
+                        // A client that has hung up makes this fail, which is no failure of the test.
                         _ = socket.write_all(&[*byte]).await;
                         tokio::task::yield_now().await;
                     }

@@ -64,9 +64,9 @@ async fn the_next_token_has_a_deadline() {
 async fn what_is_only_counted_is_no_token() {
     let long = Deadlines { first_token: Duration::from_mins(1), ..SHORT };
     let count = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":1}}\n\n";
-    let counts = [send(count), Step::Pause(Duration::from_millis(20))];
-    // For longer than the call may take.
-    let steps = [send(EVENT_STREAM), send(delta("a"))].into_iter().chain(counts.iter().cycle().take(600).cloned());
+    let counts = [send(count), Step::Pause(Duration::from_millis(100))];
+    // For longer than the call may take, and shorter than its end is waited for.
+    let steps = [send(EVENT_STREAM), send(delta("a"))].into_iter().chain(counts.iter().cycle().take(84).cloned());
     let steps = steps.chain([Step::Hang]).collect();
     assert_eq!(end_of(steps, long).await, ("a".to_owned(), ErrorKind::Timeout(Deadline::BetweenTokens)));
 }

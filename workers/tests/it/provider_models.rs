@@ -56,6 +56,9 @@ async fn pages_are_read_until_they_go_in_circles() {
     assert_eq!(names, ["m1", "m2"]);
     assert!(fake.request().await.starts_with("GET /v1/models?limit=1000 HTTP"));
     assert!(fake.request().await.starts_with("GET /v1/models?limit=1000&after_id=m%2F2 HTTP"));
+    // Every request was seen before its answer was sent.
+    let third = tokio::time::timeout(std::time::Duration::from_millis(50), fake.request()).await;
+    assert!(third.is_err(), "{third:?}");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 //! lets it, a word each 40 ms when asked again · `hang`: nothing at all · `cut N`: N words, then a cut connection · `recover N`: cut at the first call, whole
 //! at the next · `vanish N`: an end without the mark of one · `html`, `broken` (500), `busy N` (503, wants to be left
 //! alone for N seconds), `refused` (401), `line` (4 MB in one line). With `billed` in front of it, a whole answer says what it costs.
+//! A word is a token: no more are said than the request allows.
 //! Asked as an Ollama is (`/api/chat`), it can only say its words.
 //!
 //! `broken-off N`: N words of 2 N at the first call, then an end without its mark. Asked to go on with an answer that has begun, it says the
@@ -153,7 +154,9 @@ async fn serve(socket: TcpStream, state: Arc<State>) {
         let _ = head(&mut writer, "200 OK", "application/json", models).await;
         return;
     }
-    let Some(Question { text: question, begun, is_ollama }) = read_question(&mut reader, &state).await else { return };
+    let Some(Question { text: question, begun, most, is_ollama }) = read_question(&mut reader, &state).await else {
+        return;
+    };
     let call = {
         let mut asked = state.asked.lock().unwrap();
         let asked = asked.entry(question.clone()).or_default();
@@ -164,7 +167,7 @@ async fn serve(socket: TcpStream, state: Arc<State>) {
         if is_ollama {
             chat(&mut writer, &question).await
         } else {
-            reply(&mut writer, &question, (call, begun), &state).await
+            reply(&mut writer, &question, (call, begun, most), &state).await
         }
     };
     let mut byte = [0];
@@ -190,6 +193,8 @@ struct Question {
     text: String,
     /// The beginning of an answer to it.
     begun: Option<String>,
+    /// How many words the answer may have.
+    most: usize,
     /// Whether in the words of Ollama.
     is_ollama: bool,
 }
@@ -223,7 +228,9 @@ async fn read_question(reader: &mut BufReader<OwnedReadHalf>, state: &State) -> 
     }
     // After a question that got no answer at all, both stand in one message.
     let content = messages.last()?["content"].as_str()?;
-    Some(Question { text: content.rsplit("\n\n").next()?.to_owned(), begun, is_ollama })
+    let most = ["max_tokens", "max_completion_tokens"].iter().find_map(|name| body[name].as_u64());
+    let most = most.map_or(usize::MAX, |most| usize::try_from(most).unwrap());
+    Some(Question { text: content.rsplit("\n\n").next()?.to_owned(), begun, most, is_ollama })
 }
 
 /// What an Ollama answers: a document a line.
@@ -239,7 +246,7 @@ async fn chat(to: &mut OwnedWriteHalf, question: &str) -> std::io::Result<()> {
 async fn reply(
     to: &mut OwnedWriteHalf,
     question: &str,
-    (call, begun): (usize, Option<String>),
+    (call, begun, most): (usize, Option<String>, usize),
     state: &State,
 ) -> std::io::Result<()> {
     let question = state.always.unwrap_or(question);
@@ -269,7 +276,8 @@ async fn reply(
             let promised =
                 if way == "cut" { "text/event-stream\r\ncontent-length: 1000000" } else { "text/event-stream" };
             head(to, "200 OK", promised, "").await?;
-            let count = number();
+            let wanted = number();
+            let count = wanted.min(most);
             if let Some(begun) = begun {
                 return go_on(to, way, &begun, (count, billed.is_some()), state).await;
             }
@@ -286,7 +294,8 @@ async fn reply(
                 }
                 _ => {}
             }
-            end(to, (count, billed.is_some()), state).await
+            let finish = if count < wanted { "length" } else { "stop" };
+            end(to, finish, (count, billed.is_some()), state).await
         }
     }
 }
@@ -308,12 +317,17 @@ async fn go_on(
     for piece in echo.chain(whole.strip_prefix(begun)) {
         to.write_all(frame(&json!({ "content": piece }), None).as_bytes()).await?;
     }
-    end(to, (count, is_billed), state).await
+    end(to, "stop", (count, is_billed), state).await
 }
 
 /// Ends an answer of so many words.
-async fn end(to: &mut OwnedWriteHalf, (words, is_billed): (usize, bool), state: &State) -> std::io::Result<()> {
-    to.write_all(frame(&json!({}), Some("stop")).as_bytes()).await?;
+async fn end(
+    to: &mut OwnedWriteHalf,
+    finish: &str,
+    (words, is_billed): (usize, bool),
+    state: &State,
+) -> std::io::Result<()> {
+    to.write_all(frame(&json!({}), Some(finish)).as_bytes()).await?;
     if is_billed {
         state.billed.fetch_add((PROMPT_TOKENS + words) as u64, Ordering::Relaxed);
         let usage = json!({ "prompt_tokens": PROMPT_TOKENS, "completion_tokens": words });

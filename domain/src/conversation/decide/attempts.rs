@@ -3,7 +3,7 @@
 use super::{Decision, UNSTORABLE};
 use crate::MessageId;
 use crate::conversation::{
-    Command, Conversation, Error, Event, MAX_RAW_USAGE_BYTES, MAX_RETRY_AFTER_MS, OpenReply, Part, ReplyError,
+    Command, Conversation, Error, Event, MAX_RAW_USAGE_BYTES, MAX_RETRY_AFTER_MS, OpenReply, Part, Phase, ReplyError,
     ReplyState, Spent, Usage,
 };
 
@@ -87,7 +87,9 @@ impl Conversation {
             OpenReply { attempt: current, state: ReplyState::Running, .. } if attempt == current => Ok(otherwise),
             OpenReply { attempt: current, state: ReplyState::Stopping, .. } if attempt == current => {
                 let spent = spent.map(storable_spent);
-                Ok(vec![Event::ReplyStopped { reply, attempt, parts: storable_parts(said), spent }])
+                // Of what is deleted nothing more is written down but what it cost.
+                let parts = if self.phase == Phase::Deleted { Vec::new() } else { storable_parts(said) };
+                Ok(vec![Event::ReplyStopped { reply, attempt, parts, spent }])
             }
             _ => Err(Error::StaleAttempt),
         }
@@ -116,10 +118,7 @@ fn failure(reply: MessageId, attempt: u32, error: &ReplyError, (said, spent): Ca
 }
 
 fn worker_lost() -> ReplyError {
-    ReplyError {
-        code: "worker_lost".to_owned(),
-        message: "The workers that were answering were lost; nothing more was tried.".to_owned(),
-    }
+    ReplyError::new("worker_lost", "The workers that were answering were lost; nothing more was tried.")
 }
 
 /// What a model or a provider said is never refused, else its reply could not end: U+FFFD stands in for what the log
@@ -146,5 +145,5 @@ fn storable_spent(spent: &Spent) -> Spent {
 }
 
 fn storable_error(error: &ReplyError) -> ReplyError {
-    ReplyError { code: storable(&error.code), message: storable(&error.message) }
+    ReplyError { code: storable(&error.code), message: storable(&error.message), limit: error.limit.clone() }
 }

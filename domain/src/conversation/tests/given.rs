@@ -3,7 +3,7 @@
 use cqrs_es::test::{AggregateTestExecutor, TestFramework};
 use uuid::Uuid;
 
-use super::super::{Command, Conversation, Event, Finish, Parent, Part, ReplyError, Usage};
+use super::super::{Command, Conversation, Event, Finish, Parent, Part, ReplyError, Spent, Usage};
 use crate::{Actor, Asked, Asker, MessageId, ModelRef, Tenant, UserId};
 
 /// Questions, replies and other messages, as they are named in the tests.
@@ -66,7 +66,7 @@ pub(super) fn text(text: &str) -> Vec<Part> {
 }
 
 pub(super) fn overload() -> ReplyError {
-    ReplyError { code: "overload".to_owned(), message: "The provider has too much to do.".to_owned() }
+    ReplyError::new("overload", "The provider has too much to do.")
 }
 
 // What is asked.
@@ -141,6 +141,22 @@ pub(super) fn fail(reply: MessageId, attempt: u32, retry: bool) -> Command {
 
 pub(super) fn expire(reply: MessageId, attempt: u32) -> Command {
     Command::ExpireAttempt { reply, attempt, parts: text("the a"), continuable: false, spent: None }
+}
+
+/// The same attempt's end, with what it spent.
+pub(super) fn with_spent(end: Command, spent: Option<Spent>) -> Command {
+    match end {
+        Command::CompleteReply { reply, attempt, parts, finish, model, usage, .. } => {
+            Command::CompleteReply { reply, attempt, parts, finish, model, usage, spent }
+        }
+        Command::FailReply { reply, attempt, error, retry, switch, retry_after_ms, parts, continuable, .. } => {
+            Command::FailReply { reply, attempt, error, retry, switch, retry_after_ms, parts, continuable, spent }
+        }
+        Command::ExpireAttempt { reply, attempt, parts, continuable, .. } => {
+            Command::ExpireAttempt { reply, attempt, parts, continuable, spent }
+        }
+        other => other,
+    }
 }
 
 // What has happened.

@@ -3,9 +3,10 @@
 use cqrs_es::{Aggregate as _, DomainEvent as _};
 use serde_json::{Value, json};
 
-use super::super::{Conversation, Error, Event, Finish, Part, Usage};
+use super::super::{Conversation, Error, Event, Finish, LimitReached, Part, ReplyError, Usage};
 use super::given::*;
 use crate::Decide;
+use crate::account::{Limit, Limits};
 
 /// How an event of this type stands in the log. A new type of event does not compile until it has its example.
 #[rustfmt::skip]
@@ -166,6 +167,38 @@ fn usage_gained_what_is_written_only_where_it_is_known() {
     ] {
         assert_eq!(serde_json::to_string(&usage).unwrap(), written);
         assert_eq!(serde_json::from_str::<Usage>(written).unwrap(), usage);
+    }
+}
+
+#[test]
+fn an_error_gained_the_limit_that_it_is_about() {
+    let limit = |resets_at| LimitReached { name: Limit::TokensPerDay, amount: 1_000, resets_at };
+    let error = |limit| ReplyError { limit: Some(limit), ..ReplyError::new("limit", "So many.") };
+    for (error, written) in [
+        (ReplyError::new("rate", "Slowly."), r#"{"code":"rate","message":"Slowly."}"#),
+        (
+            error(limit(None)),
+            r#"{"code":"limit","message":"So many.","limit":{"name":"tokens_per_day","amount":1000}}"#,
+        ),
+        (
+            error(limit(Some("2026-11-26T00:00:00Z".to_owned()))),
+            r#"{"code":"limit","message":"So many.","limit":{"name":"tokens_per_day","amount":1000,"resets_at":"2026-11-26T00:00:00Z"}}"#,
+        ),
+    ] {
+        assert_eq!(serde_json::to_string(&error).unwrap(), written);
+        assert_eq!(serde_json::from_str::<ReplyError>(written).unwrap(), error);
+    }
+    let names = [
+        Limit::MicroUsdPerDay,
+        Limit::MicroUsdPerMonth,
+        Limit::TokensPerDay,
+        Limit::TokensPerMonth,
+        Limit::RequestsPerMinute,
+        Limit::ConcurrentReplies,
+    ];
+    for name in names {
+        assert_eq!(json!(name), name.name());
+        assert!(json!(Limits::default()).get(name.name()).is_some(), "it is called as in the limits");
     }
 }
 

@@ -136,7 +136,8 @@ proptest! {
     fn every_reply_can_be_stopped_at_any_moment(steps in steps()) {
         let mut run = Run::of(&steps);
         for (reply, known) in run.ledger.open_replies() {
-            prop_assert!(run.ask(&ann(stop(reply))).is_ok());
+            // Of a deleted conversation's what runs is stopping already, and nobody may ask.
+            prop_assert_eq!(run.ask(&ann(stop(reply))).is_ok(), !run.ledger.deleted);
             if known.running {
                 prop_assert!(run.ask(&worker(complete(reply, known.attempt))).is_ok());
             }

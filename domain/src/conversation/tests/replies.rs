@@ -146,8 +146,8 @@ fn a_branch_is_free_again_when_its_reply_has_ended() {
 
 #[test]
 fn what_the_log_cannot_hold_keeps_no_reply_from_ending() {
-    let error = ReplyError { code: "overload\0".to_owned(), message: "\0".to_owned() };
-    let clean = ReplyError { code: "overload\u{FFFD}".to_owned(), message: "\u{FFFD}".to_owned() };
+    let error = ReplyError::new("overload\0", "\0");
+    let clean = ReplyError::new("overload\u{FFFD}", "\u{FFFD}");
     let complete = Command::CompleteReply {
         reply: R1,
         attempt: 1,

@@ -1,6 +1,6 @@
 //! Starting, naming, configuring, archiving and deleting.
 
-use super::super::{Command, Error, Event, MAX_SYSTEM_PROMPT_BYTES, MAX_TITLE_BYTES, Parent};
+use super::super::{Command, Error, Event, MAX_SYSTEM_PROMPT_BYTES, MAX_TITLE_BYTES, Parent, Spent, Usage};
 use super::given::*;
 use crate::ModelRef;
 
@@ -140,12 +140,22 @@ fn a_reply_that_runs_ends_in_the_archive_too() {
 fn deleting_stops_whatever_runs() {
     given([a_running_reply(), vec![said(Q2, None), requested(R2, Q2)]].concat())
         .when(ann(Command::DeleteConversation {}))
-        .then_expect_events(vec![stopped(R1, 1, ""), stopped(R2, 0, ""), deleted()]);
+        .then_expect_events(vec![stop_requested(R1), stopped(R2, 0, ""), deleted()]);
+    given([a_running_reply(), vec![stop_requested(R1)]].concat())
+        .when(ann(Command::DeleteConversation {}))
+        .then_expect_events(vec![deleted()]);
 }
 
 #[test]
-fn a_worker_of_a_deleted_conversation_learns_that_its_reply_has_ended() {
-    given([a_running_reply(), vec![stopped(R1, 1, ""), deleted()]].concat())
+fn of_a_deleted_conversations_reply_nothing_is_kept_but_what_it_spent() {
+    let gone = || [a_running_reply(), vec![stop_requested(R1), deleted()]].concat();
+    for end in [complete(R1, 1), fail(R1, 1, true), expire(R1, 1)] {
+        let spent = Some(Spent { usage: Usage { output: Some(7), ..Usage::default() }, ..Spent::default() });
+        let ended = Event::ReplyStopped { reply: R1, attempt: 1, parts: Vec::new(), spent: spent.clone() };
+        given(gone()).when(worker(with_spent(end, spent))).then_expect_events(vec![ended]);
+    }
+    given([gone(), vec![stopped(R1, 1, "")]].concat())
         .when(worker(complete(R1, 1)))
         .then_expect_error(Error::ReplyEnded);
+    given(gone()).when(worker(claim(R1, 2))).then_expect_error(Error::StaleAttempt);
 }

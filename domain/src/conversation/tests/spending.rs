@@ -10,23 +10,6 @@ fn spent(output: u64) -> Spent {
     Spent { usage, cost: Some(Cost { micros: 9, price: "p1".to_owned() }), estimated: false }
 }
 
-/// The same attempt's end, with what it spent.
-fn ends_with(command: Command, of: &Spent) -> Command {
-    let of = Some(of.clone());
-    match command {
-        Command::CompleteReply { reply, attempt, parts, finish, model, usage, .. } => {
-            Command::CompleteReply { reply, attempt, parts, finish, model, usage, spent: of }
-        }
-        Command::FailReply { reply, attempt, error, retry, switch, retry_after_ms, parts, continuable, .. } => {
-            Command::FailReply { reply, attempt, error, retry, switch, retry_after_ms, parts, continuable, spent: of }
-        }
-        Command::ExpireAttempt { reply, attempt, parts, continuable, .. } => {
-            Command::ExpireAttempt { reply, attempt, parts, continuable, spent: of }
-        }
-        other => other,
-    }
-}
-
 /// What an event says that an attempt spent.
 fn told(event: &Event) -> Option<&Spent> {
     match event {
@@ -77,7 +60,7 @@ fn what_an_attempt_spent_is_told_once_however_it_ends() {
         (stopping(last()), MAX_ATTEMPTS),
     ] {
         for end in [complete(R1, attempt), fail(R1, attempt, true), fail(R1, attempt, false), expire(R1, attempt)] {
-            let end = ends_with(end, &spent(5));
+            let end = with_spent(end, Some(spent(5)));
             let events = given(history.clone()).when(worker(end)).inspect_result().unwrap();
             assert_eq!(events.iter().filter_map(told).collect::<Vec<_>>(), [&spent(5)], "{events:?}");
         }
@@ -98,7 +81,7 @@ fn what_the_log_cannot_hold_of_a_bill_is_left_out() {
         [("a\0b".to_owned(), Some("a\u{FFFD}b".to_owned())), ("x".repeat(MAX_RAW_USAGE_BYTES + 1), None)]
     {
         for end in [fail(R1, 1, true), fail(R1, 1, false), expire(R1, 1)] {
-            let end = ends_with(end, &raw(raw_usage.clone()));
+            let end = with_spent(end, Some(raw(raw_usage.clone())));
             let events = given(a_running_reply()).when(worker(end)).inspect_result().unwrap();
             assert_eq!(events.iter().find_map(told).unwrap().usage.raw, kept);
         }

@@ -4,6 +4,7 @@ use domain::ModelRef;
 use domain::conversation::{Command, Finish, Part, ReplyError, Spent, Usage};
 
 use super::Attempt;
+use crate::budget::Refused;
 use crate::provider;
 use crate::reply::choice::Next;
 use crate::reply::parts::Parts;
@@ -52,9 +53,18 @@ impl Attempt<'_> {
         }
     }
 
+    /// Ends one that a limit keeps from asking its model. The reply ends with it: another model would be asked for the same
+    /// person.
+    pub(super) fn refused(&self, refused: Refused) -> Command {
+        self.without_answer(refused.into(), Parts::default(), None)
+    }
+
     /// Ends an attempt whose reply is stopping: the aggregate makes a stop of it.
     pub(super) fn stop(&self, said: Parts, spent: Option<Spent>) -> Command {
-        let error = ReplyError { code: "stopped".to_owned(), message: "The reply was stopped.".to_owned() };
+        self.without_answer(ReplyError::new("stopped", "The reply was stopped."), said, spent)
+    }
+
+    fn without_answer(&self, error: ReplyError, said: Parts, spent: Option<Spent>) -> Command {
         Command::FailReply {
             reply: self.reply,
             attempt: self.number,
