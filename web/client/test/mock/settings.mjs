@@ -79,7 +79,10 @@ export class Settings {
     const day = new Date().toISOString().slice(0, 10);
     switch (pathname) {
       case '/api/providers':
-        return { providers: [DEMO, AZURE].map((it) => ({ ...it, models: this.models })), protocols: PROTOCOLS };
+        return {
+          providers: [DEMO, AZURE].map((it) => ({ ...it, models: this.models })),
+          protocols: PROTOCOLS,
+        };
       case '/api/providers/configs':
         return { configs: [...configs.values()] };
       case '/api/providers/default':
