@@ -1,5 +1,5 @@
-//! A stop hangs up on the provider also before it has said anything: while it is silent, behind the head of its response, and
-//! while its model thinks; while it is being connected to, it is asked nothing.
+//! A stop hangs up on the provider also before it has said anything: while it is being connected to, while it is silent, behind
+//! the head of its response, and while its model thinks.
 
 use std::time::Duration;
 
@@ -72,6 +72,7 @@ async fn a_stop_hangs_up_on_a_provider_that_has_said_nothing() {
     // What a client of TLS says first.
     assert!(socket.read(&mut [0; 4096]).await.unwrap() > 0);
     ann.stop(&id, &reply).await.unwrap();
-    // Nothing has been asked yet. The connection itself may go on being made, for the next call.
+    let hung_up = async { while matches!(socket.read(&mut [0; 4096]).await, Ok(1..)) {} };
+    within(SOON, "the provider is hung up on", hung_up).await;
     assert_eq!(within(SOON, "the reply is stopped", ann.end_of(&id, &reply)).await["type"], "ReplyStopped");
 }
