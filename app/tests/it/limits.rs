@@ -11,6 +11,8 @@ use crate::support::{Api, App, Client, SHARDS, TENANT, answer, id, token, until,
 const TAKE_OVER: Duration = Duration::from_secs(20);
 /// A model whose price is known, at the address of the tests' provider.
 const PRICED: &str = "openai/gpt-6-luna";
+/// Another one, which is left alone for a while once it has been refused.
+const REFUSED: &str = "openai/gpt-6.1-sol";
 /// How many replies are asked for at once.
 const AT_ONCE: usize = 12;
 
@@ -199,7 +201,7 @@ async fn whatever_ends_an_attempt_its_room_is_given_back_and_what_it_spent_is_co
         ("billed say 50 whole", Some(PRICED), "ReplyCompleted"),
         ("cut 5 failed", None, "ReplyFailed"),
         ("recover 5 retried", Some(PRICED), "ReplyCompleted"),
-        ("refused at once", Some(PRICED), "ReplyFailed"),
+        ("refused at once", Some(REFUSED), "ReplyFailed"),
     ] {
         assert_eq!(ask(&app, &api, "ann", model, question).await["type"], end, "{question}");
     }

@@ -65,6 +65,8 @@ async fn a_stop_hangs_up_on_a_provider_that_has_said_nothing() {
         assert_eq!(written, call.output(), "{end:#}");
     }
 
+    // The worker has opened a connection ahead of any call.
+    let _warm = within(SOON, "the provider is connected to", listener.accept()).await.unwrap();
     let (id, reply) = asking(&mut ann, "never/m", "connecting").await;
     let (mut socket, _) = within(SOON, "the provider is connected to", listener.accept()).await.unwrap();
     // What a client of TLS says first.

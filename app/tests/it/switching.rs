@@ -108,7 +108,8 @@ async fn a_conversation_goes_from_every_model_to_every_other() {
         all += spent(&end);
     }
     assert_eq!(all, speakers.iter().map(Speaker::bill).sum::<u64>(), "the bills are what the log says");
-    for speaker in &speakers {
+    // Converse refuses calls where no tools are given, and none are: they are told as text, without the thoughts before them.
+    for speaker in speakers.iter().filter(|speaker| speaker.protocol != Protocol::Bedrock) {
         assert!(speaker.shown() > 0, "{:?} gets its model's thoughts back", speaker.protocol);
     }
     assert_same_as_stored(&app, &api, &ann, "ann", &id).await;

@@ -30,7 +30,7 @@ pub(super) enum BadFrame {
         limit: usize,
     },
     /// A checksum does not fit, or a frame contradicts itself.
-    #[error("the stream does not consist of sound frames")]
+    #[error("the provider's address does not answer in its protocol")]
     Corrupt,
     /// The stream ended within a frame.
     #[error("the stream ended within a frame")]

@@ -129,8 +129,14 @@ impl Error {
 
     /// An error of a provider called `id`: what happened, without a full stop, and what people can do about it.
     pub(super) fn told(kind: ErrorKind, id: &str, what: &str, retry_after: Option<Duration>) -> Self {
-        let advice = match retry_after.map(|wait| wait.as_secs_f64().ceil()) {
-            Some(seconds) if kind.is_retryable() && seconds > 1.0 => format!("Try again in {seconds} seconds."),
+        let advice = match retry_after.map(|wait| wait.as_millis().div_ceil(1_000)) {
+            Some(seconds @ 2..=90) if kind.is_retryable() => format!("Try again in {seconds} seconds."),
+            Some(seconds @ 91..=5_400) if kind.is_retryable() => {
+                format!("Try again in {} minutes.", seconds.div_ceil(60))
+            }
+            Some(seconds @ 5_401..) if kind.is_retryable() => {
+                format!("Try again in {} hours.", seconds.div_ceil(3_600))
+            }
             _ => kind.advice().to_owned(),
         };
         Self { kind, message: format!("{id}: {what}. {advice}"), retry_after }

@@ -54,9 +54,9 @@ impl Attempt<'_> {
     }
 
     /// Ends one that a limit keeps from asking its model. The reply ends with it: another model would be asked for the same
-    /// person.
-    pub(super) fn refused(&self, refused: Refused) -> Command {
-        self.without_answer(refused.into(), Parts::default(), None)
+    /// person. What an attempt had said that it would have gone on from is kept.
+    pub(super) fn refused(&self, refused: Refused, before: Option<String>) -> Command {
+        self.without_answer(refused.into(), Parts::after(before), None)
     }
 
     /// Ends an attempt whose reply is stopping: the aggregate makes a stop of it.

@@ -40,7 +40,7 @@ impl Attempt<'_> {
             Ok(Ok(granted)) => Ok(Ok(granted.max_output)),
             Ok(Err(refused)) => {
                 metrics::refused(refused.limit);
-                Ok(Err(self.refused(refused)))
+                Ok(Err(self.refused(refused, prompt.before.clone())))
             }
             // It is asked again with the same claim, or the attempt expires.
             Err(error) => Err(Failure::Retry(error.to_string())),
