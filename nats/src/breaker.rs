@@ -15,10 +15,9 @@ use async_nats::jetstream::stream::StorageType;
 use domain::ModelRef;
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-use tokio::time::{Interval, interval, timeout};
+use tokio::time::{Interval, interval};
 
-use crate::kv::{self, Bucket};
+use crate::kv::{self, Bucket, in_time};
 use crate::{Error, relay};
 
 /// How long an entry is kept after its last change. Who is let through no more often than that begins anew.
@@ -27,8 +26,6 @@ pub const MAX_AGE: Duration = Duration::from_mins(10);
 const MAX_BYTES: i64 = 4 * 1024 * 1024;
 const BUCKET: Bucket =
     Bucket { name: "breakers", storage: StorageType::Memory, max_age: MAX_AGE, max_bytes: MAX_BYTES };
-/// How long a change may take: replies wait for it.
-const DEADLINE: Duration = Duration::from_secs(1);
 /// How often a listener looks whether the bucket is still there.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
@@ -39,14 +36,7 @@ pub struct Key(String);
 impl Key {
     /// The breaker of a credential's calls to a model.
     pub fn of(credential: &str, model: &ModelRef) -> Self {
-        let mut hash = Sha256::new();
-        for part in [credential, model.as_str()] {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part);
-        }
-        let mut first = [0; 16];
-        first.copy_from_slice(&hash.finalize()[..16]);
-        Self(format!("{:032x}", u128::from_be_bytes(first)))
+        Self(kv::opaque(&[credential, model.as_str()]))
     }
 }
 
@@ -191,10 +181,6 @@ impl Changes {
             }
         }
     }
-}
-
-async fn in_time<T>(asking: impl Future<Output = T>) -> Result<T, Error> {
-    timeout(DEADLINE, asking).await.map_err(Error::from_any)
 }
 
 /// By our clock and the server's, which may differ: at worst it has just begun or is over.

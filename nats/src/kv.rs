@@ -6,7 +6,13 @@ use async_nats::jetstream::context::Context;
 use async_nats::jetstream::kv::Store;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, StorageType};
 
+use sha2::{Digest, Sha256};
+use tokio::time::timeout;
+
 use crate::{Error, subject};
+
+/// How long the bus may take: replies wait for it, and what is kept here can be had without it.
+const DEADLINE: Duration = Duration::from_secs(1);
 
 /// What a bucket is like. It holds the newest value of each key.
 #[derive(Clone, Copy, Debug)]
@@ -42,4 +48,22 @@ pub(crate) async fn bucket(jetstream: &Context, like: Bucket) -> Result<Store, E
     };
     jetstream.get_or_create_stream(config).await.map_err(Error::from_any)?;
     jetstream.get_key_value(like.name).await.map_err(Error::from_any)
+}
+
+/// What is asked of a bucket, if it answers in time.
+pub(crate) async fn in_time<T>(asking: impl Future<Output = T>) -> Result<T, Error> {
+    timeout(DEADLINE, asking).await.map_err(Error::from_any)
+}
+
+/// One name for all of these together, which tells nothing of them: fit for a key, and so for a subject.
+pub fn opaque(parts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        // With its length, so that no two lists read the same.
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    let mut first = [0; 16];
+    first.copy_from_slice(&hash.finalize()[..16]);
+    format!("{:032x}", u128::from_be_bytes(first))
 }

@@ -26,6 +26,7 @@ pub mod trace;
 
 pub use async_nats::{Client, Subscriber};
 pub use connection::{Inbox, close, connect, is_connected};
+pub use kv::opaque;
 
 /// A failure of the bus, already in words.
 #[derive(Debug, thiserror::Error)]

@@ -9,9 +9,8 @@ use async_nats::Client;
 use async_nats::jetstream::context::Context;
 use async_nats::jetstream::kv::Store;
 use async_nats::jetstream::stream::StorageType;
-use tokio::time::timeout;
 
-use crate::kv::{self, Bucket};
+use crate::kv::{self, Bucket, in_time};
 use crate::probe::Model;
 use crate::{Error, relay};
 
@@ -22,8 +21,6 @@ const MAX_BYTES: i64 = 64 * 1024 * 1024;
 /// The largest list that is kept, in bytes.
 const MAX_LIST_BYTES: usize = 512 * 1024;
 const BUCKET: Bucket = Bucket { name: "models", storage: StorageType::File, max_age: MAX_AGE, max_bytes: MAX_BYTES };
-/// How long the bus may take: a provider could be asked meanwhile.
-const DEADLINE: Duration = Duration::from_secs(1);
 
 /// Where the lists are kept. Inside CORE: an edge asks by [`crate::probe`].
 #[derive(Clone, Debug)]
@@ -40,7 +37,7 @@ impl ModelLists {
     /// # Errors
     /// When the bus does not answer in time.
     pub async fn get(&self, key: &str) -> Result<Option<Vec<Model>>, Error> {
-        let bytes = in_time(async { self.bucket().await?.get(key).await.map_err(Error::from_any) }).await?;
+        let bytes = in_time(async { self.bucket().await?.get(key).await.map_err(Error::from_any) }).await??;
         // What another version wrote and this one cannot read is asked for again.
         Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
@@ -54,7 +51,7 @@ impl ModelLists {
         if body.len() > MAX_LIST_BYTES {
             return Ok(());
         }
-        in_time(async { self.bucket().await?.put(key, body.into()).await.map_err(Error::from_any) }).await?;
+        in_time(async { self.bucket().await?.put(key, body.into()).await.map_err(Error::from_any) }).await??;
         Ok(())
     }
 
@@ -62,8 +59,4 @@ impl ModelLists {
     async fn bucket(&self) -> Result<Store, Error> {
         kv::bucket(&self.0, BUCKET).await
     }
-}
-
-async fn in_time<T>(asking: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    timeout(DEADLINE, asking).await.map_err(Error::from_any)?
 }

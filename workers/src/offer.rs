@@ -8,12 +8,11 @@
 #[cfg(test)]
 mod tests;
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use domain::account::{self, Account, Limits, SealedKey};
 use domain::{ModelRef, ProviderId};
-use sha2::{Digest, Sha256};
+use nats::opaque;
 use sqlx::PgPool;
 use store::sealing::{Owner, Sealing};
 
@@ -21,9 +20,6 @@ use crate::own;
 use crate::provider::catalog::{Catalog, unknown};
 use crate::provider::{ApiKey, ConfigError, Connected, Error, ErrorKind, Provider};
 use crate::reply::Person;
-
-/// How many bytes tell one credential from another.
-const CREDENTIAL_ID_BYTES: usize = 16;
 
 /// What one person may use, as it was when this was made.
 pub(crate) struct Offer {
@@ -102,13 +98,13 @@ impl Offer {
         if let Some((person, id, own)) = self.own(provider) {
             let address = own.base_url.as_deref().unwrap_or_default();
             let sealed = own.key.as_ref().map(|key| key.sealed.as_str()).unwrap_or_default();
-            return digest(&[&person.account().to_string(), id.as_str(), address, sealed]);
+            return opaque(&[&person.account().to_string(), id.as_str(), address, sealed]);
         }
         let config = self.catalog.connected(provider).map(|connected| &connected.config);
         let address = config.and_then(|config| config.base_url.as_deref()).unwrap_or_default();
         let account = config.and_then(|config| config.access_key_id.as_deref()).unwrap_or_default();
         let key = config.and_then(|config| config.api_key.as_ref()).map(ApiKey::expose).unwrap_or_default();
-        digest(&["installation", provider, address, account, key])
+        opaque(&["installation", provider, address, account, key])
     }
 
     fn own(&self, id: &str) -> Option<(&Person, &ProviderId, &account::ProviderConfig)> {
@@ -156,18 +152,4 @@ fn default(account: &Account, catalog: &Catalog) -> Result<Option<ModelRef>, Err
     };
     let nameless = || format!("Of the default provider {id} no model is known: say which one answers.");
     model.map(Some).ok_or_else(|| Error::new(ErrorKind::UnknownModel, nameless()))
-}
-
-/// One name for all of these together.
-fn digest(parts: &[&str]) -> String {
-    let mut hash = Sha256::new();
-    for part in parts {
-        // With its length, so that no two lists read the same.
-        hash.update(part.len().to_be_bytes());
-        hash.update(part);
-    }
-    hash.finalize().iter().take(CREDENTIAL_ID_BYTES).fold(String::new(), |mut text, byte| {
-        _ = write!(text, "{byte:02x}");
-        text
-    })
 }

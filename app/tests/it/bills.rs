@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use workers::provider::known;
 
 use crate::happy::assert_same_as_stored;
-use crate::support::{Api, App, Biller, Call, Client, HALF, Transcript, WHOLE, id, tokens, within};
+use crate::support::{Api, App, Biller, Call, Client, HALF, Transcript, WHOLE, tokens, within};
 
 /// Two leases of replies, one of shards, and the looks of reaper and finder, with time to spare for a busy machine.
 const TAKE_OVER: Duration = Duration::from_secs(40);
@@ -38,11 +38,7 @@ struct Held {
 
 impl Held {
     async fn ask(app: &App, api: &Api, model: &'static str, question: &'static str) -> Self {
-        let mut ann = app.client(api, "ann").await;
-        let conversation = id();
-        ann.ask(&conversation, json!({ "type": "StartConversation", "model": model })).await.unwrap();
-        ann.follow(&conversation).await;
-        let reply = ann.submit(&conversation, question).await;
+        let (ann, conversation, reply) = app.asking(api, "ann", Some(model), question).await;
         Self { ann, conversation, reply, question, model }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::happy::assert_same_as_stored;
-use crate::support::{Api, App, Client, TENANT, answer, id, until, within};
+use crate::support::{App, Client, TENANT, answer, id, until, within};
 
 /// A reply's lease, and the reaper's and the finder's looks, with time to spare for a busy machine.
 const TAKE_OVER: Duration = Duration::from_secs(20);
@@ -21,15 +21,6 @@ async fn app() -> App {
         )
     })
     .await
-}
-
-async fn asking(app: &App, api: &Api, model: &str, question: &str) -> (Client, String, String) {
-    let mut ann = app.client(api, "ann").await;
-    let id = id();
-    ann.ask(&id, json!({ "type": "StartConversation", "model": model })).await.unwrap();
-    ann.follow(&id).await;
-    let reply = ann.submit(&id, question).await;
-    (ann, id, reply)
 }
 
 /// Which attempts went on from the one before, and what each that another followed left for it.
@@ -65,7 +56,7 @@ async fn an_answer_that_breaks_off_goes_on() {
     let _processes = (app.worker("commands,reply").await, app.projector().await);
     let api = app.api().await;
     for question in ["billed broken-off 20 words", "billed echo 20 words"] {
-        let (mut ann, id, reply) = asking(&app, &api, ABLE, question).await;
+        let (mut ann, id, reply) = app.asking(&api, "ann", Some(ABLE), question).await;
         let end = ann.end_of(&id, &reply).await;
         assert_eq!((&end["type"], &end["attempt"]), (&json!("ReplyCompleted"), &json!(2)), "{question}");
         assert_eq!(end["parts"], json!([{ "type": "text", "text": answer(40) }]), "{question}");
@@ -90,7 +81,7 @@ async fn an_answer_that_cannot_go_on_begins_anew() {
     for (model, question, goes_on) in
         [(UNABLE, "broken-off 20 words", vec![false, false]), (ABLE, "stubborn 20 words", vec![false, true, false])]
     {
-        let (mut ann, id, reply) = asking(&app, &api, model, question).await;
+        let (mut ann, id, reply) = app.asking(&api, "ann", Some(model), question).await;
         let end = ann.end_of(&id, &reply).await;
         assert_eq!((&end["type"], &end["attempt"]), (&json!("ReplyCompleted"), &json!(goes_on.len())), "{question}");
         assert_eq!(end["parts"][0]["text"], answer(40), "{question}");
@@ -110,7 +101,7 @@ async fn a_killed_workers_answer_goes_on_elsewhere() {
         (app.worker("commands").await, app.projector().await, app.worker("reply").await);
     let api = app.api().await;
     let question = "billed hold 20 words";
-    let (mut ann, id, reply) = asking(&app, &api, ABLE, question).await;
+    let (mut ann, id, reply) = app.asking(&api, "ann", Some(ABLE), question).await;
     app.until_kept(&id, &reply, &answer(20)).await;
     let _second = app.worker("reply").await;
     first.kill();
@@ -132,8 +123,8 @@ async fn what_was_said_before_is_kept_when_the_next_attempt_is_stopped_or_lost()
     let (_commands, mut first) = (app.worker("commands").await, app.worker("reply").await);
     let api = app.api().await;
     let said = answer(20).trim_end().to_owned();
-    let (mut ann, id, reply) = asking(&app, &api, ABLE, "hold 20 stopped").await;
-    let (mut ben, other, lost) = asking(&app, &api, ABLE, "hold 20 lost").await;
+    let (mut ann, id, reply) = app.asking(&api, "ann", Some(ABLE), "hold 20 stopped").await;
+    let (mut ben, other, lost) = app.asking(&api, "ann", Some(ABLE), "hold 20 lost").await;
     app.until_kept(&id, &reply, &answer(20)).await;
     app.until_kept(&other, &lost, &answer(20)).await;
     let mut second = app.worker("reply").await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::AccountId;
 use serde_json::{Value, json};
 
-use crate::support::{Api, App, Client, SHARDS, TENANT, answer, id, token, until, within};
+use crate::support::{Api, App, SHARDS, TENANT, answer, token, until, within};
 
 /// A reply's lease, and the reaper's and the finder's looks, with time to spare for a busy machine.
 const TAKE_OVER: Duration = Duration::from_secs(20);
@@ -60,18 +60,9 @@ fn account(user: &str) -> AccountId {
     AccountId::of(&TENANT.parse().unwrap(), &user.parse().unwrap())
 }
 
-async fn asking(app: &App, api: &Api, user: &str, model: Option<&str>, question: &str) -> (Client, String, String) {
-    let mut client = app.client(api, user).await;
-    let id = id();
-    client.ask(&id, json!({ "type": "StartConversation", "model": model })).await.unwrap();
-    client.follow(&id).await;
-    let reply = client.submit(&id, question).await;
-    (client, id, reply)
-}
-
 /// How the reply to a question ends.
 async fn ask(app: &App, api: &Api, user: &str, model: Option<&str>, question: &str) -> Value {
-    let (mut client, id, reply) = asking(app, api, user, model, question).await;
+    let (mut client, id, reply) = app.asking(api, user, model, question).await;
     client.end_of(&id, &reply).await
 }
 
@@ -139,7 +130,7 @@ async fn so_many_replies_run_at_once() {
     api.set_limits("ann", json!({ "concurrent_replies": 2 })).await;
     let questions: Vec<String> = (0..6).map(|nth| format!("hold 5 {nth}")).collect();
     let asked = questions.iter().map(async |question| {
-        let (mut ann, id, reply) = asking(&app, &api, "ann", None, question).await;
+        let (mut ann, id, reply) = app.asking(&api, "ann", None, question).await;
         ann.read_until(&id, "it runs or is refused", |told| {
             told.running.contains_key(&reply) || told.end_of(&reply).is_some()
         })
@@ -156,7 +147,7 @@ async fn so_many_replies_run_at_once() {
     assert_eq!(app.provider.all_calls(), 2, "nobody was asked for those that were refused");
     assert_eq!(app.set_aside("ann").await, 2);
     // Whoever has set no limits is not counted.
-    let (mut ben, id, reply) = asking(&app, &api, "ben", None, "hold 5 of another").await;
+    let (mut ben, id, reply) = app.asking(&api, "ben", None, "hold 5 of another").await;
     ben.until_text(&id, &reply, answer(5).len()).await;
     assert_eq!(app.set_aside("ben").await, 0);
     app.provider.release();
@@ -206,13 +197,13 @@ async fn whatever_ends_an_attempt_its_room_is_given_back_and_what_it_spent_is_co
         assert_eq!(ask(&app, &api, "ann", model, question).await["type"], end, "{question}");
     }
 
-    let (mut ann, id, reply) = asking(&app, &api, "ann", Some(PRICED), "pace 2000 10 stopped").await;
+    let (mut ann, id, reply) = app.asking(&api, "ann", Some(PRICED), "pace 2000 10 stopped").await;
     ann.until_text(&id, &reply, answer(20).len()).await;
     assert_eq!(app.set_aside("ann").await, 1);
     ann.stop(&id, &reply).await.unwrap();
     assert_eq!(ann.end_of(&id, &reply).await["type"], "ReplyStopped");
 
-    let (mut ann, id, reply) = asking(&app, &api, "ann", Some(PRICED), "pace 2000 10 deleted").await;
+    let (mut ann, id, reply) = app.asking(&api, "ann", Some(PRICED), "pace 2000 10 deleted").await;
     ann.until_text(&id, &reply, answer(20).len()).await;
     ann.ask(&id, json!({ "type": "DeleteConversation" })).await.unwrap();
     let of_deleted = async || {
@@ -224,7 +215,7 @@ async fn whatever_ends_an_attempt_its_room_is_given_back_and_what_it_spent_is_co
     assert_eq!(end["parts"], json!([]), "nothing of what was said is kept");
     assert!(end["spent"]["usage"]["output"].as_u64().unwrap() >= 20, "{end}");
 
-    let (mut ann, id, reply) = asking(&app, &api, "ann", Some(PRICED), "hold 20 lost").await;
+    let (mut ann, id, reply) = app.asking(&api, "ann", Some(PRICED), "hold 20 lost").await;
     ann.until_text(&id, &reply, answer(20).len()).await;
     app.until_kept(&id, &reply, &answer(20)).await;
     worker.kill();

@@ -4,21 +4,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Api, App, Client, answer, id, within};
+use crate::support::{App, Client, answer, within};
 
 /// A reply's lease, and the reaper's and the finder's looks, with time to spare for a busy machine.
 const TAKE_OVER: Duration = Duration::from_secs(20);
 /// A model whose price is known, at the address of the tests' provider.
 const PRICED: &str = "openai/gpt-6-luna";
-
-async fn asking(app: &App, api: &Api, model: Option<&str>, question: &str) -> (Client, String, String) {
-    let mut ann = app.client(api, "ann").await;
-    let id = id();
-    ann.ask(&id, json!({ "type": "StartConversation", "model": model })).await.unwrap();
-    ann.follow(&id).await;
-    let reply = ann.submit(&id, question).await;
-    (ann, id, reply)
-}
 
 fn tokens(usage: &Value) -> u64 {
     ["input", "cached_input", "cache_write", "output", "reasoning"].iter().filter_map(|kind| usage[kind].as_u64()).sum()
@@ -51,7 +42,7 @@ async fn what_every_attempt_spent_is_in_the_log() {
     let estimated = |spent: &[Value]| spent.iter().map(|spent| spent["estimated"] == true).collect::<Vec<_>>();
     let mut all = Vec::new();
 
-    let (mut ann, id, reply) = asking(&app, &api, Some(PRICED), "billed say 50 whole").await;
+    let (mut ann, id, reply) = app.asking(&api, "ann", Some(PRICED), "billed say 50 whole").await;
     let end = ann.end_of(&id, &reply).await;
     let whole = spent(&ann, &id);
     assert_eq!((&end["type"], estimated(&whole)), (&json!("ReplyCompleted"), vec![false]));
@@ -63,7 +54,7 @@ async fn what_every_attempt_spent_is_in_the_log() {
     all.extend(whole);
 
     let question = "billed pace 2000 10 stopped";
-    let (mut ann, id, reply) = asking(&app, &api, Some(PRICED), question).await;
+    let (mut ann, id, reply) = app.asking(&api, "ann", Some(PRICED), question).await;
     ann.until_text(&id, &reply, answer(20).len()).await;
     ann.stop(&id, &reply).await.unwrap();
     let end = ann.end_of(&id, &reply).await;
@@ -75,20 +66,20 @@ async fn what_every_attempt_spent_is_in_the_log() {
     assert!(stopped[0]["cost"]["micros"].as_u64().unwrap() > 0, "{stopped:#?}");
     all.extend(stopped);
 
-    let (mut ann, id, reply) = asking(&app, &api, None, "billed cut 5 failed").await;
+    let (mut ann, id, reply) = app.asking(&api, "ann", None, "billed cut 5 failed").await;
     let end = ann.end_of(&id, &reply).await;
     let failed = spent(&ann, &id);
     assert_eq!((&end["type"], estimated(&failed)), (&json!("ReplyFailed"), vec![true; 3]));
     assert_eq!(failed[2]["cost"], Value::Null, "nobody knows its price");
     all.extend(failed);
 
-    let (mut ann, id, reply) = asking(&app, &api, None, "billed recover 5 retried").await;
+    let (mut ann, id, reply) = app.asking(&api, "ann", None, "billed recover 5 retried").await;
     let end = ann.end_of(&id, &reply).await;
     let retried = spent(&ann, &id);
     assert_eq!((&end["type"], estimated(&retried)), (&json!("ReplyCompleted"), vec![true, false]));
     all.extend(retried);
 
-    let (mut ann, id, reply) = asking(&app, &api, None, "billed hold 20 lost").await;
+    let (mut ann, id, reply) = app.asking(&api, "ann", None, "billed hold 20 lost").await;
     ann.until_text(&id, &reply, answer(20).len()).await;
     app.until_kept(&id, &reply, &answer(20)).await;
     let _other = app.worker("reply").await;
@@ -111,7 +102,7 @@ async fn an_attempt_that_no_provider_took_up_spent_nothing() {
     let app = App::new().await;
     let _worker = app.worker("commands,reply").await;
     let api = app.api().await;
-    let (mut ann, id, reply) = asking(&app, &api, None, "broken").await;
+    let (mut ann, id, reply) = app.asking(&api, "ann", None, "broken").await;
     assert_eq!(ann.end_of(&id, &reply).await["type"], "ReplyFailed");
     let events = &ann.transcript(&id).events;
     assert!(events.iter().all(|(_, event)| event.get("spent").is_none_or(Value::is_null)), "{events:#?}");

@@ -6,18 +6,10 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::happy::assert_same_as_stored;
-use crate::support::{Api, App, Client, answer, within};
+use crate::support::{App, answer, within};
 
 /// How soon a stop is done.
 const SOON: Duration = Duration::from_secs(3);
-
-async fn asking(app: &App, api: &Api, question: &str) -> (Client, String, String) {
-    let mut ann = app.client(api, "ann").await;
-    let id = ann.start().await;
-    ann.follow(&id).await;
-    let reply = ann.submit(&id, question).await;
-    (ann, id, reply)
-}
 
 #[tokio::test]
 async fn a_stop_wins_at_every_moment() {
@@ -26,7 +18,7 @@ async fn a_stop_wins_at_every_moment() {
     let api = app.api().await;
 
     // No worker has taken it, or is there to take it.
-    let (mut ann, id, reply) = asking(&app, &api, "say 5 unheard").await;
+    let (mut ann, id, reply) = app.asking(&api, "ann", None, "say 5 unheard").await;
     ann.stop(&id, &reply).await.unwrap();
     let end = within(SOON, "the untaken reply is stopped", ann.end_of(&id, &reply)).await;
     assert_eq!((&end["type"], &end["parts"]), (&json!("ReplyStopped"), &json!([])));
@@ -34,7 +26,7 @@ async fn a_stop_wins_at_every_moment() {
     let worker = app.worker("reply").await;
 
     // In the middle of the text.
-    let (mut ann, id, reply) = asking(&app, &api, "pace 2000 10 middle").await;
+    let (mut ann, id, reply) = app.asking(&api, "ann", None, "pace 2000 10 middle").await;
     ann.until_text(&id, &reply, answer(20).len()).await;
     ann.stop(&id, &reply).await.unwrap();
     let end = within(SOON, "the streaming reply is stopped", ann.end_of(&id, &reply)).await;
@@ -45,7 +37,7 @@ async fn a_stop_wins_at_every_moment() {
     assert_same_as_stored(&app, &api, &ann, "ann", &id).await;
 
     // Before the first token, the provider saying nothing at all.
-    let (mut ann, id, reply) = asking(&app, &api, "hang for ever").await;
+    let (mut ann, id, reply) = app.asking(&api, "ann", None, "hang for ever").await;
     app.provider.until_asked("hang for ever", 1).await;
     ann.stop(&id, &reply).await.unwrap();
     let end = within(SOON, "the hanging reply is stopped", ann.end_of(&id, &reply)).await;
@@ -53,13 +45,13 @@ async fn a_stop_wins_at_every_moment() {
     within(SOON, "the provider is hung up on", app.provider.until_hung_up("hang for ever")).await;
 
     // After the end nothing changes: to want it stopped has already come true.
-    let (mut ann, id, reply) = asking(&app, &api, "say 5 and done").await;
+    let (mut ann, id, reply) = app.asking(&api, "ann", None, "say 5 and done").await;
     assert_eq!(ann.end_of(&id, &reply).await["type"], "ReplyCompleted");
     assert_eq!(ann.stop(&id, &reply).await.unwrap()["sequence"], ann.transcript(&id).sequence);
     assert_same_as_stored(&app, &api, &ann, "ann", &id).await;
 
     // While its worker is gone: the reaper ends it, as stopped.
-    let (mut ann, id, reply) = asking(&app, &api, "hold 20 words").await;
+    let (mut ann, id, reply) = app.asking(&api, "ann", None, "hold 20 words").await;
     ann.until_text(&id, &reply, answer(20).len()).await;
     app.until_kept(&id, &reply, &answer(20)).await;
     drop(worker);
@@ -76,7 +68,7 @@ async fn a_deleted_conversations_reply_stops() {
     let _processes = (app.worker("commands,reply").await, app.projector().await);
     let api = app.api().await;
     let question = "pace 2000 10 deleted";
-    let (mut ann, id, reply) = asking(&app, &api, question).await;
+    let (mut ann, id, reply) = app.asking(&api, "ann", None, question).await;
     ann.until_text(&id, &reply, answer(20).len()).await;
     ann.ask(&id, json!({ "type": "DeleteConversation" })).await.unwrap();
     within(SOON, "the provider is hung up on", app.provider.until_hung_up(question)).await;
@@ -89,7 +81,7 @@ async fn a_stop_at_any_moment_leaves_one_end() {
     let api = app.api().await;
     app.until_owned("commands", 2).await;
     let stops = (0..24).map(async |nth: u64| {
-        let (mut ann, id, reply) = asking(&app, &api, &format!("pace 20 10 {nth}")).await;
+        let (mut ann, id, reply) = app.asking(&api, "ann", None, &format!("pace 20 10 {nth}")).await;
         // Spread from right after the question to after the answer.
         let until = Instant::now() + Duration::from_millis(nth * 14);
         while Instant::now() < until {

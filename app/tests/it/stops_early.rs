@@ -8,7 +8,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
-use crate::support::{App, Biller, Client, id, within};
+use crate::support::{App, Biller, within};
 
 /// How soon a stop has reached the provider.
 const SOON: Duration = Duration::from_secs(3);
@@ -22,14 +22,6 @@ async fn app(biller: &Biller, never: &str) -> App {
     App::with_tables("", |_| [provider("silent", &biller.base_url), provider("never", never)].concat()).await
 }
 
-async fn asking(ann: &mut Client, model: &str, question: &str) -> (String, String) {
-    let id = id();
-    ann.ask(&id, json!({ "type": "StartConversation", "model": model })).await.unwrap();
-    ann.follow(&id).await;
-    let reply = ann.submit(&id, question).await;
-    (id, reply)
-}
-
 #[tokio::test]
 async fn a_stop_hangs_up_on_a_provider_that_has_said_nothing() {
     let biller = Biller::start().await;
@@ -41,7 +33,7 @@ async fn a_stop_hangs_up_on_a_provider_that_has_said_nothing() {
     let mut ann = app.client(&api, "ann").await;
 
     for (question, thought) in [("silent", 0), ("headed", 0), ("thinking", 1)] {
-        let (id, reply) = asking(&mut ann, "silent/m", question).await;
+        let (id, reply) = ann.ask_anew(Some("silent/m"), question).await;
         biller.until_said(question, thought).await;
         if thought > 0 {
             // The client is told that the model thinks, so that its worker has heard the thought.
@@ -67,7 +59,7 @@ async fn a_stop_hangs_up_on_a_provider_that_has_said_nothing() {
 
     // The worker has opened a connection ahead of any call.
     let _warm = within(SOON, "the provider is connected to", listener.accept()).await.unwrap();
-    let (id, reply) = asking(&mut ann, "never/m", "connecting").await;
+    let (id, reply) = ann.ask_anew(Some("never/m"), "connecting").await;
     let (mut socket, _) = within(SOON, "the provider is connected to", listener.accept()).await.unwrap();
     // What a client of TLS says first.
     assert!(socket.read(&mut [0; 4096]).await.unwrap() > 0);

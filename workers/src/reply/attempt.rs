@@ -166,16 +166,20 @@ impl<'a> Attempt<'a> {
 
     /// The model that it asks, and how many its route has, if it is a route's.
     fn model(&self) -> Option<(ModelRef, Option<u32>)> {
-        let (models, is_route) = self.offer.alternatives(self.asked.model.as_ref()).ok()?;
+        self.choice().ok()
+    }
+
+    fn choice(&self) -> Result<(ModelRef, Option<u32>), provider::Error> {
+        let (models, is_route) = self.offer.alternatives(self.asked.model.as_ref())?;
         let count = if is_route { u32::try_from(models.len()).ok() } else { None };
-        Some((self.asked.tried.choose(models, &self.gate.resting)?.clone(), count))
+        let model = self.asked.tried.choose(models, &self.gate.resting).ok_or_else(provider::catalog::nothing)?;
+        Ok((model.clone(), count))
     }
 
     /// The provider that it calls, and the model that it asks there.
     fn provider(&self) -> Result<(Arc<dyn Provider>, ModelRef), provider::Error> {
-        let (models, _) = self.offer.alternatives(self.asked.model.as_ref())?;
-        let model = self.asked.tried.choose(models, &self.gate.resting).ok_or_else(provider::catalog::nothing)?;
-        Ok((self.offer.resolve(model)?, model.clone()))
+        let (model, _) = self.choice()?;
+        Ok((self.offer.resolve(&model)?, model))
     }
 
     /// Streams an answer; how that ended, and what it spent, for all ends but the one that says so itself.

@@ -146,6 +146,19 @@ impl App {
         Client::connect(&api.address, &token(user)).await.unwrap()
     }
 
+    /// Someone who has just asked something, in a conversation of its own: the client, its id and the reply's.
+    pub(crate) async fn asking(
+        &self,
+        api: &Api,
+        user: &str,
+        model: Option<&str>,
+        question: &str,
+    ) -> (Client, String, String) {
+        let mut client = self.client(api, user).await;
+        let (id, reply) = client.ask_anew(model, question).await;
+        (client, id, reply)
+    }
+
     /// Returns when every shard has an owner in `role`; gives each owner's share.
     pub(crate) async fn until_owned(&self, role: &str, owners: usize) -> Vec<i64> {
         let sql = "select count(*) from leases where role = $1 and expires_at > now() group by owner order by owner";

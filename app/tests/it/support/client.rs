@@ -93,6 +93,15 @@ impl Client {
         conversation
     }
 
+    /// Begins a conversation with a model, none meaning the default, follows it and asks; gives its id and the reply's.
+    pub(crate) async fn ask_anew(&mut self, model: Option<&str>, question: &str) -> (String, String) {
+        let conversation = id();
+        self.ask(&conversation, json!({ "type": "StartConversation", "model": model })).await.unwrap();
+        self.follow(&conversation).await;
+        let reply = self.submit(&conversation, question).await;
+        (conversation, reply)
+    }
+
     /// Says something; gives the reply's id.
     pub(crate) async fn submit(&mut self, conversation: &str, text: &str) -> String {
         let reply = id();

@@ -7,6 +7,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 /// A request as it came.
 pub(crate) struct Request {
+    pub(crate) head: String,
     pub(crate) body: Value,
 }
 
@@ -19,7 +20,7 @@ pub(crate) fn sides(socket: TcpStream) -> (BufReader<OwnedReadHalf>, OwnedWriteH
 
 /// Reads a request with a JSON body; none when the client has hung up before it was whole.
 pub(crate) async fn read(reader: &mut BufReader<OwnedReadHalf>) -> Option<Request> {
-    let mut length = 0;
+    let (mut length, mut head) = (0, String::new());
     loop {
         let mut line = String::new();
         if reader.read_line(&mut line).await.ok()? == 0 {
@@ -28,13 +29,14 @@ pub(crate) async fn read(reader: &mut BufReader<OwnedReadHalf>) -> Option<Reques
         if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
             length = value.trim().parse().ok()?;
         }
+        head.push_str(&line);
         if line == "\r\n" {
             break;
         }
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).await.ok()?;
-    Some(Request { body: serde_json::from_slice(&body).ok()? })
+    Some(Request { head, body: serde_json::from_slice(&body).ok()? })
 }
 
 /// Writes a response that ends with its connection: its head, and what is known of its body.

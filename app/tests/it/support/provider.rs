@@ -22,7 +22,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use super::until;
+use super::{http, until};
 
 const WORDS: [&str; 7] = ["naïve", "日本語", "🦀", "Grüße", "plain", "Ω≈ç√", "e\u{301}"];
 
@@ -146,12 +146,10 @@ impl Provider {
 }
 
 async fn serve(socket: TcpStream, state: Arc<State>) {
-    socket.set_nodelay(true).unwrap();
-    let (reader, mut writer) = socket.into_split();
-    let mut reader = BufReader::new(reader);
+    let (mut reader, mut writer) = http::sides(socket);
     if let Some(models) = asks_for_models(&mut reader).await {
         state.lists.fetch_add(1, Ordering::Relaxed);
-        let _ = head(&mut writer, "200 OK", "application/json", models).await;
+        let _ = http::respond(&mut writer, "200 OK", "application/json", models).await;
         return;
     }
     let Some(Question { text: question, begun, most, is_ollama }) = read_question(&mut reader, &state).await else {
@@ -200,25 +198,9 @@ struct Question {
 }
 
 async fn read_question(reader: &mut BufReader<OwnedReadHalf>, state: &State) -> Option<Question> {
-    let (mut length, mut head) = (0, String::new());
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line).await.ok()? == 0 {
-            return None;
-        }
-        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse().ok()?;
-        }
-        head.push_str(&line);
-        if line == "\r\n" {
-            break;
-        }
-    }
+    let http::Request { head, body } = http::read(reader).await?;
     let is_ollama = head.starts_with("POST /api/chat ");
     state.heads.lock().unwrap().push(head);
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).await.ok()?;
-    let body: Value = serde_json::from_slice(&body).ok()?;
     let (mut messages, mut begun) = (body["messages"].as_array()?.as_slice(), None);
     if let [before @ .., last] = messages
         && last["role"] == "assistant"
@@ -240,7 +222,7 @@ async fn chat(to: &mut OwnedWriteHalf, question: &str) -> std::io::Result<()> {
     let said = (0..words).map(|nth| json!({ "message": message(word(nth)), "done": false }));
     let end = json!({ "message": message(String::new()), "done": true, "done_reason": "stop" });
     let lines = said.chain([end]).fold(String::new(), |lines, line| lines + &line.to_string() + "\n");
-    head(to, "200 OK", "application/x-ndjson", &lines).await
+    http::respond(to, "200 OK", "application/x-ndjson", &lines).await
 }
 
 async fn reply(
@@ -256,26 +238,33 @@ async fn reply(
     let mut number = || words.next().and_then(|word| word.parse::<usize>().ok()).unwrap_or_default();
     match way {
         "hang" => std::future::pending().await,
-        "html" => head(to, "200 OK", "text/html", "<!doctype html><title>Sign in to the hotel's network</title>").await,
+        "html" => {
+            http::respond(to, "200 OK", "text/html", "<!doctype html><title>Sign in to the hotel's network</title>")
+                .await
+        }
         "broken" => {
-            head(to, "500 Internal Server Error", "application/json", r#"{"error":{"message":"broken"}}"#).await
+            http::respond(to, "500 Internal Server Error", "application/json", r#"{"error":{"message":"broken"}}"#)
+                .await
         }
         "stubborn" if begun.is_some() => {
-            head(to, "400 Bad Request", "application/json", r#"{"error":{"message":"ends with an answer"}}"#).await
+            http::respond(to, "400 Bad Request", "application/json", r#"{"error":{"message":"ends with an answer"}}"#)
+                .await
         }
         "busy" => {
             let kind = format!("application/json\r\nretry-after: {}", number());
-            head(to, "503 Service Unavailable", &kind, r#"{"error":{"message":"busy"}}"#).await
+            http::respond(to, "503 Service Unavailable", &kind, r#"{"error":{"message":"busy"}}"#).await
         }
-        "refused" => head(to, "401 Unauthorized", "application/json", r#"{"error":{"message":"wrong key"}}"#).await,
+        "refused" => {
+            http::respond(to, "401 Unauthorized", "application/json", r#"{"error":{"message":"wrong key"}}"#).await
+        }
         "line" => {
-            head(to, "200 OK", "text/event-stream", "data: ").await?;
+            http::respond(to, "200 OK", "text/event-stream", "data: ").await?;
             to.write_all(&vec![b'x'; 4 * 1024 * 1024]).await
         }
         _ => {
             let promised =
                 if way == "cut" { "text/event-stream\r\ncontent-length: 1000000" } else { "text/event-stream" };
-            head(to, "200 OK", promised, "").await?;
+            http::respond(to, "200 OK", promised, "").await?;
             let wanted = number();
             let count = wanted.min(most);
             if let Some(begun) = begun {
@@ -335,11 +324,6 @@ async fn end(
         to.write_all(format!("data: {bill}\n\n").as_bytes()).await?;
     }
     to.write_all(b"data: [DONE]\n\n").await
-}
-
-async fn head(to: &mut OwnedWriteHalf, status: &str, kind: &str, body: &str) -> std::io::Result<()> {
-    let head = format!("HTTP/1.1 {status}\r\ncontent-type: {kind}\r\nconnection: close\r\n\r\n{body}");
-    to.write_all(head.as_bytes()).await
 }
 
 async fn say(to: &mut OwnedWriteHalf, words: std::ops::Range<usize>, pause: Duration) -> std::io::Result<()> {
