@@ -92,6 +92,8 @@ impl LiveText {
             }
             self.published = self.text.len();
             self.last_publish = Some(Instant::now());
+            // Lets the bus's task send it before anything else is done here.
+            tokio::task::yield_now().await;
         }
         let changed = self.kept != Some(self.text.len());
         if changed && self.last_keep.is_none_or(|last| last.elapsed() >= KEEP_EVERY) {
