@@ -2,44 +2,30 @@
 
 mod end;
 mod gate;
+mod lease;
 mod set_aside;
+mod stream;
 
-use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
-use domain::conversation::{Command, Error as Refused, Spent};
+use domain::conversation::Command;
 use domain::{Actor, Asker, CommandId, ConversationId, MessageId, ModelRef, shard_of};
-use futures::StreamExt;
-use futures::stream::BoxStream;
 use nats::ask::Request;
 use nats::consume::Failure;
 use nats::live::ReplyKey;
 use store::Position;
 use store::writer::Refusal;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument;
 
 use super::asked::Asked;
 use super::live_text::LiveText;
-use super::parts::{MAX_TEXT_BYTES, Parts};
-use super::prompt::{self, Found, Prompt};
-use super::spending::Meter;
-use super::{ATTEMPT_LEASE, Worker, continuation, spans};
-use crate::metrics::Call;
+use super::parts::Parts;
+use super::prompt::{self, Found};
+use super::{ATTEMPT_LEASE, Worker};
 use crate::offer::Offer;
-use crate::open_replies::{self, OpenReply, Standing};
-use crate::provider::{self, Chunk, Provider};
+use crate::provider::{self, Provider};
 
 pub(super) use gate::Gate;
-
-/// How long an attempt may stream: a provider that says a word now and then would never end by its own deadlines.
-const MAX_STREAMING: Duration = Duration::from_mins(30);
-/// How often the lease is renewed.
-const RENEW_EVERY: Duration = Duration::from_millis(2_500);
-/// How long an attempt that has its answer tries to hand it in.
-const END_DEADLINE: Duration = Duration::from_mins(2);
 
 pub(super) struct Attempt<'a> {
     pub(super) worker: &'a Worker,
@@ -182,144 +168,6 @@ impl<'a> Attempt<'a> {
         Ok((self.offer.resolve(&model)?, model))
     }
 
-    /// Streams an answer; how that ended, and what it spent, for all ends but the one that says so itself.
-    async fn stream(
-        &self,
-        prompt: Prompt,
-        max_output: Option<u64>,
-        told: (&mut Parts, &mut LiveText),
-    ) -> (Ended, Option<Spent>) {
-        let (provider, model) = match self.provider() {
-            Ok(resolved) => resolved,
-            Err(error) => return (Ended::Failed(error), None),
-        };
-        if self.stopped.is_cancelled() {
-            return (Ended::Stopped, None);
-        }
-        if let Some(error) = self.gate.refused.clone() {
-            return (Ended::Failed(error), None);
-        }
-        let mut meter = Meter::new(model.clone(), prompt.began, &prompt.messages).asking_for(max_output);
-        let (name, messages) = (model.model().to_owned(), prompt.messages);
-        let request = provider::Request { model: name, messages, max_output, ..provider::Request::default() };
-        let (mut call, span) =
-            (Call::begin(&self.worker.replies.catalog, &model), spans::chat(&model, self.conversation));
-        let chunks = continuation::without_echo(self.gate.listen(provider.stream(request)), prompt.before);
-        let passing = self.pass_on(chunks, model, told, (&mut call, &mut meter));
-        let ended = passing.instrument(span.clone()).await;
-        call.ended(ended.name());
-        match &ended {
-            Ended::Finished(command) => {
-                if let Command::CompleteReply { finish, usage, .. } = command.as_ref() {
-                    spans::answered(&span, *finish, usage);
-                }
-            }
-            Ended::Failed(error) => {
-                call.failed(error);
-                spans::failed(&span, error.code());
-            }
-            _ => {}
-        }
-        let spent = match &ended {
-            Ended::Failed(error) => meter.spent_after(error.kind),
-            _ => Some(meter.spent()),
-        };
-        (ended, spent)
-    }
-
-    /// Passes the answer on to whoever listens, until it ends in one way or another.
-    async fn pass_on(
-        &self,
-        mut chunks: BoxStream<'_, Result<Chunk, provider::Error>>,
-        model: ModelRef,
-        (said, live): (&mut Parts, &mut LiveText),
-        (call, meter): (&mut Call, &mut Meter),
-    ) -> Ended {
-        // Beside the stream, so that a slow Postgres does not hold the text back.
-        let mut renewing = pin!(self.keep_lease());
-        let end = Instant::now() + MAX_STREAMING;
-        loop {
-            let due = live.due();
-            tokio::select! {
-                biased;
-                () = self.stopped.cancelled() => return Ended::Stopped,
-                () = self.worker.hand_back.cancelled() => return Ended::HandedBack,
-                ended = &mut renewing => return ended,
-                () = tokio::time::sleep_until(end) => return Ended::Failed(too_slow()),
-                () = sleep_until(due) => live.publish().await,
-                chunk = chunks.next() => {
-                    let piece = match chunk {
-                        Some(Ok(piece)) => piece,
-                        Some(Err(error)) => return Ended::Failed(error),
-                        None => return Ended::Failed(broke_off()),
-                    };
-                    meter.hear(&piece);
-                    if let Chunk::Finished { finish, usage } = piece {
-                        call.finished(&usage);
-                        let whole = said.whole().map(|said| self.complete((said, model), finish, usage, meter.spent()));
-                        return whole.map_or_else(|| Ended::Failed(too_long()), |whole| Ended::Finished(Box::new(whole)));
-                    }
-                    let (piece, fits) = said.fit(piece);
-                    tell(&piece, live, call).await;
-                    said.push(piece, &model);
-                    if !fits {
-                        return Ended::Failed(too_long());
-                    }
-                }
-            }
-        }
-    }
-
-    /// Renews the lease until it tells that the attempt is over.
-    async fn keep_lease(&self) -> Ended {
-        let mut known = false;
-        loop {
-            tokio::time::sleep(RENEW_EVERY).await;
-            match self.renew().await {
-                Some(Standing::Running) => known = true,
-                Some(Standing::Stopping) => return Ended::Stopped,
-                Some(Standing::Superseded) => return Ended::Superseded,
-                // Its conversation was deleted, or the reaper was quicker.
-                Some(Standing::Unknown) if known => return Ended::Superseded,
-                Some(Standing::Unknown) | None => {}
-            }
-        }
-    }
-
-    async fn renew(&self) -> Option<Standing> {
-        let open = OpenReply { conversation: self.conversation, reply: self.reply, attempt: self.number };
-        match open_replies::renew(&self.worker.replies.pool, open, ATTEMPT_LEASE).await {
-            Ok(standing) => Some(standing),
-            Err(error) => {
-                tracing::warn!(reply = %self.reply, %error, "an attempt's lease could not be renewed");
-                None
-            }
-        }
-    }
-
-    /// Hands the end in, for as long as it may still count; whether it did.
-    async fn end(&self, command: Command) -> Result<bool, Failure> {
-        let request = self.request("end", command);
-        let deadline = Instant::now() + END_DEADLINE;
-        loop {
-            match self.worker.asking.ask(&request).await {
-                Err(Refusal::Unavailable) if Instant::now() < deadline => {
-                    self.renew().await;
-                }
-                Err(Refusal::Unavailable) => return Err(Failure::Retry("the end could not be handed in".to_owned())),
-                Err(Refusal::Domain { error: Refused::StaleAttempt | Refused::ReplyEnded }) => {
-                    tracing::info!(reply = %self.reply, attempt = self.number, "the attempt no longer counted");
-                    return Ok(false);
-                }
-                Err(refusal) => {
-                    tracing::error!(reply = %self.reply, attempt = self.number, %refusal, "the end was refused");
-                    return Ok(false);
-                }
-                Ok(_) => return Ok(true),
-            }
-        }
-    }
-
     fn request(&self, step: &str, command: Command) -> Request {
         let id = CommandId(self.conversation.0).derive(&format!("{}:{step}:{}", self.reply, self.number));
         Request {
@@ -333,40 +181,5 @@ impl<'a> Attempt<'a> {
     fn key(&self) -> ReplyKey {
         let shard = shard_of(&self.conversation.to_string(), self.worker.replies.shards);
         ReplyKey { shard, conversation: self.conversation, reply: self.reply }
-    }
-}
-
-/// Tells listeners of a piece: the text itself, and of a thought that there is one.
-async fn tell(piece: &Chunk, live: &mut LiveText, call: &mut Call) {
-    match piece {
-        Chunk::Text(text) => {
-            call.spoke();
-            live.push(text).await;
-        }
-        Chunk::Reasoning(_) => live.think().await,
-        Chunk::ReasoningSignature(_) | Chunk::ToolCall { .. } => live.does_more(),
-        Chunk::Usage(_) | Chunk::Finished { .. } => {}
-    }
-}
-
-fn too_long() -> provider::Error {
-    let message = format!("The model said more than {MAX_TEXT_BYTES} bytes; the rest was left out.");
-    provider::Error::new(provider::ErrorKind::Protocol, message)
-}
-
-fn too_slow() -> provider::Error {
-    let message = format!("The answer was not whole after {} minutes.", MAX_STREAMING.as_secs() / 60);
-    provider::Error::new(provider::ErrorKind::Protocol, message)
-}
-
-fn broke_off() -> provider::Error {
-    provider::Error::new(provider::ErrorKind::Interrupted, "The answer broke off.")
-}
-
-/// Never, when there is no time to wait for.
-async fn sleep_until(time: Option<Instant>) {
-    match time {
-        Some(time) => tokio::time::sleep_until(time).await,
-        None => std::future::pending().await,
     }
 }

@@ -1,13 +1,21 @@
-//! The commands by which an attempt ends.
+//! The end of an attempt: the commands that say it, and handing one in.
+
+use std::time::Duration;
 
 use domain::ModelRef;
-use domain::conversation::{Command, Finish, Part, ReplyError, Spent, Usage};
+use domain::conversation::{Command, Error, Finish, Part, ReplyError, Spent, Usage};
+use nats::consume::Failure;
+use store::writer::Refusal;
+use tokio::time::Instant;
 
 use super::Attempt;
 use crate::budget::Refused;
 use crate::provider;
 use crate::reply::choice::Next;
 use crate::reply::parts::Parts;
+
+/// How long an attempt that has its answer tries to hand it in.
+const END_DEADLINE: Duration = Duration::from_mins(2);
 
 impl Attempt<'_> {
     /// Ends it with a whole answer.
@@ -82,5 +90,28 @@ impl Attempt<'_> {
     pub(super) fn hand_back(&self, said: Parts, spent: Option<Spent>) -> Command {
         let continuable = self.is_continuable(&said);
         Command::ExpireAttempt { reply: self.reply, attempt: self.number, parts: said.so_far(), continuable, spent }
+    }
+
+    /// Hands the end in, for as long as it may still count; whether it did.
+    pub(super) async fn end(&self, command: Command) -> Result<bool, Failure> {
+        let request = self.request("end", command);
+        let deadline = Instant::now() + END_DEADLINE;
+        loop {
+            match self.worker.asking.ask(&request).await {
+                Err(Refusal::Unavailable) if Instant::now() < deadline => {
+                    self.renew().await;
+                }
+                Err(Refusal::Unavailable) => return Err(Failure::Retry("the end could not be handed in".to_owned())),
+                Err(Refusal::Domain { error: Error::StaleAttempt | Error::ReplyEnded }) => {
+                    tracing::info!(reply = %self.reply, attempt = self.number, "the attempt no longer counted");
+                    return Ok(false);
+                }
+                Err(refusal) => {
+                    tracing::error!(reply = %self.reply, attempt = self.number, %refusal, "the end was refused");
+                    return Ok(false);
+                }
+                Ok(_) => return Ok(true),
+            }
+        }
     }
 }
