@@ -69,7 +69,8 @@ async fn lock(tx: &mut PgTransaction<'_>, account: AccountId) -> Result<(), sqlx
     Ok(())
 }
 
-/// What the person has used by now, this attempt left out.
+/// What the person has used by now, this attempt left out. What an earlier attempt at the same reply has set aside may still be
+/// there; it is no reply that runs beside it.
 async fn used(tx: &mut PgTransaction<'_>, claimed: &Claimed) -> Result<Used, sqlx::Error> {
     let OpenReply { conversation, reply, attempt } = claimed.attempt;
     // A sum that no bigint holds is above every limit all the same.
@@ -84,7 +85,7 @@ async fn used(tx: &mut PgTransaction<'_>, claimed: &Claimed) -> Result<Used, sql
              from spent_by_day, today
              where account = $1 and day > today - extract(day from today)::int),
          held as (
-             select count(*) as running, least(coalesce(sum(micro_usd), 0), $5)::bigint as held_usd,
+             select count(*) filter (where (conversation, reply) <> ($2, $3)) as running, least(coalesce(sum(micro_usd), 0), $5)::bigint as held_usd,
                     least(coalesce(sum(tokens), 0), $5)::bigint as held_tokens
              from reservations where account = $1 and (conversation, reply, attempt) <> ($2, $3, $4))
          select clock.now, minute, calls, spent.*, held.* from call_counts, clock, spent, held where account = $1",

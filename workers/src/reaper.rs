@@ -167,7 +167,7 @@ impl Reaper {
     async fn expire_attempt(&self, open: OpenReply) {
         let OpenReply { conversation, reply, attempt } = open;
         tracing::warn!(%conversation, %reply, attempt, "the worker of an attempt was not heard of in time");
-        let (parts, continuable, spent) = self.came_to(open).await;
+        let Ok((parts, continuable, spent)) = self.came_to(open).await else { return self.postpone(open).await };
         let request = Request {
             command_id: CommandId(conversation.0).derive(&format!("{reply}:expire:{attempt}")).into(),
             id: conversation,
@@ -179,36 +179,45 @@ impl Reaper {
         };
         if let Err(refusal) = self.asking.ask(&request).await {
             tracing::debug!(%reply, attempt, %refusal, "the attempt ended meanwhile, or will be tried again");
-            if let Err(error) = open_replies::postpone(&self.pool, open, POSTPONED_FOR).await {
-                tracing::warn!(shard = self.shard, %error, "an attempt could not be postponed");
-            }
+            self.postpone(open).await;
+        }
+    }
+
+    async fn postpone(&self, open: OpenReply) {
+        if let Err(error) = open_replies::postpone(&self.pool, open, POSTPONED_FOR).await {
+            tracing::warn!(shard = self.shard, %error, "an attempt could not be postponed");
         }
     }
 
     /// What the attempt was last seen to have said, whether another can go on from that, and what it spent.
-    async fn came_to(&self, open: OpenReply) -> (Vec<Part>, bool, Option<Spent>) {
+    ///
+    /// # Errors
+    /// When Postgres does not tell now what it spent.
+    async fn came_to(&self, open: OpenReply) -> Result<(Vec<Part>, bool, Option<Spent>), store::Error> {
         let OpenReply { conversation, reply, attempt } = open;
         let (parts, only_text) = self.last_seen(ReplyKey { shard: self.shard, conversation, reply }, attempt).await;
-        let Some(Lost { model, before, spent }) = self.lost(open, &parts).await else { return (parts, false, None) };
+        let Some(Lost { model, before, spent }) = self.lost(open, &parts).await? else {
+            return Ok((parts, false, None));
+        };
         let (parts, only_text) = match before {
             // It was lost before it could tell anyone what it went on from.
             Some(text) if parts.is_empty() => (vec![Part::Text { text }], true),
             _ => (parts, only_text),
         };
         let continuable = only_text && continuation::is_possible(&model, &parts);
-        (parts, continuable, Some(spent))
+        Ok((parts, continuable, Some(spent)))
     }
 
-    /// What the attempt asked and spent, as far as can be told. That it cannot be told keeps no reply from going on.
-    async fn lost(&self, open: OpenReply, seen: &[Part]) -> Option<Lost> {
+    /// What the attempt asked and spent. A log that cannot be read keeps no reply from going on; one that cannot be read now
+    /// does, for a while.
+    async fn lost(&self, open: OpenReply, seen: &[Part]) -> Result<Option<Lost>, store::Error> {
         let lost = tokio::time::timeout(LAST_SEEN_DEADLINE, spending::of_lost(&self.pool, open, seen)).await;
-        match lost {
-            Ok(Ok(lost)) => lost,
-            Ok(Err(error)) => {
+        match lost.unwrap_or(Err(store::Error::Silent)) {
+            Err(error @ store::Error::Undecodable { .. }) => {
                 tracing::warn!(reply = %open.reply, %error, "what a lost attempt spent cannot be told");
-                None
+                Ok(None)
             }
-            Err(_) => None,
+            lost => lost,
         }
     }
 

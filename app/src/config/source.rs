@@ -81,7 +81,7 @@ fn defaults() -> Result<Layer, Error> {
         "worker_roles": ["commands", "reply"],
         "reply_concurrency": 64,
         "trace_sampling": 1.0,
-        "deadlines": { "connect": 10, "first_token": 60, "between_tokens": 30 },
+        "deadlines": { "connect": 10, "first_token": 120, "between_tokens": 30 },
         "log": "info,async_nats=warn,sqlx=warn",
         "log_format": "text",
     });

@@ -156,6 +156,22 @@ async fn one_call_finds_out_whether_it_is_well_again() {
     }
 }
 
+#[tokio::test]
+async fn a_call_that_was_to_find_out_and_is_stopped_keeps_nobody_away() {
+    let app = App::new().await;
+    let _workers = (app.worker("commands").await, careful(&app).await);
+    let api = app.api().await;
+    let mut ann = app.client(&api, "ann").await;
+    wear_out(&app, &mut ann, "busy 1").await;
+    let question = "hold 0 until it is stopped";
+    let (id, reply) = submit(&mut ann, MODELS[0], question).await;
+    app.provider.until_asked(question, 1).await;
+    ann.stop(&id, &reply).await.unwrap();
+    assert_eq!(ann.end_of(&id, &reply).await["type"], "ReplyStopped");
+    let (id, end) = ask(&mut ann, MODELS[0], "say 3 after it").await;
+    assert_eq!((&end["type"], failures(&ann, &id).len()), (&json!("ReplyCompleted"), 0), "{end}");
+}
+
 /// Has a person bring a key to the provider of their own that they call `mine`.
 async fn bring(api: &Api, person: &str, to: &Provider, key: &str) {
     let models = [json!({ "id": "x" })];

@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::AccountId;
 use serde_json::{Value, json};
 
-use crate::support::{Api, App, SHARDS, TENANT, answer, token, until, within};
+use crate::support::{Api, App, Provider, SHARDS, TENANT, answer, token, until, within};
 
 /// A reply's lease, and the reaper's and the finder's looks, with time to spare for a busy machine.
 const TAKE_OVER: Duration = Duration::from_secs(20);
@@ -156,6 +156,27 @@ async fn so_many_replies_run_at_once() {
     }
     until("there is room again", async || app.set_aside("ann").await == 0).await;
     assert_eq!(ask(&app, &api, "ann", None, "say 5 more").await["type"], "ReplyCompleted");
+}
+
+#[tokio::test]
+async fn what_has_ended_is_in_nobodys_way() {
+    let other = Provider::that_always("say 7").await;
+    let base_url = other.base_url.clone();
+    let app = App::with_tables("", move |_| {
+        format!(
+            "[[providers]]\nid = \"other\"\nprotocol = \"openai-chat\"\nbase_url = \"{base_url}\"\n\
+             models = [{{ id = \"model\" }}]\n\n[[routes]]\nid = \"two\"\nmodels = [\"fake/model\", \"other/model\"]\n"
+        )
+    })
+    .await;
+    let _worker = app.worker("commands,reply").await;
+    let api = app.api().await;
+    api.set_limits("ann", json!({ "concurrent_replies": 1 })).await;
+    for nth in 0..5 {
+        // Neither the first attempt is in the way of the second, nor a whole reply in that of the next one.
+        let end = ask(&app, &api, "ann", Some("route/two"), &format!("refused {nth}")).await;
+        assert_eq!((&end["type"], &end["attempt"]), (&json!("ReplyCompleted"), &json!(2)), "{end}");
+    }
 }
 
 #[tokio::test]

@@ -64,7 +64,9 @@ pub enum Remedy {
     Retry,
     /// To ask another model, or another provider.
     Switch,
-    /// Nothing: every other model would be asked the same.
+    /// To shorten the prompt, or to ask a model that reads more.
+    Compact,
+    /// Nothing: what one provider declines to answer is not hawked around.
     GiveUp,
 }
 
@@ -76,8 +78,10 @@ impl ErrorKind {
     pub fn remedy(self) -> Remedy {
         match self {
             Self::Rate | Self::Overload | Self::Network | Self::Timeout(_) | Self::Interrupted => Remedy::Retry,
-            Self::Auth | Self::Quota | Self::UnknownModel | Self::Protocol => Remedy::Switch,
-            Self::Invalid | Self::ContextTooLong | Self::ContentFilter => Remedy::GiveUp,
+            // What one provider does not accept (an image, a tool, a size) another one may.
+            Self::Auth | Self::Quota | Self::UnknownModel | Self::Protocol | Self::Invalid => Remedy::Switch,
+            Self::ContextTooLong => Remedy::Compact,
+            Self::ContentFilter => Remedy::GiveUp,
         }
     }
 

@@ -95,7 +95,7 @@ impl Default for Deadlines {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
-            first_token: Duration::from_mins(1),
+            first_token: Duration::from_mins(2),
             between_tokens: Duration::from_secs(30),
         }
     }

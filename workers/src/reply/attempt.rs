@@ -75,6 +75,7 @@ impl<'a> Attempt<'a> {
         self.gate = self.ask_breakers().await;
         let Some(claimed_at) = self.claim().await? else { return Ok(None) };
         let Some(end) = self.answer(claimed_at).await? else { return Ok(None) };
+        self.gate.leave();
         let switch = matches!(end, Command::FailReply { switch: true, .. });
         let counted = self.end(end).await?;
         Ok((switch && counted).then(|| self.after_failure()))

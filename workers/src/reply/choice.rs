@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use domain::ModelRef;
-use domain::conversation::{Event, MAX_ATTEMPTS};
+use domain::conversation::{Event, MAX_ATTEMPTS, MAX_RETRY_AFTER_MS};
 
 use super::continuation;
 use crate::provider::{Error, ErrorKind, Remedy, known};
@@ -14,6 +14,8 @@ use crate::provider::{Error, ErrorKind, Remedy, known};
 const FAILURES_BEFORE_SWITCH: usize = 2;
 /// The longest wait that a provider may ask for while a route has others to ask.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// The longest wait that a reply takes upon itself: whether to ask again after a longer one is for a person to say.
+const MAX_WAIT: Duration = Duration::from_millis(MAX_RETRY_AFTER_MS);
 
 /// What the log says of the attempts at a reply so far, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -94,12 +96,12 @@ impl Tried {
         let others = self.untried(alternatives).any(|other| other != model);
         let before = self.0.iter().filter(|tried| tried.failed && tried.model.as_ref() == Some(model)).count();
         let failures = before + 1;
-        let is_long = error.retry_after.is_some_and(|wait| wait > PATIENCE);
+        let is_longer = |most| error.retry_after.is_some_and(|wait| wait > most);
         match (error.kind.remedy(), others) {
-            (Remedy::GiveUp, _) | (Remedy::Switch, false) => Next::GiveUp,
-            (Remedy::Switch, true) => Next::Switch,
-            (Remedy::Retry, true) if is_long || failures >= FAILURES_BEFORE_SWITCH => Next::Switch,
-            (Remedy::Retry, false) if failures >= MAX_ATTEMPTS as usize => Next::GiveUp,
+            (Remedy::GiveUp, _) | (Remedy::Switch | Remedy::Compact, false) => Next::GiveUp,
+            (Remedy::Switch | Remedy::Compact, true) => Next::Switch,
+            (Remedy::Retry, true) if is_longer(PATIENCE) || failures >= FAILURES_BEFORE_SWITCH => Next::Switch,
+            (Remedy::Retry, false) if is_longer(MAX_WAIT) || failures >= MAX_ATTEMPTS as usize => Next::GiveUp,
             (Remedy::Retry, _) => Next::Retry,
         }
     }
@@ -229,9 +231,9 @@ mod tests {
             (ErrorKind::Quota, Next::Switch, Next::Switch, Next::GiveUp, Next::GiveUp),
             (ErrorKind::UnknownModel, Next::Switch, Next::Switch, Next::GiveUp, Next::GiveUp),
             (ErrorKind::Protocol, Next::Switch, Next::Switch, Next::GiveUp, Next::GiveUp),
-            (ErrorKind::Invalid, Next::GiveUp, Next::GiveUp, Next::GiveUp, Next::GiveUp),
+            (ErrorKind::Invalid, Next::Switch, Next::Switch, Next::GiveUp, Next::GiveUp),
+            (ErrorKind::ContextTooLong, Next::Switch, Next::Switch, Next::GiveUp, Next::GiveUp),
             (ErrorKind::ContentFilter, Next::GiveUp, Next::GiveUp, Next::GiveUp, Next::GiveUp),
-            (ErrorKind::ContextTooLong, Next::GiveUp, Next::GiveUp, Next::GiveUp, Next::GiveUp),
         ] {
             let error = error(kind);
             assert_eq!(Tried::default().next(&a, &error, &route), first, "{kind:?}, the first");
@@ -272,7 +274,8 @@ mod tests {
             let next = |tried: &Tried, kind| tried.next(&able, &error(kind), &alternatives);
             assert_eq!(next(&broke_off, ErrorKind::Invalid), Next::Retry);
             assert_eq!(next(&late, ErrorKind::Invalid), Next::Retry);
-            assert_eq!(next(&refused, ErrorKind::Invalid), Next::GiveUp, "once");
+            let after = if alternatives.len() > 1 { Next::Switch } else { Next::GiveUp };
+            assert_eq!(next(&refused, ErrorKind::Invalid), after, "once");
             assert_eq!(next(&broke_off, ErrorKind::ContentFilter), Next::GiveUp);
         }
     }
@@ -283,5 +286,14 @@ mod tests {
         let error = Error { retry_after: Some(Duration::from_secs(30)), ..error(ErrorKind::Rate) };
         assert_eq!(Tried::default().next(&a, &error, &[a.clone(), b]), Next::Switch);
         assert_eq!(Tried::default().next(&a, &error, std::slice::from_ref(&a)), Next::Retry);
+    }
+
+    #[test]
+    fn nothing_waits_for_longer_than_a_reply_does() {
+        let [a] = models(["a/x"]);
+        let asks = |wait| Error { retry_after: Some(wait), ..error(ErrorKind::Rate) };
+        let next = |wait| Tried::default().next(&a, &asks(wait), std::slice::from_ref(&a));
+        assert_eq!(next(MAX_WAIT), Next::Retry);
+        assert_eq!(next(MAX_WAIT + Duration::from_secs(1)), Next::GiveUp);
     }
 }

@@ -13,6 +13,8 @@ const GATHER: Duration = Duration::from_millis(20);
 const KEEP_EVERY: Duration = Duration::from_millis(250);
 /// How often listeners are told that the model thinks, while it does.
 const SIGN_EVERY: Duration = Duration::from_secs(1);
+/// For how long nothing may come before the first word until listeners are told the same: some think without saying so.
+const QUIET: Duration = Duration::from_secs(2);
 
 pub(super) struct LiveText {
     client: nats::Client,
@@ -28,6 +30,8 @@ pub(super) struct LiveText {
     last_publish: Option<Instant>,
     last_keep: Option<Instant>,
     last_sign: Option<Instant>,
+    /// When nobody had heard anything yet.
+    began: Instant,
 }
 
 impl LiveText {
@@ -43,6 +47,7 @@ impl LiveText {
             last_publish: None,
             last_keep: None,
             last_sign: None,
+            began: Instant::now(),
         }
     }
 
@@ -67,6 +72,10 @@ impl LiveText {
         }
         // In front of the sign, since text behind it would say that the thought is over.
         self.publish().await;
+        self.give_sign().await;
+    }
+
+    async fn give_sign(&mut self) {
         let sign = Delta { attempt: self.attempt, offset: 0, text: String::new(), thinking: true };
         if let Err(error) = live::publish(&self.client, self.key, &sign).await {
             tracing::debug!(%error, "a sign of life was not sent");
@@ -74,12 +83,26 @@ impl LiveText {
         self.last_sign = Some(Instant::now());
     }
 
-    /// When [`Self::publish`] is due; none when there is nothing to publish or to keep.
+    /// When [`Self::act`] is due; none when there is nothing to tell or to keep.
     pub(super) fn due(&self) -> Option<Instant> {
         let publish = self.last_publish.filter(|_| self.published < self.text.len()).map(|last| last + GATHER);
         // Also when the model says nothing for a while: who joins then must find all that was said.
         let keep = self.last_keep.filter(|_| self.kept != Some(self.text.len())).map(|last| last + KEEP_EVERY);
-        publish.into_iter().chain(keep).min()
+        publish.into_iter().chain(keep).chain(self.sign_due()).min()
+    }
+
+    /// When listeners who have heard no word are told that somebody is at it.
+    fn sign_due(&self) -> Option<Instant> {
+        let is_silent = self.last_publish.is_none();
+        is_silent.then(|| (self.began + QUIET).max(self.last_sign.map_or(self.began, |last| last + SIGN_EVERY)))
+    }
+
+    /// Does what is due.
+    pub(super) async fn act(&mut self) {
+        if self.sign_due().is_some_and(|due| due <= Instant::now()) {
+            self.give_sign().await;
+        }
+        self.publish().await;
     }
 
     /// Publishes what has gathered, and keeps the whole when that is due. A failure is left to the next one: a listener finds the gap by its offset.

@@ -22,6 +22,8 @@ const MEDIA_BYTES: usize = 1_000 * BYTES_PER_TOKEN;
 
 /// How many bytes count as a token where it is set aside: what is set aside shall be enough. Few texts have more tokens.
 const BYTES_PER_TOKEN_SET_ASIDE: usize = 3;
+/// From how many bytes a token on, in the mean of an answer, nobody has heeded how long it may be.
+const BYTES_PER_LONGEST_TOKEN: usize = 16;
 /// What providers count for each message beside what is in it, at most.
 const TOKENS_PER_MESSAGE: usize = 8;
 
@@ -67,9 +69,15 @@ impl Meter {
         }
     }
 
+    /// Whether the model has said so much more than it was asked for that its provider cannot have heeded that.
+    pub(super) fn is_beyond(&self) -> bool {
+        let least = u64::try_from((self.said + self.thought) / BYTES_PER_LONGEST_TOKEN).unwrap_or(u64::MAX);
+        self.most.is_some_and(|most| least > most)
+    }
+
     /// What a provider that took the attempt up has counted, or is thought to.
     pub(super) fn spent(&self) -> Spent {
-        let told = self.told.as_ref().filter(|usage| usage.is_counted());
+        let told = self.told.as_ref().filter(|usage| self.is_whole(usage));
         let usage = told.cloned().unwrap_or_else(|| self.estimate());
         let prices = known::model(&self.model).map_or(&[][..], |model| &model.prices);
         let cost = price::cost(&usage, prices, self.on);
@@ -82,24 +90,35 @@ impl Meter {
         (heard || is_taken_up(failure)).then(|| self.spent())
     }
 
+    /// Whether a provider has counted all that there is: some tell of the prompt alone, or of the answer alone.
+    fn is_whole(&self, usage: &Usage) -> bool {
+        let is_silent = self.said == 0 && (self.thought == 0 || usage.reasoning.is_some());
+        has_input(usage) && (usage.output.is_some() || is_silent)
+    }
+
     fn estimate(&self) -> Usage {
-        let (counted, said, thought) = self.counted.clone().unwrap_or_default();
+        let in_the_end = self.told.clone().filter(Usage::is_counted).map(|told| (told, self.said, self.thought));
+        let (counted, said, thought) = in_the_end.or_else(|| self.counted.clone()).unwrap_or_default();
         // Without a count of the output, none of it was counted.
         let (said, thought) = if counted.output.is_some() { (said, thought) } else { (0, 0) };
         let (output, reasoning) = (counted.output.unwrap_or(0), counted.reasoning.unwrap_or(0));
         // The provider writes no more than it was asked for, whatever the bytes say.
-        let room = self.most.unwrap_or(u64::MAX).saturating_sub(output).saturating_sub(reasoning);
+        let most = self.most.filter(|_| !self.is_beyond()).unwrap_or(u64::MAX);
+        let room = most.saturating_sub(output).saturating_sub(reasoning);
         let said = tokens(self.said - said).min(room);
         let thought = tokens(self.thought - thought).min(room - said);
         let (output, reasoning) = (output.saturating_add(said), reasoning.saturating_add(thought));
-        let has_input = [counted.input, counted.cached_input, counted.cache_write].iter().any(Option::is_some);
         Usage {
-            input: if has_input { counted.input } else { Some(tokens(self.prompt)) },
+            input: if has_input(&counted) { counted.input } else { Some(tokens(self.prompt)) },
             output: Some(output),
             reasoning: counted.reasoning.map(|_| reasoning).or(Some(reasoning).filter(|tokens| *tokens > 0)),
             ..counted
         }
     }
+}
+
+fn has_input(usage: &Usage) -> bool {
+    [usage.input, usage.cached_input, usage.cache_write].iter().any(Option::is_some)
 }
 
 fn tokens(bytes: usize) -> u64 {
@@ -250,6 +269,37 @@ mod tests {
         assert_eq!(estimate(4), (Some(2), Some(2)));
         assert_eq!(estimate(3), (Some(2), Some(1)));
         assert_eq!(estimate(1), (Some(1), None));
+    }
+
+    #[test]
+    fn a_provider_that_does_not_heed_what_was_asked_for_is_not_believed() {
+        let mut meter = unpriced().asking_for(Some(4));
+        meter.hear(&said(&"x".repeat(4 * BYTES_PER_LONGEST_TOKEN)));
+        assert_eq!((meter.is_beyond(), meter.spent().usage.output), (false, Some(4)), "its tokens may be long");
+        meter.hear(&said(&"x".repeat(BYTES_PER_LONGEST_TOKEN)));
+        assert_eq!((meter.is_beyond(), meter.spent().usage.output), (true, Some(20)));
+        assert!(!unpriced().is_beyond());
+    }
+
+    #[test]
+    fn what_is_counted_in_part_is_estimated_in_part_and_says_so() {
+        let spent = |usage: Usage, pieces: &[Chunk]| {
+            let mut meter = unpriced();
+            pieces.iter().for_each(|piece| meter.hear(piece));
+            meter.hear(&whole(usage));
+            let Spent { usage, estimated, .. } = meter.spent();
+            (usage.input, usage.output, usage.reasoning, estimated)
+        };
+        let (input, output) = (Some(9), Some(7));
+        let words = [said("12345")];
+        assert_eq!(spent(Usage { input, ..Usage::default() }, &words), (Some(9), Some(2), None, true));
+        assert_eq!(spent(Usage { output, ..Usage::default() }, &words), (Some(3), Some(7), None, true));
+        assert_eq!(spent(Usage { input, output, ..Usage::default() }, &words), (Some(9), Some(7), None, false));
+        assert_eq!(spent(Usage { input, ..Usage::default() }, &[]), (Some(9), None, None, false));
+        let (thought, reasoning) = ([Chunk::Reasoning("1234".to_owned())], Some(5));
+        assert_eq!(spent(Usage { input, ..Usage::default() }, &thought), (Some(9), Some(0), Some(1), true));
+        let told = Usage { input, reasoning, ..Usage::default() };
+        assert_eq!(spent(told, &thought), (Some(9), None, Some(5), false));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What the circuit breakers say before an attempt asks a model, and what they learn from how the answer begins.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use domain::ModelRef;
 use futures::StreamExt;
@@ -18,15 +19,24 @@ pub(in crate::reply) struct Gate {
     pub(super) resting: Vec<ModelRef>,
     /// Why the attempt asks nobody, though it must ask one of them.
     pub(super) refused: Option<Error>,
-    ear: Option<Ear>,
+    ear: Option<Arc<Ear>>,
 }
 
-/// How a breaker learns what becomes of the call that it has let through.
-#[derive(Clone)]
+/// How a breaker learns what becomes of the call that it has let through: also that there is none.
 struct Ear {
     breakers: Arc<Breakers>,
     key: Key,
     pass: Pass,
+    /// Whether the call has come to something.
+    heard: AtomicBool,
+}
+
+impl Drop for Ear {
+    fn drop(&mut self) {
+        if !self.heard.load(Ordering::Relaxed) {
+            self.breakers.give_back(&self.key, self.pass);
+        }
+    }
 }
 
 impl Attempt<'_> {
@@ -46,8 +56,8 @@ impl Attempt<'_> {
             let key = Key::of(&self.offer.credential_id(model.provider()), model);
             match breakers.ask(&key).await {
                 Ok(pass) => {
-                    let ear = Some(Ear { breakers: Arc::clone(breakers), key, pass });
-                    return Gate { resting, refused: None, ear };
+                    let ear = Ear { breakers: Arc::clone(breakers), key, pass, heard: AtomicBool::new(false) };
+                    return Gate { resting, refused: None, ear: Some(Arc::new(ear)) };
                 }
                 Err(shut) => {
                     resting.push(model.clone());
@@ -60,21 +70,52 @@ impl Attempt<'_> {
 }
 
 impl Gate {
-    /// Has the breaker learn from how the answer begins.
+    /// The call is over, or was not made.
+    pub(super) fn leave(&mut self) {
+        self.ear = None;
+    }
+
+    /// Has the breaker learn from how the answer begins. What only says how long the prompt was is no beginning.
     pub(super) fn listen<'a>(
         &self,
         answer: BoxStream<'a, Result<Chunk, Error>>,
     ) -> BoxStream<'a, Result<Chunk, Error>> {
         let mut ear = self.ear.clone();
         let hear = move |chunk| {
-            let begins = ear.take().map(|ear| (ear, Verdict::of(&chunk)));
+            let says = !matches!(chunk, Ok(Chunk::Usage(_)));
+            let begins = ear.take_if(|_| says).map(|ear| (ear, Verdict::of(&chunk)));
             async move {
-                if let Some((Ear { breakers, key, pass }, verdict)) = begins {
-                    breakers.learn(&key, pass, verdict).await;
+                if let Some((ear, verdict)) = begins {
+                    ear.heard.store(true, Ordering::Relaxed);
+                    ear.breakers.learn(&ear.key, ear.pass, verdict).await;
                 }
                 chunk
             }
         };
         answer.then(hear).boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::conversation::Usage;
+    use futures::stream;
+
+    use super::*;
+    use crate::provider::ErrorKind;
+
+    #[tokio::test]
+    async fn a_count_of_the_prompt_is_no_beginning_of_an_answer() {
+        let key = Key::of("mine", &"a/b".parse().unwrap());
+        let ear = Ear { breakers: Arc::default(), key, pass: Pass::Usual, heard: AtomicBool::new(false) };
+        let ear = Arc::new(ear);
+        let gate = Gate { ear: Some(Arc::clone(&ear)), ..Gate::default() };
+        let counted = Ok(Chunk::Usage(Usage { input: Some(9), ..Usage::default() }));
+        let told = [counted, Err(Error::new(ErrorKind::Overload, "busy"))];
+        let mut told = gate.listen(stream::iter(told).boxed());
+        assert!(told.next().await.is_some_and(|told| told.is_ok()));
+        assert!(!ear.heard.load(Ordering::Relaxed));
+        assert!(told.next().await.is_some_and(|told| told.is_err()));
+        assert!(ear.heard.load(Ordering::Relaxed));
     }
 }

@@ -1,18 +1,26 @@
 //! Before a model is asked: whether the limits of who asked leave room for it, and for how long an answer.
 
+use std::time::Duration;
+
 use domain::account::Limits;
 use domain::conversation::Command;
 use nats::consume::Failure;
 use store::Position;
+use tokio::time::{Instant, sleep};
 
 use super::Attempt;
-use crate::budget::Wanted;
+use crate::budget::{Granted, Refused, Until, Wanted};
 use crate::ledger::{self, Claimed};
 use crate::metrics;
 use crate::open_replies::OpenReply;
 use crate::provider::known;
 use crate::reply::prompt::Prompt;
 use crate::reply::spending;
+
+/// What has ended in the log holds its room until it was taken in, which takes a moment: for so long a refusal that is over when
+/// a reply ends is not believed, and looked at again so often.
+const SETTLING: Duration = Duration::from_secs(1);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 impl Attempt<'_> {
     /// Sets aside what the call can take; gives the most tokens that the model may write, or how the attempt ends instead.
@@ -36,7 +44,7 @@ impl Attempt<'_> {
         };
         let attempt = OpenReply { conversation: self.conversation, reply: self.reply, attempt: self.number };
         let claimed = Claimed { attempt, position: claimed_at, account: person.account() };
-        match ledger::set_aside(&self.worker.replies.pool, &claimed, &limits, &wanted).await {
+        match self.grant(&claimed, &limits, &wanted).await {
             Ok(Ok(granted)) => Ok(Ok(granted.max_output)),
             Ok(Err(refused)) => {
                 metrics::refused(refused.limit);
@@ -44,6 +52,23 @@ impl Attempt<'_> {
             }
             // It is asked again with the same claim, or the attempt expires.
             Err(error) => Err(Failure::Retry(error.to_string())),
+        }
+    }
+
+    async fn grant(
+        &self,
+        claimed: &Claimed,
+        limits: &Limits,
+        wanted: &Wanted<'_>,
+    ) -> Result<Result<Granted, Refused>, sqlx::Error> {
+        let deadline = Instant::now() + SETTLING;
+        loop {
+            let granted = ledger::set_aside(&self.worker.replies.pool, claimed, limits, wanted).await?;
+            let may_settle = granted.is_err_and(|refused| refused.until == Until::ReplyEnds);
+            if !may_settle || self.stopped.is_cancelled() || Instant::now() >= deadline {
+                return Ok(granted);
+            }
+            sleep(LOOK_EVERY).await;
         }
     }
 }

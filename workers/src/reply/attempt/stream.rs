@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use domain::ModelRef;
-use domain::conversation::{Command, Spent};
+use domain::conversation::{Command, Finish, Spent, Usage};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use tokio::time::Instant;
@@ -42,7 +42,8 @@ impl Attempt<'_> {
         }
         let mut meter = Meter::new(model.clone(), prompt.began, &prompt.messages).asking_for(max_output);
         let (name, messages) = (model.model().to_owned(), prompt.messages);
-        let request = provider::Request { model: name, messages, max_output, ..provider::Request::default() };
+        // A conversation is read again with every question.
+        let request = provider::Request { model: name, messages, max_output, cache: true, ..provider::Request::default() };
         let (mut call, span) =
             (Call::begin(&self.worker.replies.catalog, &model), spans::chat(&model, self.conversation));
         let chunks = continuation::without_echo(self.gate.listen(provider.stream(request)), prompt.before);
@@ -86,8 +87,8 @@ impl Attempt<'_> {
                 () = self.stopped.cancelled() => return Ended::Stopped,
                 () = self.worker.hand_back.cancelled() => return Ended::HandedBack,
                 ended = &mut renewing => return ended,
-                () = tokio::time::sleep_until(end) => return Ended::Failed(too_slow()),
-                () = sleep_until(due) => live.publish().await,
+                () = tokio::time::sleep_until(end) => return self.cut(model, said, meter),
+                () = sleep_until(due) => live.act().await,
                 chunk = chunks.next() => {
                     let piece = match chunk {
                         Some(Ok(piece)) => piece,
@@ -103,11 +104,23 @@ impl Attempt<'_> {
                     let (piece, fits) = said.fit(piece);
                     tell(&piece, live, call).await;
                     said.push(piece, &model);
-                    if !fits {
-                        return Ended::Failed(too_long());
+                    if !fits || meter.is_beyond() {
+                        return self.cut(model, said, meter);
                     }
                 }
             }
+        }
+    }
+
+    /// Ends an answer that takes too long, or more than was asked for, with what there is of it.
+    fn cut(&self, model: ModelRef, said: &mut Parts, meter: &Meter) -> Ended {
+        match said.whole() {
+            Some(said) if !said.is_empty() => {
+                let end = self.complete((said, model), Finish::Length, Usage::default(), meter.spent());
+                Ended::Finished(Box::new(end))
+            }
+            Some(_) => Ended::Failed(too_slow()),
+            None => Ended::Failed(too_long()),
         }
     }
 }

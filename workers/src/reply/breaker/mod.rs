@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use domain::ModelRef;
 use nats::breaker::{Change, Key, Open, Taken, Trouble};
+use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -46,8 +47,8 @@ struct Known {
 pub(super) enum Pass {
     /// Like any other.
     Usual,
-    /// Alone, to find out whether the provider is well again after its breaker has opened so often.
-    Probe(u32),
+    /// Alone, to find out whether the provider is well again, whose breaker is open like this.
+    Probe(Open),
 }
 
 /// What the beginning of an answer says of the provider.
@@ -55,6 +56,8 @@ pub(super) enum Pass {
 pub(super) enum Verdict {
     /// It is well.
     Well,
+    /// It answers, though not this request, which says nothing of other ones.
+    Answering,
     /// It is not, and perhaps says for how long it wants to be left alone.
     Unwell(Trouble, Option<Duration>),
     /// Nothing.
@@ -76,9 +79,8 @@ impl Verdict {
             | ErrorKind::Invalid
             | ErrorKind::UnknownModel
             | ErrorKind::ContextTooLong
-            | ErrorKind::ContentFilter
-            | ErrorKind::Interrupted
-            | ErrorKind::Protocol => return Self::Unknown,
+            | ErrorKind::ContentFilter => return Self::Answering,
+            ErrorKind::Interrupted | ErrorKind::Protocol => return Self::Unknown,
         };
         Self::Unwell(trouble, error.retry_after)
     }
@@ -130,7 +132,7 @@ impl Breakers {
             Ok(Taken::Ours(revision)) => {
                 metrics::breaker_changed("half_opened");
                 self.hear(key, Some(probing), revision);
-                Ok(Pass::Probe(seen.open.times))
+                Ok(Pass::Probe(seen.open))
             }
             Ok(Taken::Theirs(Some((open, revision)))) => {
                 self.hear(key, Some(open), revision);
@@ -153,10 +155,10 @@ impl Breakers {
     /// Learns what the beginning of an answer says.
     pub(super) async fn learn(&self, key: &Key, pass: Pass, verdict: Verdict) {
         match (verdict, pass) {
-            (Verdict::Unknown, _) => {}
-            (Verdict::Well, _) => self.close(key).await,
-            (Verdict::Unwell(trouble, wait), Pass::Probe(times)) => {
-                self.open(key, state::opened(trouble, wait, times.saturating_add(1))).await;
+            (Verdict::Unknown, _) | (Verdict::Answering, Pass::Usual) => {}
+            (Verdict::Well, _) | (Verdict::Answering, Pass::Probe(_)) => self.close(key),
+            (Verdict::Unwell(trouble, wait), Pass::Probe(open)) => {
+                self.open(key, state::opened(trouble, wait, open.times.saturating_add(1))).await;
             }
             (Verdict::Unwell(trouble, wait), Pass::Usual) => {
                 let open = self.known().state.failed(key, trouble, wait, Instant::now());
@@ -180,7 +182,8 @@ impl Breakers {
         }
     }
 
-    async fn close(&self, key: &Key) {
+    /// Closes one, for others a moment later: an answer does not wait for that.
+    fn close(&self, key: &Key) {
         let bus = {
             let mut known = self.known();
             if !known.state.well(key) {
@@ -188,12 +191,27 @@ impl Breakers {
             }
             known.bus.clone()
         };
-        let Some(bus) = bus else { return };
-        match bus.close(key).await {
-            Ok(()) => metrics::breaker_changed("closed"),
-            // Its cool-down closes it for others, or the next call that is let through.
-            Err(error) => tracing::warn!(%error, "a circuit breaker could not be closed"),
-        }
+        let (Some(bus), key) = (bus, key.clone()) else { return };
+        tokio::spawn(async move {
+            match bus.close(&key).await {
+                Ok(()) => metrics::breaker_changed("closed"),
+                // Its cool-down closes it for others, or the next call that is let through.
+                Err(error) => tracing::warn!(%error, "a circuit breaker could not be closed"),
+            }
+        });
+    }
+
+    /// The call that was to find out was not made, or came to nothing: the next one is let through, at once.
+    pub(super) fn give_back(&self, key: &Key, pass: Pass) {
+        let (Pass::Probe(open), Some(bus)) = (pass, self.known().bus.clone()) else { return };
+        // Called by a drop, which may be the process's end.
+        let (Ok(runtime), key) = (Handle::try_current(), key.clone()) else { return };
+        runtime.spawn(async move {
+            // Otherwise the lease passes.
+            if let Err(error) = bus.open(&key, Open { shut_ms: 0, ..open }).await {
+                tracing::debug!(%error, "a circuit breaker could not be given back");
+            }
+        });
     }
 
     /// What this process itself has made of one: known before it comes back from the bus.
