@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use workers::provider::recorded::ARGUMENTS;
 use workers::provider::{Error, ErrorKind, Protocol};
 
 use crate::provider_fake::{KEY, Step, send};
@@ -277,6 +278,7 @@ async fn two_calls_under_one_index_are_two_calls() {
         (Gemini, "call_2", "call_1"),
         (Cohere, "tool-call-start\",\"index\":1", "tool-call-start\",\"index\":0"),
         (Ollama, "\"index\":1", "\"index\":0"),
+        (OpenaiResponses, "\"output_index\":3", "\"output_index\":2"),
         (OpenaiResponses, "call_2", "call_1"),
     ] {
         for spoken in speaks(protocol) {
@@ -291,7 +293,9 @@ async fn two_calls_under_one_index_are_two_calls() {
             }
             let (pieces, end) = spoken.play(vec![send([spoken.head(), answer.whole()].concat()), Step::Close]).await;
             assert!(end.is_ok(), "{protocol:?}: {end:?}");
-            assert_eq!(told(&pieces).calls.len(), 2, "{protocol:?}: {pieces:?}");
+            let calls = told(&pieces).calls;
+            let arguments: Vec<_> = calls.iter().map(|(_, arguments)| arguments.as_str()).collect();
+            assert_eq!(arguments, ARGUMENTS, "{protocol:?}: {pieces:?}");
         }
     }
 }
