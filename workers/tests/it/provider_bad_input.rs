@@ -106,6 +106,10 @@ async fn a_prompt_that_is_too_long() {
         (OpenaiChat, "400 Bad Request", OPENAI, kind, advice),
         (OpenaiChat, "400 Bad Request", r#"{"error":{"code":400,"message":"the request exceeds the available context size, try increasing it","type":"exceed_context_size_error"}}"#, kind, advice),
         (OpenaiChat, "413 Payload Too Large", "<html>nginx</html>", kind, advice),
+        (OpenaiChat, "400 Bad Request", r#"{"code":"Client specified an invalid argument","error":"This model's maximum prompt length is 131072 but the request contains 537812 tokens."}"#, kind, "537812 tokens"),
+        (OpenaiChat, "400 Bad Request", r#"{"error":{"message":"Invalid request: Your request exceeded model token limit: 8192","type":"invalid_request_error"}}"#, kind, advice),
+        (OpenaiChat, "400 Bad Request", r#"{"error":{"code":"invalid_parameter_error","param":null,"message":"Range of input length should be [1, 129024]","type":"invalid_request_error"}}"#, kind, advice),
+        (OpenaiChat, "422 Unprocessable Entity", r#"{"error":{"message":"The input is longer than the model's context length.","type":"invalid_request_error","param":null,"code":null}}"#, kind, advice),
         (OpenaiResponses, "400 Bad Request", OPENAI, kind, advice),
         (Anthropic, "400 Bad Request", r#"{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 210000 tokens > 200000 maximum"}}"#, kind, "210000 tokens"),
         (Anthropic, "413 Payload Too Large", r#"{"type":"error","error":{"type":"request_too_large","message":"Request exceeds the maximum size"}}"#, kind, advice),
@@ -165,6 +169,7 @@ async fn what_is_no_answer_of_the_protocol() {
         let name = spoken.protocol.as_str();
         let html = "<!doctype html><html><title>Sign in to the hotel's network</title></html>";
         for (response, kind) in [
+            (refusal("403 Forbidden", "content-type: text/html\r\n", html).into_bytes(), ErrorKind::UnknownModel),
             (refusal("200 OK", "content-type: text/html\r\n", html).into_bytes(), ErrorKind::Protocol),
             ([spoken.head().as_slice(), html.as_bytes()].concat(), ErrorKind::Protocol),
             (refusal("502 Bad Gateway", "content-type: text/html\r\n", html).into_bytes(), ErrorKind::Overload),
@@ -220,6 +225,34 @@ async fn an_error_in_an_answer_that_began_well() {
             Anthropic,
             event("error", r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#),
             ErrorKind::Overload,
+        ),
+        (
+            OpenaiChat,
+            data(
+                r#"{"error":{"message":"Invalid 'tools'.","type":"invalid_request_error","param":"tools","code":null}}"#,
+            ),
+            ErrorKind::Invalid,
+        ),
+        (
+            Anthropic,
+            event(
+                "error",
+                r#"{"type":"error","error":{"type":"invalid_request_error","message":"messages: roles must alternate"}}"#,
+            ),
+            ErrorKind::Invalid,
+        ),
+        (
+            Anthropic,
+            event("error", r#"{"type":"error","error":{"type":"not_found_error","message":"model: claude-9"}}"#),
+            ErrorKind::UnknownModel,
+        ),
+        (
+            Anthropic,
+            event(
+                "error",
+                r#"{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 2 tokens > 1 maximum"}}"#,
+            ),
+            ErrorKind::ContextTooLong,
         ),
         (
             Gemini,
