@@ -17,6 +17,8 @@ use crate::provider::wire::Unsayable;
 const MAX_ID_BYTES: usize = 40;
 /// How long an id is that Mistral takes.
 const SHORT_ID: usize = 9;
+/// What the model says between a tool and a person where somebody has to.
+const BETWEEN: &str = "(The tools have answered.)";
 
 #[derive(Serialize)]
 #[serde(tag = "role", rename_all = "lowercase")]
@@ -89,6 +91,11 @@ impl Message<'_> {
     pub(super) fn system(content: String) -> Self {
         Self::System { content }
     }
+
+    fn between() -> Self {
+        let content = Some(BETWEEN.to_owned());
+        Self::Assistant { content, reasoning_content: None, reasoning: None, tool_calls: Vec::new(), prefix: false }
+    }
 }
 
 /// The messages of a prompt, for the provider called `provider`.
@@ -149,6 +156,9 @@ fn asked<'a>(turn: Turn<'a>, quirks: Quirks, messages: &mut Vec<Message<'a>>) ->
         }
     }
     if !parts.is_empty() {
+        if quirks.speaks_after_tools && matches!(messages.last(), Some(Message::Tool { .. })) {
+            messages.push(Message::between());
+        }
         messages.push(Message::User { content: content(parts) });
     }
     Ok(())
