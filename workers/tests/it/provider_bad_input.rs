@@ -140,6 +140,7 @@ async fn a_quota_that_is_used_up() {
 async fn too_many_calls_with_every_form_of_a_hint() {
     const OPENAI: &str = r#"{"error":{"message":"Rate limit reached for gpt-6 in organization org-abc123 on tokens per min (TPM): Limit 30000, Used 29000, Requested 2000. Please try again in 7.66s. Visit https://platform.openai.com/account/rate-limits.","type":"tokens","param":null,"code":"rate_limit_exceeded"}}"#;
     const SLOW: &str = r#"{"error":{"message":"Slow down","code":"rate_limit_exceeded"}}"#;
+    const AZURE: &str = r#"{"error":{"code":"429","message":"Requests to the ChatCompletions_Create Operation under Azure OpenAI API have exceeded token rate limit of your current pricing tier. Please retry after 60 seconds."}}"#;
     const CLAUDE: &str = r#"{"type":"error","error":{"type":"rate_limit_error","message":"This request would exceed your organization's rate limit of 50 requests per minute."}}"#;
     const GOOGLE: &str = r#"[{"error":{"code":429,"message":"You exceeded your current quota.","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.QuotaFailure","violations":[{"quotaId":"GenerateRequestsPerMinutePerProjectPerModel"}]},{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"38.5s"}]}}]"#;
     for (protocol, headers, body, wait) in [
@@ -148,6 +149,7 @@ async fn too_many_calls_with_every_form_of_a_hint() {
         (OpenaiChat, "x-ratelimit-remaining-tokens: 0\r\nx-ratelimit-reset-tokens: 1m12s\r\n", SLOW, Some(72_000)),
         (OpenaiChat, "retry-after: Wed, 21 Oct 2099 07:28:00 GMT\r\n", SLOW, Some(86_400_000)),
         (OpenaiChat, "", SLOW, None),
+        (OpenaiChat, "", AZURE, Some(60_000)),
         (OpenaiResponses, "retry-after: 20\r\n", SLOW, Some(20_000)),
         (Anthropic, "retry-after: 12\r\n", CLAUDE, Some(12_000)),
         (Gemini, "", GOOGLE, Some(38_500)),
