@@ -98,6 +98,25 @@ fn every_end_has_its_reason() {
 }
 
 #[test]
+fn a_count_that_is_none_costs_the_count_alone() {
+    for (count, told) in [
+        (json!(282.0), Some(282)),
+        (json!(-1), None),
+        (json!(1e300), None),
+        (json!("many"), None),
+        (json!({}), None),
+        (Value::Null, None),
+    ] {
+        let mut last = end("stop");
+        last["eval_count"] = count;
+        let (chunks, refusal) = play(&ollama(), &[stream(&[last]).as_bytes()]);
+        assert_eq!(refusal, None);
+        let Some(Chunk::Finished { finish: Finish::Stop, usage }) = chunks.last() else { panic!("{chunks:?}") };
+        assert_eq!((usage.input, usage.output), (Some(26), told));
+    }
+}
+
+#[test]
 fn an_answer_that_does_not_stream_is_one_line() {
     let mut whole = end("stop");
     whole["message"] = json!({ "role": "assistant", "content": "Hello!" });
