@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::provider::answer::{Answer, Chunk};
-use crate::provider::replay::{attached, play, question, requests, split, tool};
+use crate::provider::replay::{LEFT_OUT, attached, heard, play, question, requests, split, tool};
 use crate::provider::request::{
     Effort, OutputSchema, PromptMessage, PromptPart, Reasoning, Role, ToolCall, ToolChoice, ToolResult,
 };
@@ -237,6 +237,10 @@ fn settings_are_written_where_they_are_understood() {
         let messages = vec![PromptMessage { role: Role::User, parts: vec![attached(unseen)] }];
         assert!(ollama().write(&Request { messages, ..question("qwen3") }).is_err(), "{unseen}");
     }
+    // Once answered, it does not stand in the way any more.
+    let file = PromptMessage { role: Role::User, parts: vec![attached("audio/wav")] };
+    let answered = Request { messages: [vec![file], heard()].concat(), ..question("qwen3") };
+    assert_eq!(body(&answered)["messages"][0]["content"], LEFT_OUT);
 }
 
 proptest! {

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 
 use super::super::quirks::{EffortField, LeastEffort, OutputField};
 use super::*;
-use crate::provider::replay::{question, requests, tool};
+use crate::provider::replay::{LEFT_OUT, attached, heard, question, requests, tool};
 use crate::provider::request::*;
 use crate::provider::wire::{Unsayable, Wire as _};
 use crate::provider::{Protocol, rules};
@@ -80,6 +80,10 @@ fn images_and_files_are_shown() {
     let request = Request { messages: vec![message(Role::User, vec![media("audio/wav")])], ..question("m1") };
     let Unsayable(why) = speaking(Quirks::default()).write(&request).unwrap_err();
     assert!(why.contains("audio/wav"), "{why}");
+    // Once answered, it does not stand in the way any more.
+    let file = message(Role::User, vec![attached("audio/wav")]);
+    let answered = Request { messages: [vec![file], heard()].concat(), ..question("m1") };
+    assert_eq!(written(Quirks::default(), &answered)["messages"][0]["content"], LEFT_OUT);
 }
 
 fn everything() -> Request {

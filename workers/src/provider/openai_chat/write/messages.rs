@@ -106,8 +106,13 @@ pub(super) fn of<'a>(request: &'a Request, provider: &str, quirks: Quirks) -> Re
     if !system.is_empty() {
         messages.push(Message::system(system.join("\n\n")));
     }
-    for turn in turns {
-        if turn.is_model { messages.push(said(turn, quirks)) } else { asked(turn, quirks, &mut messages)? }
+    let last = turns.len().saturating_sub(1);
+    for (position, turn) in turns.into_iter().enumerate() {
+        if turn.is_model {
+            messages.push(said(turn, quirks));
+        } else {
+            asked(turn, position == last, quirks, &mut messages)?;
+        }
     }
     // Calls are answered, so that this is text.
     if let Some(Message::Assistant { prefix, .. }) = messages.last_mut() {
@@ -142,7 +147,7 @@ fn said(turn: Turn<'_>, quirks: Quirks) -> Message<'_> {
 }
 
 /// What people said, after what tools gave.
-fn asked<'a>(turn: Turn<'a>, quirks: Quirks, messages: &mut Vec<Message<'a>>) -> Result<(), Unsayable> {
+fn asked<'a>(turn: Turn<'a>, is_last: bool, quirks: Quirks, messages: &mut Vec<Message<'a>>) -> Result<(), Unsayable> {
     let mut parts = Vec::new();
     for block in turn.blocks {
         match block {
@@ -151,7 +156,7 @@ fn asked<'a>(turn: Turn<'a>, quirks: Quirks, messages: &mut Vec<Message<'a>>) ->
                 messages.push(Message::Tool { tool_call_id: call_id(id, quirks), content });
             }
             Block::Text(text) => parts.push(Part::Text { text }),
-            Block::Media(media) => parts.push(shown(media)?),
+            Block::Media(media) => parts.push(shown(media, is_last)?),
             Block::Thought { .. } | Block::Call { .. } => {}
         }
     }
@@ -179,7 +184,7 @@ fn content(parts: Vec<Part<'_>>) -> Content<'_> {
     }
 }
 
-fn shown(media: &Media) -> Result<Part<'_>, Unsayable> {
+fn shown(media: &Media, is_last: bool) -> Result<Part<'_>, Unsayable> {
     if media::is_image(media) {
         return Ok(Part::ImageUrl { image_url: Url { url: media::data_url(media) } });
     }
@@ -187,7 +192,7 @@ fn shown(media: &Media) -> Result<Part<'_>, Unsayable> {
         let filename = media.name.as_deref().unwrap_or("file.pdf");
         return Ok(Part::File { file: File { filename, file_data: media::data_url(media) } });
     }
-    Ok(Part::Text { text: media::as_text(media)?.into() })
+    Ok(Part::Text { text: media::as_text(media, is_last)?.into() })
 }
 
 /// The id itself where the server takes it, else one made from it.
