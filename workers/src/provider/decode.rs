@@ -313,7 +313,7 @@ mod tests {
             ("gemini", "[", "]"),
             ("gemini", r#"{"candidates":[{"content":{"parts":["#, "]}}]}"),
         ] {
-            let pieces = [open, &document, close].map(str::as_bytes);
+            let pieces = [open, document.as_str(), close].map(str::as_bytes);
             let told = played_in(protocol, "application/json", &pieces);
             assert!(told.len() == 1 && told[0].contains(TOO_MANY_VALUES), "{protocol} {open}: {told:?}");
             let event = format!("data: {open}{record}{close}\n\n");
