@@ -12,6 +12,10 @@ use super::wire::{Framing, Read, Wire};
 
 /// The largest answer accepted that does not stream: the text, escaped, and what surrounds it.
 const MAX_DOCUMENT_BYTES: usize = 2 * MAX_ANSWER_BYTES;
+/// The most values of JSON in a record or a document. A value of two bytes takes hundreds of them once it is read, whatever it
+/// is read into, so that the length alone bounds too little. Text is one value, however long.
+const MAX_VALUES: usize = 128 * 1024;
+const TOO_MANY_VALUES: &str = "the answer is made of too many values";
 
 /// An answer that is being read.
 pub(super) struct Decoder {
@@ -104,6 +108,8 @@ impl Decoder {
         let Form::Document(document) = &self.form else { return };
         self.failed = if serde_json::from_slice::<IgnoredAny>(document).is_err_and(|error| error.is_eof()) {
             Some(self.broken_off())
+        } else if has_too_many_values(document) {
+            Some(Refusal::protocol(TOO_MANY_VALUES))
         } else {
             let taken = self.reader.take_document(document, &mut self.answer);
             self.understood(taken).err()
@@ -158,6 +164,7 @@ impl Decoder {
     fn decode(&mut self) -> Result<bool, Refusal> {
         let taken = match self.frames.next_record() {
             Ok(Some(record)) if record.data.trim().is_empty() => return Ok(true),
+            Ok(Some(record)) if has_too_many_values(record.data.as_bytes()) => Err(Refusal::protocol(TOO_MANY_VALUES)),
             Ok(Some(record)) => self.reader.take(&record, &mut self.answer),
             Ok(None) => return Ok(false),
             Err(what) => Err(Refusal::protocol(&what)),
@@ -227,13 +234,39 @@ impl Decoder {
     }
 }
 
+/// Whether JSON holds more than [`MAX_VALUES`], told before anything is made of it.
+fn has_too_many_values(json: &[u8]) -> bool {
+    // Each takes a byte at least.
+    json.len() > MAX_VALUES && values(json) > MAX_VALUES
+}
+
+/// How many values stand in JSON, by what must stand before each of them; what is empty counts, too.
+fn values(json: &[u8]) -> usize {
+    let (mut count, mut in_text, mut is_escaped) = (0, false, false);
+    for byte in json {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = in_text,
+            b'"' => in_text = !in_text,
+            b',' | b'{' | b'[' if !in_text => count += 1,
+            _ => {}
+        }
+    }
+    count
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::offline::Offline;
+    use super::{MAX_VALUES, TOO_MANY_VALUES, values};
 
     /// What an answer of chat completions comes to, fed in these pieces.
     fn played(content_type: &str, pieces: &[&[u8]]) -> Vec<String> {
-        let mut answer = Offline::new("openai-chat", content_type).unwrap();
+        played_in("openai-chat", content_type, pieces)
+    }
+
+    fn played_in(protocol: &str, content_type: &str, pieces: &[&[u8]]) -> Vec<String> {
+        let mut answer = Offline::new(protocol, content_type).unwrap();
         let mut told = Vec::new();
         for piece in pieces.iter().map(Some).chain([None]) {
             match piece {
@@ -266,5 +299,39 @@ mod tests {
         assert_eq!(told.len(), 2, "{told:?}");
         let told = played("text/event-stream", &[b"data: nonsense\n\n", end.as_bytes()]);
         assert!(told.len() == 1 && told[0].starts_with("Err"), "{told:?}");
+    }
+
+    #[test]
+    fn millions_of_small_values_are_refused_before_they_take_memory() {
+        let many = |times: usize| vec!["{}"; times].join(",");
+        let (document, record) = (many(2_000_000), many(300_000));
+        for (protocol, open, close) in [
+            ("openai-chat", r#"{"choices":["#, "]}"),
+            ("openai-chat", r#"{"choices":[{"delta":{"tool_calls":["#, "]}}]}"),
+            ("openai-responses", r#"{"object":"response","status":"completed","output":["#, "]}"),
+            ("anthropic", r#"{"type":"message","content":["#, "]}"),
+            ("gemini", "[", "]"),
+            ("gemini", r#"{"candidates":[{"content":{"parts":["#, "]}}]}"),
+        ] {
+            let pieces = [open, document.as_str(), close].map(str::as_bytes);
+            let told = played_in(protocol, "application/json", &pieces);
+            assert!(told.len() == 1 && told[0].contains(TOO_MANY_VALUES), "{protocol} {open}: {told:?}");
+            let event = format!("data: {open}{record}{close}\n\n");
+            let told = played_in(protocol, "text/event-stream", &[event.as_bytes()]);
+            assert!(told.len() == 1 && told[0].contains(TOO_MANY_VALUES), "{protocol} {open}: {told:?}");
+        }
+        let line = format!("{{\"message\":{{\"tool_calls\":[{record}]}}}}\n");
+        let told = played_in("ollama", "application/x-ndjson", &[line.as_bytes()]);
+        assert!(told.len() == 1 && told[0].contains(TOO_MANY_VALUES), "{told:?}");
+        // Within the bound, at most so many are kept.
+        assert!(values(many(MAX_VALUES / 2).as_bytes()) < MAX_VALUES);
+    }
+
+    #[test]
+    fn a_long_text_is_one_value() {
+        let text = r#"{\"a\":[1,2]},"#.repeat(MAX_VALUES);
+        let document = format!(r#"{{"choices":[{{"message":{{"content":"{text}"}},"finish_reason":"stop"}}]}}"#);
+        let told = played("application/json", &[document.as_bytes()]);
+        assert_eq!((told.len(), told[0].starts_with("Ok(Text(")), (2, true));
     }
 }

@@ -30,7 +30,7 @@ pub enum ErrorKind {
     Overload,
     /// The provider does not accept the request.
     Invalid,
-    /// The provider, or our own configuration, knows no such model.
+    /// The provider, or our own configuration, knows no such model; or the provider cannot be called at its address.
     UnknownModel,
     /// The prompt is longer than the model can read.
     ContextTooLong,

@@ -13,6 +13,7 @@ use super::gemini::{self, Gemini};
 use super::ollama::Ollama;
 use super::openai_chat::{ChatCompletions, Quirks};
 use super::openai_responses::OpenAiResponses;
+use super::refusal::Refusal;
 use super::wire::Wire;
 use super::{Chunk, Error};
 
@@ -52,7 +53,8 @@ impl Offline {
 /// What a refusal means whose status was not a success; none when there is no such protocol.
 pub fn refused(protocol: &str, status: u16, retry_after: &str, body: &[u8], secrets: &[&str]) -> Option<Error> {
     let wire = wire(protocol)?;
-    let refusal = serde_json::from_slice(body).map(|json| wire.refusal(&json)).unwrap_or_default();
+    let refusal =
+        serde_json::from_slice(body).map_or_else(|_| Refusal::without_words(status), |json| wire.refusal(&json));
     let retry_after = HeaderValue::from_str(retry_after).ok();
     let headers: HeaderMap = retry_after.into_iter().map(|value| (RETRY_AFTER, value)).collect();
     Some(refusal.with_status(status, &headers).into_error(PROVIDER, secrets))

@@ -15,6 +15,7 @@ use super::{Error, ErrorKind};
 
 /// How much of a provider's own message people see, in characters.
 const MAX_EXCERPT_CHARS: usize = 200;
+const FORBIDDEN: u16 = 403;
 
 /// A provider's error, or ours about what it sent: what is known of it until it is told to someone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,6 +75,17 @@ impl Refusal {
     /// The provider broke the answer off. For people: how, without a full stop.
     pub(super) fn interrupted(how: &str) -> Self {
         Self { ours: Some((ErrorKind::Interrupted, how.to_owned())), ..Self::default() }
+    }
+
+    /// Of an answer with this status whose body is no JSON: whatever stands before the provider, a firewall or a proxy, may have
+    /// made it. Most statuses mean the same from them; only what they forbid says nothing about the key.
+    pub(super) fn without_words(status: u16) -> Self {
+        if status != FORBIDDEN {
+            return Self::default();
+        }
+        let kind = ErrorKind::UnknownModel;
+        let ours = format!("what stands before the provider turns the call away (status {status})");
+        Self { kind: Some(kind), ours: Some((kind, ours)), ..Self::default() }
     }
 
     /// It is of this kind, whatever its words say.
@@ -150,8 +162,18 @@ impl Refusal {
         let certain = self.kind.or_else(|| self.kind_by_words());
         certain.or_else(|| self.kind_by_message()).unwrap_or_else(|| match (&self.ours, self.status) {
             (Some((kind, _)), None) => *kind,
+            (None, None) => self.kind_without_status(),
             (_, status) => kind_by_status(status),
         })
+    }
+
+    /// Of an error inside an answer that had begun well: the broad words of its type stand for the status, and where there are
+    /// none, it does not say what it is.
+    fn kind_without_status(&self) -> ErrorKind {
+        const TYPES: &[(&str, ErrorKind)] =
+            &[("invalid_request", ErrorKind::Invalid), ("not_found", ErrorKind::UnknownModel)];
+        let known = TYPES.iter().find(|(word, _)| self.words.contains(word));
+        known.map_or(ErrorKind::Interrupted, |(_, kind)| *kind)
     }
 
     fn kind_by_words(&self) -> Option<ErrorKind> {
@@ -195,6 +217,10 @@ impl Refusal {
             ("context size", ErrorKind::ContextTooLong),
             ("too many tokens:", ErrorKind::ContextTooLong),
             ("prompt is too long", ErrorKind::ContextTooLong),
+            // xAI; Moonshot; Qwen.
+            ("maximum prompt length is", ErrorKind::ContextTooLong),
+            ("exceeded model token limit", ErrorKind::ContextTooLong),
+            ("range of input length should be", ErrorKind::ContextTooLong),
             ("exceeded your current quota", ErrorKind::Quota),
             ("insufficient balance", ErrorKind::Quota),
             ("insufficient credits", ErrorKind::Quota),
@@ -213,7 +239,7 @@ impl Refusal {
 
 fn kind_by_status(status: Option<u16>) -> ErrorKind {
     match status {
-        Some(401 | 403) => ErrorKind::Auth,
+        Some(401 | FORBIDDEN) => ErrorKind::Auth,
         Some(402) => ErrorKind::Quota,
         Some(404) => ErrorKind::UnknownModel,
         Some(413) => ErrorKind::ContextTooLong,
@@ -221,7 +247,6 @@ fn kind_by_status(status: Option<u16>) -> ErrorKind {
         // 408 and 425 ask for the same request once more; with 424, a model failed behind the one who answers (Bedrock).
         Some(408 | 424 | 425 | 500..) => ErrorKind::Overload,
         Some(300..500) => ErrorKind::Invalid,
-        // An error inside an answer that had begun well, and that does not say what it is.
         _ => ErrorKind::Interrupted,
     }
 }

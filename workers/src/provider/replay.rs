@@ -72,6 +72,14 @@ pub(super) fn attached(media_type: &str) -> PromptPart {
     PromptPart::Media(Media { media_type, name, bytes: Bytes::from_static(b"bytes") })
 }
 
+/// What stands for one of a type that a model does not take.
+pub(super) const LEFT_OUT: &str = "(A file, notes, of type audio/wav, is left out.)";
+
+/// What is said after something was attached that another model could read.
+pub(super) fn heard() -> Vec<PromptMessage> {
+    vec![PromptMessage::text(Role::Assistant, "Heard."), PromptMessage::text(Role::User, "Thanks.")]
+}
+
 /// A request with one question.
 pub(super) fn question(model: &str) -> Request {
     let parts = vec![PromptPart::Text("What?".to_owned())];

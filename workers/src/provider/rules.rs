@@ -40,6 +40,14 @@ pub fn check(protocol: Protocol, body: &Value) -> Result<(), String> {
     }
 }
 
+/// What Mistral refuses beside what chat completions do, as its error messages have it.
+///
+/// # Errors
+/// Why it would not take the request, in words.
+pub fn check_mistral(body: &Value) -> Result<(), String> {
+    chat::check_roles(body)
+}
+
 /// Whatever a request shows of what models thought: the thoughts, and what their providers know them by. All of it must be
 /// the asked model's own, unchanged.
 pub fn thoughts(body: &Value) -> Vec<&str> {

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use workers::provider::recorded::ARGUMENTS;
 use workers::provider::{Error, ErrorKind, Protocol};
 
 use crate::provider_fake::{KEY, Step, send};
@@ -105,6 +106,10 @@ async fn a_prompt_that_is_too_long() {
         (OpenaiChat, "400 Bad Request", OPENAI, kind, advice),
         (OpenaiChat, "400 Bad Request", r#"{"error":{"code":400,"message":"the request exceeds the available context size, try increasing it","type":"exceed_context_size_error"}}"#, kind, advice),
         (OpenaiChat, "413 Payload Too Large", "<html>nginx</html>", kind, advice),
+        (OpenaiChat, "400 Bad Request", r#"{"code":"Client specified an invalid argument","error":"This model's maximum prompt length is 131072 but the request contains 537812 tokens."}"#, kind, "537812 tokens"),
+        (OpenaiChat, "400 Bad Request", r#"{"error":{"message":"Invalid request: Your request exceeded model token limit: 8192","type":"invalid_request_error"}}"#, kind, advice),
+        (OpenaiChat, "400 Bad Request", r#"{"error":{"code":"invalid_parameter_error","param":null,"message":"Range of input length should be [1, 129024]","type":"invalid_request_error"}}"#, kind, advice),
+        (OpenaiChat, "422 Unprocessable Entity", r#"{"error":{"message":"The input is longer than the model's context length.","type":"invalid_request_error","param":null,"code":null}}"#, kind, advice),
         (OpenaiResponses, "400 Bad Request", OPENAI, kind, advice),
         (Anthropic, "400 Bad Request", r#"{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 210000 tokens > 200000 maximum"}}"#, kind, "210000 tokens"),
         (Anthropic, "413 Payload Too Large", r#"{"type":"error","error":{"type":"request_too_large","message":"Request exceeds the maximum size"}}"#, kind, advice),
@@ -135,6 +140,7 @@ async fn a_quota_that_is_used_up() {
 async fn too_many_calls_with_every_form_of_a_hint() {
     const OPENAI: &str = r#"{"error":{"message":"Rate limit reached for gpt-6 in organization org-abc123 on tokens per min (TPM): Limit 30000, Used 29000, Requested 2000. Please try again in 7.66s. Visit https://platform.openai.com/account/rate-limits.","type":"tokens","param":null,"code":"rate_limit_exceeded"}}"#;
     const SLOW: &str = r#"{"error":{"message":"Slow down","code":"rate_limit_exceeded"}}"#;
+    const AZURE: &str = r#"{"error":{"code":"429","message":"Requests to the ChatCompletions_Create Operation under Azure OpenAI API have exceeded token rate limit of your current pricing tier. Please retry after 60 seconds."}}"#;
     const CLAUDE: &str = r#"{"type":"error","error":{"type":"rate_limit_error","message":"This request would exceed your organization's rate limit of 50 requests per minute."}}"#;
     const GOOGLE: &str = r#"[{"error":{"code":429,"message":"You exceeded your current quota.","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.QuotaFailure","violations":[{"quotaId":"GenerateRequestsPerMinutePerProjectPerModel"}]},{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"38.5s"}]}}]"#;
     for (protocol, headers, body, wait) in [
@@ -143,6 +149,7 @@ async fn too_many_calls_with_every_form_of_a_hint() {
         (OpenaiChat, "x-ratelimit-remaining-tokens: 0\r\nx-ratelimit-reset-tokens: 1m12s\r\n", SLOW, Some(72_000)),
         (OpenaiChat, "retry-after: Wed, 21 Oct 2099 07:28:00 GMT\r\n", SLOW, Some(86_400_000)),
         (OpenaiChat, "", SLOW, None),
+        (OpenaiChat, "", AZURE, Some(60_000)),
         (OpenaiResponses, "retry-after: 20\r\n", SLOW, Some(20_000)),
         (Anthropic, "retry-after: 12\r\n", CLAUDE, Some(12_000)),
         (Gemini, "", GOOGLE, Some(38_500)),
@@ -164,6 +171,7 @@ async fn what_is_no_answer_of_the_protocol() {
         let name = spoken.protocol.as_str();
         let html = "<!doctype html><html><title>Sign in to the hotel's network</title></html>";
         for (response, kind) in [
+            (refusal("403 Forbidden", "content-type: text/html\r\n", html).into_bytes(), ErrorKind::UnknownModel),
             (refusal("200 OK", "content-type: text/html\r\n", html).into_bytes(), ErrorKind::Protocol),
             ([spoken.head().as_slice(), html.as_bytes()].concat(), ErrorKind::Protocol),
             (refusal("502 Bad Gateway", "content-type: text/html\r\n", html).into_bytes(), ErrorKind::Overload),
@@ -219,6 +227,34 @@ async fn an_error_in_an_answer_that_began_well() {
             Anthropic,
             event("error", r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#),
             ErrorKind::Overload,
+        ),
+        (
+            OpenaiChat,
+            data(
+                r#"{"error":{"message":"Invalid 'tools'.","type":"invalid_request_error","param":"tools","code":null}}"#,
+            ),
+            ErrorKind::Invalid,
+        ),
+        (
+            Anthropic,
+            event(
+                "error",
+                r#"{"type":"error","error":{"type":"invalid_request_error","message":"messages: roles must alternate"}}"#,
+            ),
+            ErrorKind::Invalid,
+        ),
+        (
+            Anthropic,
+            event("error", r#"{"type":"error","error":{"type":"not_found_error","message":"model: claude-9"}}"#),
+            ErrorKind::UnknownModel,
+        ),
+        (
+            Anthropic,
+            event(
+                "error",
+                r#"{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 2 tokens > 1 maximum"}}"#,
+            ),
+            ErrorKind::ContextTooLong,
         ),
         (
             Gemini,
@@ -277,6 +313,7 @@ async fn two_calls_under_one_index_are_two_calls() {
         (Gemini, "call_2", "call_1"),
         (Cohere, "tool-call-start\",\"index\":1", "tool-call-start\",\"index\":0"),
         (Ollama, "\"index\":1", "\"index\":0"),
+        (OpenaiResponses, "\"output_index\":3", "\"output_index\":2"),
         (OpenaiResponses, "call_2", "call_1"),
     ] {
         for spoken in speaks(protocol) {
@@ -291,7 +328,9 @@ async fn two_calls_under_one_index_are_two_calls() {
             }
             let (pieces, end) = spoken.play(vec![send([spoken.head(), answer.whole()].concat()), Step::Close]).await;
             assert!(end.is_ok(), "{protocol:?}: {end:?}");
-            assert_eq!(told(&pieces).calls.len(), 2, "{protocol:?}: {pieces:?}");
+            let calls = told(&pieces).calls;
+            let arguments: Vec<_> = calls.iter().map(|(_, arguments)| arguments.as_str()).collect();
+            assert_eq!(arguments, ARGUMENTS, "{protocol:?}: {pieces:?}");
         }
     }
 }

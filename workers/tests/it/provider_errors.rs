@@ -26,7 +26,11 @@ async fn statuses_and_codes_give_kinds() {
             r#"{"error":{"message":"Incorrect API key provided: sk-ver***ey","code":"invalid_api_key"}}"#,
             ErrorKind::Auth,
         ),
-        ("403 Forbidden", "", ErrorKind::Auth),
+        ("403 Forbidden", r#"{"error":{"message":"Not for this key"}}"#, ErrorKind::Auth),
+        // Of a firewall, which knows nothing of the key.
+        ("403 Forbidden", "<html><body>Attention Required!</body></html>", ErrorKind::UnknownModel),
+        ("403 Forbidden", "", ErrorKind::UnknownModel),
+        ("401 Unauthorized", "<html>", ErrorKind::Auth),
         // xAI.
         (
             "400 Bad Request",
@@ -143,6 +147,19 @@ async fn an_error_inside_a_good_answer_is_an_error() {
         ("event: error\ndata: {\"message\":\"x\",\"code\":503}\n\n", ErrorKind::Overload),
         ("event: error\ndata: it broke\n\n", ErrorKind::Interrupted),
         ("data: {\"error\":\"it broke\"}\n\n", ErrorKind::Interrupted),
+        // Without a status, its type stands for one; but for what its message says.
+        (
+            "data: {\"error\":{\"message\":\"x\",\"type\":\"invalid_request_error\",\"code\":null}}\n\n",
+            ErrorKind::Invalid,
+        ),
+        (
+            "data: {\"error\":{\"message\":\"x\",\"type\":\"not_found_error\",\"code\":null}}\n\n",
+            ErrorKind::UnknownModel,
+        ),
+        (
+            "data: {\"error\":{\"message\":\"prompt is too long\",\"type\":\"invalid_request_error\"}}\n\n",
+            ErrorKind::ContextTooLong,
+        ),
         ("{\"error\":{\"message\":\"x\",\"code\":429}}\n", ErrorKind::Rate),
         ("{\"error\":{\"message\":\"x\",\"code\":429}}", ErrorKind::Rate),
         ("{\n  \"error\": {\n    \"message\": \"x\",\n    \"code\": 429\n  }\n}\n", ErrorKind::Rate),

@@ -67,7 +67,8 @@ async fn what_is_no_list_is_a_typed_error_without_the_key() {
     let slow = format!(r#"{{"error":{{"message":"Too many requests of {KEY}","type":"rate_limit_error"}}}}"#);
     for (steps, kind) in [
         (response("401 Unauthorized", &refused), ErrorKind::Auth),
-        (response("403 Forbidden", ""), ErrorKind::Auth),
+        (response("403 Forbidden", &refused), ErrorKind::Auth),
+        (response("403 Forbidden", "<html>"), ErrorKind::UnknownModel),
         (response("429 Too Many Requests", &slow), ErrorKind::Rate),
         (response("200 OK", &slow), ErrorKind::Rate),
         (response("404 Not Found", "<html>"), ErrorKind::UnknownModel),

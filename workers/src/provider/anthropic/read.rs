@@ -145,7 +145,8 @@ impl Reader {
         let index = event.index.unwrap_or(0);
         match (kind, event.content_block, event.delta) {
             ("message_start", ..) => {
-                self.count(event.message.and_then(|message| message.usage).unwrap_or_default(), answer);
+                self.counts.begin(event.message.and_then(|message| message.usage).unwrap_or_default());
+                answer.usage(self.counts.usage());
                 Ok(())
             }
             ("content_block_start", Some(block), _) => self.begin(index, block, answer),

@@ -13,6 +13,7 @@ use tracing::{Instrument, Span};
 use super::clients::Taken;
 use super::endpoint::Endpoint;
 use crate::provider::decode::{Declared, Decoder};
+use crate::provider::refusal::Refusal;
 use crate::provider::{Chunk, Deadline, Error, ErrorKind, Request};
 
 /// How long usage is waited for once the model has said why it stopped: the answer itself is whole.
@@ -160,8 +161,10 @@ pub(super) async fn refused(endpoint: &Endpoint, mut response: Response) -> Erro
         return endpoint.error(ErrorKind::Invalid, "the provider redirects elsewhere; its base_url needs correcting");
     }
     let body = error_body(&mut response).await;
-    let refusal = serde_json::from_slice(&body).map(|json| endpoint.wire.refusal(&json)).unwrap_or_default();
-    endpoint.refused(refusal.with_status(status.as_u16(), &headers))
+    let status = status.as_u16();
+    let refusal = serde_json::from_slice(&body)
+        .map_or_else(|_| Refusal::without_words(status), |json| endpoint.wire.refusal(&json));
+    endpoint.refused(refusal.with_status(status, &headers))
 }
 
 async fn error_body(response: &mut Response) -> BytesMut {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::provider::answer::Chunk;
-use crate::provider::replay::{Played, attached, play, question, requests, split, tool};
+use crate::provider::replay::{LEFT_OUT, Played, attached, heard, play, question, requests, split, tool};
 use crate::provider::request::{
     Effort, OutputSchema, PromptMessage, PromptPart, Reasoning, Role, ToolCall, ToolChoice, ToolResult,
 };
@@ -279,6 +279,10 @@ fn settings_are_written_where_they_are_understood() {
     let file = PromptMessage { role: Role::User, parts: vec![attached("application/pdf")] };
     let error = cohere().write(&Request { messages: vec![file], ..question("command-a-03-2025") }).unwrap_err();
     assert!(error.0.contains("application/pdf"), "{error:?}");
+    // Once answered, it does not stand in the way any more.
+    let file = PromptMessage { role: Role::User, parts: vec![attached("audio/wav")] };
+    let answered = Request { messages: [vec![file], heard()].concat(), ..question("command-a-03-2025") };
+    assert_eq!(body(&answered)["messages"][0]["content"], json!([{ "type": "text", "text": LEFT_OUT }]));
 }
 
 /// What the reference demands of messages, and that no other model's thoughts are among them.

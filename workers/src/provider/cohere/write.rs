@@ -118,8 +118,13 @@ impl<'a> Body<'a> {
         }
         let turns = Turns::of(request, Calls::AsBlocks, |thinker| wire.is_own(thinker, &request.model))?;
         let mut messages: Vec<_> = system(&turns.system).into_iter().collect();
-        for turn in turns.turns {
-            if turn.is_model { messages.push(model(turn.blocks)) } else { person(turn.blocks, &mut messages)? }
+        let last = turns.turns.len().saturating_sub(1);
+        for (position, turn) in turns.turns.into_iter().enumerate() {
+            if turn.is_model {
+                messages.push(model(turn.blocks));
+            } else {
+                person(turn.blocks, position == last, &mut messages)?;
+            }
         }
         let schema = request.output.as_ref().map(|output| &output.schema);
         Ok(Self {
@@ -165,7 +170,7 @@ fn system<'a>(texts: &[&str]) -> Option<Message<'a>> {
 }
 
 /// A turn of a person: what calls gave, then what is said.
-fn person<'a>(blocks: Vec<Turned<'a>>, messages: &mut Vec<Message<'a>>) -> Result<(), Unsayable> {
+fn person<'a>(blocks: Vec<Turned<'a>>, is_last: bool, messages: &mut Vec<Message<'a>>) -> Result<(), Unsayable> {
     let mut content = Vec::new();
     for block in blocks {
         match block {
@@ -174,7 +179,7 @@ fn person<'a>(blocks: Vec<Turned<'a>>, messages: &mut Vec<Message<'a>>) -> Resul
                 messages.push(Message::Tool { tool_call_id: id, content });
             }
             Turned::Text(text) => content.push(Block::Text { text }),
-            Turned::Media(media) => content.push(file(media)?),
+            Turned::Media(media) => content.push(file(media, is_last)?),
             Turned::Thought { .. } | Turned::Call { .. } => {}
         }
     }
@@ -184,11 +189,11 @@ fn person<'a>(blocks: Vec<Turned<'a>>, messages: &mut Vec<Message<'a>>) -> Resul
     Ok(())
 }
 
-fn file(media: &Media) -> Result<Block<'_>, Unsayable> {
+fn file(media: &Media, is_last: bool) -> Result<Block<'_>, Unsayable> {
     if media::is_image(media) {
         return Ok(Block::ImageUrl { image_url: Url { url: media::data_url(media) } });
     }
-    Ok(Block::Text { text: media::as_text(media)?.into() })
+    Ok(Block::Text { text: media::as_text(media, is_last)?.into() })
 }
 
 /// A turn of the model.

@@ -92,14 +92,16 @@ enum Response<'a> {
 pub(super) fn contents<'a>(wire: &Gemini, request: &'a Request) -> Result<Vec<Content<'a>>, Unsayable> {
     let mut writer = Writer { wire, model: &request.model, contents: Vec::new(), open: Vec::new() };
     let spoken: Vec<_> = request.messages.iter().filter(|message| message.role != Role::System).collect();
-    for said in spoken.chunk_by(|one, next| one.role == next.role) {
+    let turns: Vec<_> = spoken.chunk_by(|one, next| one.role == next.role).collect();
+    let last = turns.len().saturating_sub(1);
+    for (position, said) in turns.into_iter().enumerate() {
         let parts = || said.iter().flat_map(|message| &message.parts);
         if said[0].role == Role::Assistant {
             parts().for_each(|part| writer.model(part));
             continue;
         }
         writer.results(parts());
-        parts().try_for_each(|part| writer.user(part))?;
+        parts().try_for_each(|part| writer.user(part, position == last))?;
     }
     writer.results([].iter());
     Ok(writer.contents)
@@ -114,12 +116,17 @@ struct Writer<'w, 'a> {
 }
 
 impl<'a> Writer<'_, 'a> {
-    fn user(&mut self, part: &'a PromptPart) -> Result<(), Unsayable> {
+    fn user(&mut self, part: &'a PromptPart, is_last: bool) -> Result<(), Unsayable> {
         let data = match part {
             PromptPart::Text(text) if text.trim().is_empty() => return Ok(()),
             PromptPart::Text(text) => Data::Text(text.into()),
             PromptPart::Media(media) if media.bytes.is_empty() => Data::Text(left_out(media).into()),
-            PromptPart::Media(media) => Data::InlineData(inline(media)?),
+            PromptPart::Media(media) => match inline(media) {
+                Ok(shown) => Data::InlineData(shown),
+                // What an earlier model could read shall not end the conversation with this one.
+                Err(_) if !is_last => Data::Text(left_out(media).into()),
+                Err(unsayable) => return Err(unsayable),
+            },
             PromptPart::Reasoning(_) | PromptPart::ToolCall(_) | PromptPart::ToolResult(_) => return Ok(()),
         };
         self.turn("user", false).push(data.into());

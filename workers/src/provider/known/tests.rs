@@ -102,6 +102,12 @@ fn whoever_goes_on_with_an_answer_is_asked_to() {
 }
 
 #[test]
+fn mistral_is_asked_as_it_demands() {
+    let quirks = provider("mistral").unwrap().quirks;
+    assert!(quirks.short_call_ids && quirks.speaks_after_tools);
+}
+
+#[test]
 fn an_address_is_filled_in() {
     let azure = provider("azure").unwrap();
     let with = |value: &str| azure.address(|name, _| (name == "resource").then(|| value.to_owned()));

@@ -28,8 +28,9 @@ struct Line {
     done: Option<bool>,
     done_reason: Option<String>,
     error: Option<Value>,
-    prompt_eval_count: Option<u64>,
-    eval_count: Option<u64>,
+    /// A count that is none says nothing, and does no harm.
+    prompt_eval_count: Option<Value>,
+    eval_count: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -87,7 +88,9 @@ impl Reader {
         }
         if line.done == Some(true) {
             self.close(answer)?;
-            answer.usage(usage(&Counts { prompt_eval_count: line.prompt_eval_count, eval_count: line.eval_count }));
+            let count = |count: &Option<Value>| count.as_ref().and_then(number);
+            let (prompt_eval_count, eval_count) = (count(&line.prompt_eval_count), count(&line.eval_count));
+            answer.usage(usage(&Counts { prompt_eval_count, eval_count }));
             answer.finish(finish(line.done_reason.as_deref()));
             answer.done();
         }
@@ -131,14 +134,15 @@ fn written(arguments: &RawValue) -> String {
 
 fn usage(counts: &Counts) -> Usage {
     let raw = (counts.prompt_eval_count.is_some() || counts.eval_count.is_some()).then(|| raw_usage(counts)).flatten();
-    // The bound keeps sums from overflowing.
-    let bounded = |count: u64| count.min(1_000_000_000_000_000);
-    Usage {
-        input: counts.prompt_eval_count.map(bounded),
-        output: counts.eval_count.map(bounded),
-        raw,
-        ..Usage::default()
-    }
+    Usage { input: counts.prompt_eval_count, output: counts.eval_count, raw, ..Usage::default() }
+}
+
+/// Servers behind the same protocol write floats. The bound keeps sums from overflowing.
+fn number(value: &Value) -> Option<u64> {
+    const MAX: f64 = 1e15;
+    let number = value.as_f64().filter(|number| (0.0..=MAX).contains(number))?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked against its range above")]
+    Some(number as u64)
 }
 
 fn finish(reason: Option<&str>) -> Finish {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::provider::answer::{Answer, Chunk};
-use crate::provider::replay::{attached, play, question, requests, split, tool};
+use crate::provider::replay::{LEFT_OUT, attached, heard, play, question, requests, split, tool};
 use crate::provider::request::{
     Effort, OutputSchema, PromptMessage, PromptPart, Reasoning, Role, ToolCall, ToolChoice, ToolResult,
 };
@@ -95,6 +95,25 @@ fn every_end_has_its_reason() {
     // Without its mark it is not finished, whatever reason it gives.
     let (chunks, refusal) = play(&ollama(), &[stream(std::slice::from_ref(&said)).as_bytes()]);
     assert_eq!((chunks, refusal), (vec![Chunk::Text("a".to_owned())], None));
+}
+
+#[test]
+fn a_count_that_is_none_costs_the_count_alone() {
+    for (count, told) in [
+        (json!(282.0), Some(282)),
+        (json!(-1), None),
+        (json!(1e300), None),
+        (json!("many"), None),
+        (json!({}), None),
+        (Value::Null, None),
+    ] {
+        let mut last = end("stop");
+        last["eval_count"] = count;
+        let (chunks, refusal) = play(&ollama(), &[stream(&[last]).as_bytes()]);
+        assert_eq!(refusal, None);
+        let Some(Chunk::Finished { finish: Finish::Stop, usage }) = chunks.last() else { panic!("{chunks:?}") };
+        assert_eq!((usage.input, usage.output), (Some(26), told));
+    }
 }
 
 #[test]
@@ -218,6 +237,10 @@ fn settings_are_written_where_they_are_understood() {
         let messages = vec![PromptMessage { role: Role::User, parts: vec![attached(unseen)] }];
         assert!(ollama().write(&Request { messages, ..question("qwen3") }).is_err(), "{unseen}");
     }
+    // Once answered, it does not stand in the way any more.
+    let file = PromptMessage { role: Role::User, parts: vec![attached("audio/wav")] };
+    let answered = Request { messages: [vec![file], heard()].concat(), ..question("qwen3") };
+    assert_eq!(body(&answered)["messages"][0]["content"], LEFT_OUT);
 }
 
 proptest! {

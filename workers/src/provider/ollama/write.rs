@@ -88,14 +88,15 @@ impl<'a> Body<'a> {
         let turns = Turns::of(request, Calls::AsBlocks, |thinker| wire.is_own(thinker, &request.model))?;
         let mut messages: Vec<_> = system(&turns.system).into_iter().collect();
         let mut called = HashMap::new();
-        for turn in turns.turns {
+        let last = turns.turns.len().saturating_sub(1);
+        for (position, turn) in turns.turns.into_iter().enumerate() {
             if turn.is_model {
                 let said = model(turn.blocks);
                 let name = |call: &Call<'_>| (call.id.clone(), call.function.name.clone().into_owned());
                 called = said.tool_calls.iter().map(name).collect();
                 messages.push(said);
             } else {
-                person(turn.blocks, &called, &mut messages)?;
+                person(turn.blocks, position == last, &called, &mut messages)?;
             }
         }
         Ok(Self {
@@ -148,6 +149,7 @@ fn system<'a>(texts: &[&str]) -> Option<Message<'a>> {
 /// A turn of a person: what calls gave, then what is said. `called` are the calls of the turn before, by their ids.
 fn person<'a>(
     blocks: Vec<Block<'a>>,
+    is_last: bool,
     called: &HashMap<String, String>,
     messages: &mut Vec<Message<'a>>,
 ) -> Result<(), Unsayable> {
@@ -167,7 +169,7 @@ fn person<'a>(
             }
             Block::Text(text) => texts.push(text),
             Block::Media(file) if is_seen(file) => images.push(media::base64(file)),
-            Block::Media(file) => texts.push(media::as_text(file)?.into()),
+            Block::Media(file) => texts.push(media::as_text(file, is_last)?.into()),
             Block::Thought { .. } | Block::Call { .. } => {}
         }
     }

@@ -77,9 +77,14 @@ impl Calls {
 
     /// The call that a fragment continues; none when it begins one.
     fn find(&self, index: Option<u64>, id: &str, name: &str) -> Option<usize> {
+        // Several may share an index, and be told at once.
+        let is_named = |call: &Call| !id.is_empty() && call.id == id && (index.is_none() || call.index == index);
+        if let Some(named) = self.0.iter().rposition(is_named) {
+            return Some(named);
+        }
         let found = match index {
             Some(_) => self.0.iter().rposition(|call| call.index == index),
-            None if !id.is_empty() => self.0.iter().rposition(|call| call.id == id),
+            None if !id.is_empty() => None,
             None => self.0.len().checked_sub(1),
         }?;
         let call = &self.0[found];

@@ -21,6 +21,8 @@ pub(in crate::provider) struct Quirks {
     pub(in crate::provider) output: OutputField,
     /// Its ids of tool calls are nine letters and digits, and it refuses others (Mistral).
     pub(in crate::provider) short_call_ids: bool,
+    /// It refuses that a person speaks right after a tool: `Unexpected role 'user' after role 'tool'` (Mistral).
+    pub(in crate::provider) speaks_after_tools: bool,
     /// It goes on with an answer whose beginning the prompt ends with, if that says that it is a `prefix` (Mistral).
     pub(in crate::provider) prefix: bool,
     /// It wants what it thought back, in the field in which it told it (`DeepSeek`, Moonshot).

@@ -60,13 +60,14 @@ pub(super) struct Thought {
 /// When a file in it cannot be shown.
 pub(super) fn items<'a>(turns: &'a Turns<'_>) -> Result<Vec<Item<'a>>, Unsayable> {
     let mut items = Vec::new();
-    for turn in &turns.turns {
+    let last = turns.turns.len().saturating_sub(1);
+    for (position, turn) in turns.turns.iter().enumerate() {
         let role = if turn.is_model { "assistant" } else { "user" };
         for block in &turn.blocks {
             match block {
                 Block::Text(text) if turn.is_model => say(&mut items, role, Content::OutputText { text }),
                 Block::Text(text) => say(&mut items, role, Content::InputText { text: text.clone() }),
-                Block::Media(file) => say(&mut items, role, media_content(file)?),
+                Block::Media(file) => say(&mut items, role, media_content(file, position == last)?),
                 Block::Thought { text, signature } => items.extend(thought(text, signature)),
                 Block::Call { id, name, arguments } => {
                     items.push(Item::FunctionCall { call_id: id, name, arguments: arguments.get() });
@@ -96,7 +97,7 @@ fn thought<'a>(text: &'a str, signature: &str) -> Option<Item<'a>> {
     Some(Item::Reasoning { id, summary: summary.into_iter().collect(), encrypted_content })
 }
 
-fn media_content<'a>(file: &Media) -> Result<Content<'a>, Unsayable> {
+fn media_content<'a>(file: &Media, is_last: bool) -> Result<Content<'a>, Unsayable> {
     if media::is_image(file) {
         return Ok(Content::InputImage { image_url: media::data_url(file), detail: "auto" });
     }
@@ -104,5 +105,5 @@ fn media_content<'a>(file: &Media) -> Result<Content<'a>, Unsayable> {
         let filename = file.name.clone().unwrap_or_else(|| "file.pdf".to_owned());
         return Ok(Content::InputFile { filename, file_data: media::data_url(file) });
     }
-    Ok(Content::InputText { text: media::as_text(file)?.into() })
+    Ok(Content::InputText { text: media::as_text(file, is_last)?.into() })
 }

@@ -1,7 +1,5 @@
 //! What the events of an answer mean.
 
-use std::collections::BTreeMap;
-
 use domain::conversation::Finish;
 use serde::Deserialize;
 use serde_json::Value;
@@ -19,13 +17,18 @@ const NOT_AN_EVENT: &str = "the provider sent something that is not an event of 
 /// Reads one answer.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
-    items: BTreeMap<u64, Seen>,
+    /// In the order in which they began: the key of one is its place.
+    items: Vec<Seen>,
     refused: bool,
 }
 
 /// What an item has told so far.
 #[derive(Debug, Default)]
 struct Seen {
+    /// Not its own alone: servers give it to the next item as well, or to every one.
+    index: u64,
+    /// Tells it from others of the index; empty where it has none.
+    id: String,
     /// Text, thought or arguments arrived in pieces: the whole item, which follows, says nothing new.
     told: bool,
     /// Which part of a thought's summary is being told.
@@ -45,6 +48,7 @@ struct Kind {
 struct Delta {
     #[serde(default)]
     output_index: u64,
+    item_id: Option<String>,
     #[serde(default)]
     summary_index: u64,
     #[serde(alias = "delta", alias = "arguments")]
@@ -118,7 +122,8 @@ impl Reader {
             "response.function_call_arguments.delta" => self.arguments(&parse(json)?, answer),
             "response.function_call_arguments.done" => {
                 let whole: Delta = parse(json)?;
-                if self.item(whole.output_index)?.told { Ok(()) } else { self.arguments(&whole, answer) }
+                let place = self.place_of(&whole, answer)?;
+                if self.items[place].told { Ok(()) } else { self.arguments(&whole, answer) }
             }
             "response.output_item.added" => self.begin(&parse(json)?, answer),
             "response.output_item.done" => {
@@ -150,20 +155,42 @@ impl Reader {
         }
     }
 
-    fn item(&mut self, index: u64) -> Result<&mut Seen, Refusal> {
-        if self.items.len() >= MAX_ITEMS && !self.items.contains_key(&index) {
+    /// The item of this index that goes by this id; else the one that is being told under the index: not every server gives
+    /// ids, and some give another one with each event.
+    fn find(&self, index: u64, id: &str) -> Option<usize> {
+        let named = |item: &Seen| item.index == index && !id.is_empty() && item.id == id;
+        let last = || self.items.iter().rposition(|item| item.index == index);
+        let is_open = |place: &usize| !self.items[*place].ended;
+        self.items.iter().rposition(named).or_else(|| last().filter(is_open))
+    }
+
+    /// The same; a new one where there is none.
+    fn place(&mut self, index: u64, id: &str, answer: &mut Answer) -> Result<usize, Refusal> {
+        self.find(index, id).map_or_else(|| self.add(index, id, answer), Ok)
+    }
+
+    fn place_of(&mut self, delta: &Delta, answer: &mut Answer) -> Result<usize, Refusal> {
+        self.place(delta.output_index, delta.item_id.as_deref().unwrap_or_default(), answer)
+    }
+
+    fn add(&mut self, index: u64, id: &str, answer: &mut Answer) -> Result<usize, Refusal> {
+        if self.items.len() >= MAX_ITEMS {
             return Err(Refusal::protocol("the answer has more than 1024 items"));
         }
-        Ok(self.items.entry(index).or_default())
+        answer.hold(id.len())?;
+        self.items.push(Seen { index, id: id.to_owned(), ..Seen::default() });
+        Ok(self.items.len() - 1)
     }
 
     fn text(&mut self, delta: &Delta, answer: &mut Answer) -> Result<(), Refusal> {
-        self.item(delta.output_index)?.told |= !delta.piece.is_empty();
+        let place = self.place_of(delta, answer)?;
+        self.items[place].told |= !delta.piece.is_empty();
         answer.text(&delta.piece)
     }
 
     fn thought(&mut self, delta: &Delta, answer: &mut Answer) -> Result<(), Refusal> {
-        let item = self.item(delta.output_index)?;
+        let place = self.place_of(delta, answer)?;
+        let item = &mut self.items[place];
         item.told |= !delta.piece.is_empty();
         if delta.summary_index > item.summary {
             item.summary = delta.summary_index;
@@ -173,26 +200,29 @@ impl Reader {
     }
 
     fn arguments(&mut self, delta: &Delta, answer: &mut Answer) -> Result<(), Refusal> {
-        let item = self.item(delta.output_index)?;
+        let place = self.place_of(delta, answer)?;
+        let item = &mut self.items[place];
         // Of a call that nobody announced, the name comes with the whole item, and the arguments once more.
         if !item.opened || item.ended {
             return Ok(());
         }
         item.told |= !delta.piece.is_empty();
-        answer.arguments(&delta.output_index.to_string(), &delta.piece)
+        answer.arguments(&place.to_string(), &delta.piece)
     }
 
     fn begin(&mut self, whole: &Whole, answer: &mut Answer) -> Result<(), Refusal> {
-        let item = self.item(whole.output_index)?;
-        if !is_call(&whole.item) || item.opened {
+        let (index, id, is_call) = (whole.output_index, text(&whole.item, "id"), is_call(&whole.item));
+        let found = self.find(index, id).filter(|place| self.items[*place].may_begin(id, is_call));
+        let place = found.map_or_else(|| self.add(index, id, answer), Ok)?;
+        if !is_call || std::mem::replace(&mut self.items[place].opened, true) {
             return Ok(());
         }
-        item.opened = true;
-        answer.tool(&whole.output_index.to_string(), text(&whole.item, "call_id"), text(&whole.item, "name"))
+        answer.tool(&place.to_string(), text(&whole.item, "call_id"), text(&whole.item, "name"))
     }
 
     fn end_item(&mut self, index: u64, whole: &Value, answer: &mut Answer) -> Result<(), Refusal> {
-        let item = self.item(index)?;
+        let place = self.place(index, text(whole, "id"), answer)?;
+        let item = &mut self.items[place];
         if item.ended {
             return Ok(());
         }
@@ -200,11 +230,12 @@ impl Reader {
         let (told, opened) = (item.told, item.opened);
         match text(whole, "type") {
             "function_call" => {
-                let key = index.to_string();
+                let key = place.to_string();
                 if !opened {
                     answer.tool(&key, text(whole, "call_id"), text(whole, "name"))?;
                 }
-                if !told {
+                // What was told of an item that is no call were no arguments.
+                if !told || !opened {
                     answer.arguments(&key, text(whole, "arguments"))?;
                 }
                 answer.end_tool(&key)
@@ -252,6 +283,16 @@ impl Reader {
         });
         answer.done();
         Ok(())
+    }
+}
+
+impl Seen {
+    /// Whether an item that is announced under this id, a call or none, can be this one: said twice, or told in pieces
+    /// before.
+    fn may_begin(&self, id: &str, is_call: bool) -> bool {
+        let is_other = !id.is_empty() && !self.id.is_empty() && self.id != id;
+        let is_no_call = self.told && !self.opened;
+        !self.ended && !is_other && !(is_call && is_no_call)
     }
 }
 

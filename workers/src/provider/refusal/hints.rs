@@ -31,12 +31,22 @@ pub(super) fn of_details(error: &Value) -> Option<Duration> {
     seconds(delay.strip_suffix('s')?)
 }
 
-/// `OpenAI` and those who took over its words: `Please try again in 7.66s.`
+/// `OpenAI` and those who took over its words: `Please try again in 7.66s.`; Azure: `Please retry after 60 seconds.`
 pub(super) fn of_message(message: &str) -> Option<Duration> {
-    let (_, rest) = message.split_once("try again in ")?;
-    let word = rest.split_whitespace().next()?;
+    const LEADS: &[&str] = &["try again in ", "retry after "];
+    let rest = LEADS.iter().find_map(|lead| Some(message.split_once(lead)?.1))?;
     // The sentence may end with it.
-    span(word.trim_end_matches(['.', ',']))
+    let mut words = rest.split_whitespace().map(|word| word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric()));
+    let (wait, unit) = (words.next()?, words.next().unwrap_or_default());
+    let unit = match unit {
+        "millisecond" | "milliseconds" | "ms" => "ms",
+        "minute" | "minutes" | "min" => "m",
+        "hour" | "hours" => "h",
+        "day" | "days" if seconds(wait).is_some() => return Some(MAX_RETRY_AFTER),
+        _ => "",
+    };
+    // A unit behind one that has its own already is none of its.
+    if seconds(wait).is_some() { span(&format!("{wait}{unit}")) } else { span(wait) }
 }
 
 /// As in `20ms`, `7.66s`, `1m12.5s`, `2h`; a bare number is seconds.
@@ -87,6 +97,15 @@ mod tests {
             ("Please try again in 6ms.", Some(Duration::from_millis(6))),
             ("please try again in 1m12.5s, or buy more", Some(Duration::from_millis(72_500))),
             ("try again in 900h", Some(MAX_RETRY_AFTER)),
+            ("Please try again in 2 minutes.", Some(Duration::from_mins(2))),
+            ("Please try again in 1.5 hours, or buy more", Some(Duration::from_mins(90))),
+            ("Please try again in 1 second", Some(Duration::from_secs(1))),
+            ("try again in 250 ms.", Some(Duration::from_millis(250))),
+            ("try again in 3 days", Some(MAX_RETRY_AFTER)),
+            ("try again in 900 hours", Some(MAX_RETRY_AFTER)),
+            ("try again in 7s minutes later", Some(Duration::from_secs(7))),
+            ("Requests have exceeded the limit. Please retry after 60 seconds.", Some(Duration::from_mins(1))),
+            ("retry after a minute", None),
             ("try again in a moment", None),
             ("try again in -5s", None),
             ("try again in 1e400s", None),

@@ -16,7 +16,20 @@ pub(super) fn check(body: &Value) -> Result<(), String> {
     demand!(body.get("tool_choice").is_none() || has_tools, "a choice among no tools");
     demand!(body.to_string().matches("cache_control").count() <= 4, "more than four marks for the cache");
     demand!(list(body, "system").iter().all(|block| !text(block, "text").trim().is_empty()), "a blank instruction");
+    if body["thinking"]["type"] == "enabled" {
+        begins_with_thought(list(body, "messages"))?;
+    }
     messages(list(body, "messages"), has_tools)
+}
+
+/// With a budget, the model's last turn must begin with a thought if it is answered with results: `Expected thinking or
+/// redacted_thinking, but found tool_use`.
+fn begins_with_thought(messages: &[Value]) -> Result<(), String> {
+    let [.., said, answered] = messages else { return Ok(()) };
+    let first = |message| list(message, "content").first().map(|block| text(block, "type")).unwrap_or_default();
+    let holds = first(answered) != "tool_result" || first(said).contains("thinking");
+    demand!(holds, "a budget, and the last calls are made without a thought: {said}");
+    Ok(())
 }
 
 fn messages(messages: &[Value], has_tools: bool) -> Result<(), String> {

@@ -36,3 +36,12 @@ pub(super) fn check(body: &Value) -> Result<(), String> {
     demand!(open.is_empty(), "the calls {open:?} have no result");
     Ok(())
 }
+
+/// Whether each speaks after whom it may, at Mistral.
+pub(super) fn check_roles(body: &Value) -> Result<(), String> {
+    for pair in list(body, "messages").windows(2) {
+        let roles = [text(&pair[0], "role"), text(&pair[1], "role")];
+        demand!(roles != ["tool", "user"], "unexpected role 'user' after role 'tool'");
+    }
+    Ok(())
+}

@@ -211,6 +211,25 @@ fn counts_do_not_overlap_and_the_last_ones_count() {
 }
 
 #[test]
+fn what_the_snapshot_says_of_the_output_is_not_what_it_came_to() {
+    let first = start(&json!({ "input_tokens": 10, "output_tokens": 1 }));
+    let said = block(0, &json!({ "type": "text", "text": "a long answer" }), &[]);
+    for (last, output) in [
+        (json!({}), None),
+        (Value::Null, None),
+        (json!({ "input_tokens": 10, "output_tokens": 0 }), None),
+        (json!({ "output_tokens": null }), None),
+        (json!({ "output_tokens": 1 }), Some(1)),
+        (json!({ "output_tokens": 9 }), Some(9)),
+    ] {
+        let stream = [vec![first.clone()], said.clone(), end("end_turn", &last).to_vec()].concat();
+        let chunks = chunks(&events(&stream));
+        let usage = finished(&chunks).1;
+        assert_eq!((usage.input, usage.output), (Some(10), output), "{last}");
+    }
+}
+
+#[test]
 fn reasons_to_stop() {
     for (reason, finish) in [
         ("end_turn", Finish::Stop),

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::{Gemini, Quirks};
 use crate::provider::histories::{any_request, call, result, says, thought, weather};
-use crate::provider::replay::requests;
+use crate::provider::replay::{LEFT_OUT, attached, heard, requests};
 use crate::provider::request::{Effort, Media, OutputSchema, PromptMessage, PromptPart, Request, Role, ToolChoice};
 use crate::provider::wire::Wire as _;
 use crate::provider::{Protocol, rules};
@@ -220,6 +220,10 @@ fn images_and_files_stand_in_the_prompt() {
     assert_eq!(body["contents"][0]["parts"], expected);
     let gif = asking("gemini-3-flash", vec![given(vec![media("image/gif", b"GIF89a")])]);
     assert_eq!(studio().write(&gif).unwrap_err().0, "this model does not take files of the type image/gif");
+    // Once answered, it does not stand in the way any more.
+    let answered = asking("gemini-3-flash", [vec![given(vec![attached("image/gif")])], heard()].concat());
+    let note = LEFT_OUT.replace("audio/wav", "image/gif");
+    assert_eq!(write(&studio(), &answered)["contents"][0]["parts"], json!([{"text": note}]));
 }
 
 proptest! {

@@ -72,6 +72,16 @@ fn calls_come_in_every_other_way_too() {
 }
 
 #[test]
+fn calls_of_one_index_that_are_told_at_once_go_by_their_ids() {
+    let fragment = |id: &str, arguments: &str| {
+        format!(r#"{{"tool_calls":[{{"index":0,"id":"{id}","function":{{"name":"t","arguments":"{arguments}"}}}}]}}"#)
+    };
+    let fragments = [fragment("a", "{"), fragment("b", "{"), fragment("a", r#"\"n\":1}"#), fragment("b", "}")];
+    let fragments: Vec<_> = fragments.iter().map(String::as_str).collect();
+    assert_eq!(calls(&fragments), [call("a", "t", r#"{"n":1}"#), call("b", "t", "{}")]);
+}
+
+#[test]
 fn a_call_that_repeats_its_id_and_name_is_one() {
     let fragment = |arguments: &str| {
         format!(r#"{{"tool_calls":[{{"index":0,"id":"a","function":{{"name":"t","arguments":"{arguments}"}}}}]}}"#)

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 
 use super::super::quirks::{EffortField, LeastEffort, OutputField};
 use super::*;
-use crate::provider::replay::{question, requests, tool};
+use crate::provider::replay::{LEFT_OUT, attached, heard, question, requests, tool};
 use crate::provider::request::*;
 use crate::provider::wire::{Unsayable, Wire as _};
 use crate::provider::{Protocol, rules};
@@ -80,6 +80,10 @@ fn images_and_files_are_shown() {
     let request = Request { messages: vec![message(Role::User, vec![media("audio/wav")])], ..question("m1") };
     let Unsayable(why) = speaking(Quirks::default()).write(&request).unwrap_err();
     assert!(why.contains("audio/wav"), "{why}");
+    // Once answered, it does not stand in the way any more.
+    let file = message(Role::User, vec![attached("audio/wav")]);
+    let answered = Request { messages: [vec![file], heard()].concat(), ..question("m1") };
+    assert_eq!(written(Quirks::default(), &answered)["messages"][0]["content"], LEFT_OUT);
 }
 
 fn everything() -> Request {
@@ -183,6 +187,25 @@ fn thoughts_go_back_to_a_server_that_wants_them() {
 }
 
 #[test]
+fn the_model_speaks_between_a_tool_and_a_person_where_it_must() {
+    let mut messages = vec![
+        PromptMessage::text(Role::User, "Find it."),
+        message(Role::Assistant, vec![call("a")]),
+        message(Role::User, vec![result("a", "here", false), text("Well?")]),
+    ];
+    let roles = |speaks_after_tools, messages: &[PromptMessage]| {
+        let request = Request { messages: messages.to_vec(), ..question("m1") };
+        let body = written(Quirks { speaks_after_tools, ..Quirks::default() }, &request);
+        let roles = body["messages"].as_array().unwrap().iter().map(|message| message["role"].to_string());
+        roles.collect::<Vec<_>>().join(" ").replace('"', "")
+    };
+    assert_eq!(roles(false, &messages), "user assistant tool user");
+    assert_eq!(roles(true, &messages), "user assistant tool assistant user");
+    messages[2].parts.pop();
+    assert_eq!(roles(true, &messages), "user assistant tool");
+}
+
+#[test]
 fn an_answer_that_has_begun_is_a_prefix_where_that_is_asked_for() {
     let begun = vec![PromptMessage::text(Role::User, "?"), PromptMessage::text(Role::Assistant, "The moon")];
     let request = Request { messages: begun, ..question("m1") };
@@ -198,8 +221,9 @@ proptest! {
     #[test]
     fn whatever_a_conversation_went_through_is_accepted(
         request in requests("mock/m1"), replays_reasoning in any::<bool>(), prefix in any::<bool>(),
+        speaks_after_tools in any::<bool>(),
     ) {
-        let quirks = Quirks { prefix, replays_reasoning, ..Quirks::default() };
+        let quirks = Quirks { prefix, replays_reasoning, speaks_after_tools, ..Quirks::default() };
         let wire = speaking(quirks);
         if let Ok(written) = wire.write(&request) {
             let body: Value = serde_json::from_slice(&written.body).unwrap();
@@ -209,6 +233,9 @@ proptest! {
                 prop_assert_eq!(message["prefix"] == true, prefix && is_begun, "{}", message);
             }
             rules::check(Protocol::OpenaiChat, &body).unwrap();
+            if speaks_after_tools {
+                rules::check_mistral(&body).unwrap();
+            }
             prop_assert_eq!(wire.write(&request).unwrap().body, written.body);
         }
     }

@@ -17,6 +17,8 @@ use crate::provider::wire::Unsayable;
 const MAX_ID_BYTES: usize = 40;
 /// How long an id is that Mistral takes.
 const SHORT_ID: usize = 9;
+/// What the model says between a tool and a person where somebody has to.
+const BETWEEN: &str = "(The tools have answered.)";
 
 #[derive(Serialize)]
 #[serde(tag = "role", rename_all = "lowercase")]
@@ -89,6 +91,11 @@ impl Message<'_> {
     pub(super) fn system(content: String) -> Self {
         Self::System { content }
     }
+
+    fn between() -> Self {
+        let content = Some(BETWEEN.to_owned());
+        Self::Assistant { content, reasoning_content: None, reasoning: None, tool_calls: Vec::new(), prefix: false }
+    }
 }
 
 /// The messages of a prompt, for the provider called `provider`.
@@ -99,8 +106,13 @@ pub(super) fn of<'a>(request: &'a Request, provider: &str, quirks: Quirks) -> Re
     if !system.is_empty() {
         messages.push(Message::system(system.join("\n\n")));
     }
-    for turn in turns {
-        if turn.is_model { messages.push(said(turn, quirks)) } else { asked(turn, quirks, &mut messages)? }
+    let last = turns.len().saturating_sub(1);
+    for (position, turn) in turns.into_iter().enumerate() {
+        if turn.is_model {
+            messages.push(said(turn, quirks));
+        } else {
+            asked(turn, position == last, quirks, &mut messages)?;
+        }
     }
     // Calls are answered, so that this is text.
     if let Some(Message::Assistant { prefix, .. }) = messages.last_mut() {
@@ -135,7 +147,7 @@ fn said(turn: Turn<'_>, quirks: Quirks) -> Message<'_> {
 }
 
 /// What people said, after what tools gave.
-fn asked<'a>(turn: Turn<'a>, quirks: Quirks, messages: &mut Vec<Message<'a>>) -> Result<(), Unsayable> {
+fn asked<'a>(turn: Turn<'a>, is_last: bool, quirks: Quirks, messages: &mut Vec<Message<'a>>) -> Result<(), Unsayable> {
     let mut parts = Vec::new();
     for block in turn.blocks {
         match block {
@@ -144,11 +156,14 @@ fn asked<'a>(turn: Turn<'a>, quirks: Quirks, messages: &mut Vec<Message<'a>>) ->
                 messages.push(Message::Tool { tool_call_id: call_id(id, quirks), content });
             }
             Block::Text(text) => parts.push(Part::Text { text }),
-            Block::Media(media) => parts.push(shown(media)?),
+            Block::Media(media) => parts.push(shown(media, is_last)?),
             Block::Thought { .. } | Block::Call { .. } => {}
         }
     }
     if !parts.is_empty() {
+        if quirks.speaks_after_tools && matches!(messages.last(), Some(Message::Tool { .. })) {
+            messages.push(Message::between());
+        }
         messages.push(Message::User { content: content(parts) });
     }
     Ok(())
@@ -169,7 +184,7 @@ fn content(parts: Vec<Part<'_>>) -> Content<'_> {
     }
 }
 
-fn shown(media: &Media) -> Result<Part<'_>, Unsayable> {
+fn shown(media: &Media, is_last: bool) -> Result<Part<'_>, Unsayable> {
     if media::is_image(media) {
         return Ok(Part::ImageUrl { image_url: Url { url: media::data_url(media) } });
     }
@@ -177,7 +192,7 @@ fn shown(media: &Media) -> Result<Part<'_>, Unsayable> {
         let filename = media.name.as_deref().unwrap_or("file.pdf");
         return Ok(Part::File { file: File { filename, file_data: media::data_url(media) } });
     }
-    Ok(Part::Text { text: media::as_text(media)?.into() })
+    Ok(Part::Text { text: media::as_text(media, is_last)?.into() })
 }
 
 /// The id itself where the server takes it, else one made from it.

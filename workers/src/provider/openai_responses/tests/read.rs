@@ -129,6 +129,76 @@ fn an_answer_told_only_in_whole_items_is_the_same_answer() {
     assert_eq!(play(&wire(), events(&[created(), end])).chunks, told);
 }
 
+/// Every item under the index 0.
+fn under_one_index(event: &Value) -> Value {
+    let mut event = event.clone();
+    if let Some(index) = event.get_mut("output_index") {
+        *index = json!(0);
+    }
+    event
+}
+
+#[test]
+fn items_under_one_index_are_told_apart() {
+    let rich = rich();
+    let sent: Vec<Value> =
+        rich.lines().filter_map(|line| serde_json::from_str(line.strip_prefix("data: ")?).ok()).collect();
+    let told = play(&wire(), &rich).chunks;
+    let same: Vec<_> = sent.iter().map(under_one_index).collect();
+    assert_eq!(play(&wire(), events(&same)).chunks, told);
+    // Without pieces, and without a word of their beginning.
+    let whole = |event: &&Value| !event["type"].as_str().unwrap().contains("delta");
+    let whole: Vec<_> = same.iter().filter(whole).cloned().collect();
+    assert_eq!(play(&wire(), events(&whole)).chunks, told);
+    let only_ends = |event: &&Value| !event["type"].as_str().unwrap().contains("added");
+    let only_ends: Vec<_> = whole.iter().filter(only_ends).cloned().collect();
+    assert_eq!(play(&wire(), events(&only_ends)).chunks, told);
+    // Without ids, what has ended is over.
+    let nameless: Vec<_> = same.iter().cloned().map(without_ids).collect();
+    let nameless = play(&wire(), events(&nameless)).chunks;
+    assert_eq!((nameless.len(), &nameless[2..]), (told.len(), &told[2..]));
+}
+
+fn without_ids(mut event: Value) -> Value {
+    let fields = event.as_object_mut().unwrap();
+    fields.remove("item_id");
+    if let Some(item) = fields.get_mut("item").and_then(Value::as_object_mut) {
+        item.remove("id");
+    }
+    event
+}
+
+#[test]
+fn calls_that_are_told_at_once_under_one_index_are_told_apart() {
+    let call = |id: &str, arguments: &str| json!({"id": id, "type": "function_call", "arguments": arguments, "call_id": id, "name": "t"});
+    let added = |id: &str| json!({"type": "response.output_item.added", "output_index": 0, "item": call(id, "")});
+    let piece = |id: &str, delta: &str| json!({"type": "response.function_call_arguments.delta", "item_id": id, "output_index": 0, "delta": delta});
+    let done = |id: &str, arguments: &str| json!({"type": "response.output_item.done", "output_index": 0, "item": call(id, arguments)});
+    let body = events(&[
+        added("a"),
+        added("b"),
+        piece("a", "{\"n\":"),
+        piece("b", "{\"m\":"),
+        piece("a", "1}"),
+        piece("b", "2}"),
+        done("b", "{\"m\":2}"),
+        done("a", "{\"n\":1}"),
+        // Once more.
+        done("a", "{\"n\":1}"),
+        completed(),
+    ]);
+    let played = play(&wire(), body);
+    let calls: Vec<_> = played
+        .chunks
+        .iter()
+        .filter_map(|chunk| match chunk {
+            Chunk::ToolCall { id, arguments, .. } => Some((id.as_str(), arguments.as_str())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(calls, [("a", "{\"n\":1}"), ("b", "{\"m\":2}")]);
+}
+
 #[test]
 fn a_refusal_is_text_of_an_answer_that_was_withheld() {
     let refusal = json!({"type": "response.refusal.delta", "item_id": "msg_1", "output_index": 0, "content_index": 0, "delta": "I cannot."});

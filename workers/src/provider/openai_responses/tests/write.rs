@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::OpenAiResponses;
 use crate::provider::histories::{any_request, call, result, says, thought, weather};
-use crate::provider::replay::requests;
+use crate::provider::replay::{LEFT_OUT, attached, heard, requests};
 use crate::provider::request::{Effort, Media, OutputSchema, PromptMessage, PromptPart, Request, Role, ToolChoice};
 use crate::provider::wire::Wire as _;
 use crate::provider::{Protocol, rules};
@@ -105,6 +105,9 @@ fn images_and_files_stand_in_the_prompt() {
     let zip = asking("gpt-4.1", vec![given(vec![media("application/zip", None, b"PK")])]);
     let refused = OpenAiResponses::new("openai").write(&zip).unwrap_err();
     assert_eq!(refused.0, "this model does not take files of the type application/zip");
+    // Once answered, it does not stand in the way any more.
+    let answered = asking("gpt-4.1", [vec![given(vec![attached("audio/wav")])], heard()].concat());
+    assert_eq!(write(&answered)["input"][0]["content"], json!([{"type": "input_text", "text": LEFT_OUT}]));
 }
 
 #[test]
