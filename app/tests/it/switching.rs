@@ -112,5 +112,8 @@ async fn a_conversation_goes_from_every_model_to_every_other() {
     for speaker in speakers.iter().filter(|speaker| speaker.protocol != Protocol::Bedrock) {
         assert!(speaker.shown() > 0, "{:?} gets its model's thoughts back", speaker.protocol);
     }
+    for speaker in speakers.iter().filter(|it| matches!(it.protocol, Protocol::Anthropic | Protocol::Bedrock)) {
+        assert!(speaker.is_told_what_to_keep(), "{:?} keeps nothing that it is not told to", speaker.protocol);
+    }
     assert_same_as_stored(&app, &api, &ann, "ann", &id).await;
 }

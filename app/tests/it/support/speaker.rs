@@ -37,6 +37,8 @@ struct Seen {
     /// How much of it came back.
     shown: usize,
     calls: u64,
+    /// In how many it was told what of the prompt to keep in its cache.
+    marked: u64,
     /// Requests that the real one would have refused, and why.
     refused: Vec<String>,
 }
@@ -64,6 +66,12 @@ impl Speaker {
     /// How often it was shown what its model had thought.
     pub(crate) fn shown(&self) -> usize {
         self.state.seen.lock().unwrap().shown
+    }
+
+    /// Whether every call told what of the prompt it shall keep in its cache.
+    pub(crate) fn is_told_what_to_keep(&self) -> bool {
+        let seen = self.state.seen.lock().unwrap();
+        seen.marked == seen.calls
     }
 
     /// The real one would have refused nothing.
@@ -101,6 +109,8 @@ impl State {
             return Err(why);
         }
         seen.shown += thoughts.len();
+        let text = body.to_string();
+        seen.marked += u64::from(text.contains("cache_control") || text.contains("cachePoint"));
         let answer = Recorded::of(self.protocol, self.next.fetch_add(1, Ordering::Relaxed));
         seen.thought.extend([answer.thought.clone(), answer.signature.clone()]);
         Ok(answer)
