@@ -118,7 +118,7 @@ pub struct Provider {
     /// What a key of AWS comes with that expires.
     #[serde(default)]
     pub session_token: Option<Secret>,
-    /// The models it is asked for; where none is named, those that are known of it.
+    /// The models it is asked for; where none is named, whichever it has: those that are known of it are shown.
     #[serde(default)]
     pub models: Vec<Model>,
 }

@@ -106,9 +106,11 @@ fn configured(
         access_key_id,
         session_token: session_token.map(Into::into),
         models: provider.models.iter().map(model).collect(),
+        open: false,
     };
     if let (Some(known), true) = (known, config.models.is_empty()) {
-        config.models = known.configured(None, None).models;
+        let known = known.configured(None, None);
+        (config.models, config.open) = (known.models, known.open);
     }
     Ok(config)
 }

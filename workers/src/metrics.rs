@@ -147,6 +147,7 @@ mod tests {
             access_key_id: None,
             session_token: None,
             models: models.iter().map(|id| ModelConfig { id: (*id).to_owned(), context_window: None }).collect(),
+            open: false,
         };
         let providers = vec![provider("listed", &["known"]), provider("open", &[])];
         let catalog = Catalog::new(providers, None, Deadlines::default()).unwrap();

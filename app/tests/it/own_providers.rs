@@ -124,6 +124,27 @@ async fn the_installations_key_goes_to_no_address_of_a_persons() {
 }
 
 #[tokio::test]
+async fn a_model_that_is_listed_can_be_asked_though_the_catalogue_does_not_know_it() {
+    let (app, own) = (app("allow_private_addresses = true").await, Provider::start().await);
+    let _workers = (app.worker("commands,reply").await, app.projector().await);
+    let api = app.api().await;
+    let mut ann = app.client(&api, "ann").await;
+    let path = "/api/providers/configs/openai";
+    save(&api, "ann", path, &json!({ "base_url": own.base_url, "api_key": KEY })).await;
+    let listed = api.read("ann", "/api/providers/openai/models").await;
+    assert_eq!((&listed["source"], &listed["models"][0]["id"]), (&json!("provider"), &json!("openai/m1")), "{listed}");
+    let (_, tried) = api.ask("ann", Method::POST, &format!("{path}/test"), &json!({ "model": "m1" })).await;
+    assert_eq!((&tried["ok"], &tried["model"]), (&json!(true), &json!("m1")), "{tried}");
+    assert_answered_by(&ask(&mut ann, Some("openai/m1"), "say 3 as listed").await, "openai/m1");
+
+    // Whoever names models means these.
+    let named = json!({ "base_url": own.base_url, "models": [{ "id": "gpt-6-luna" }] });
+    save(&api, "ann", path, &named).await;
+    assert_unknown(&ask(&mut ann, Some("openai/m1"), "say 3 unnamed").await, "openai/m1");
+    assert_answered_by(&ask(&mut ann, Some("openai/gpt-6-luna"), "say 3 as named").await, "openai/gpt-6-luna");
+}
+
+#[tokio::test]
 async fn private_addresses_are_refused_when_they_are_saved_and_when_they_are_called() {
     let (app, own) = (app("").await, Provider::start().await);
     let _workers = (app.worker("commands,reply").await, app.projector().await);

@@ -27,7 +27,7 @@ pub enum Event {
         /// Where it is; none means where the catalogue says.
         #[serde(default)]
         base_url: Option<String>,
-        /// The models that it is asked for; with none, those of the catalogue.
+        /// The models that it is asked for; with none, every one that it has.
         #[serde(default)]
         models: Vec<Model>,
         /// Its key.

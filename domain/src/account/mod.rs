@@ -63,7 +63,7 @@ pub struct ProviderConfig {
     pub protocol: Option<String>,
     /// Where it is.
     pub base_url: Option<String>,
-    /// The models that it is asked for; with none, those of the catalogue.
+    /// The models that it is asked for; with none, every one that it has.
     pub models: Vec<Model>,
     /// Its key.
     pub key: Option<SealedKey>,

@@ -425,7 +425,7 @@ export type ProviderConfigView = {
     protocol: string | null,
     /** Where it is; none means where the catalogue says. */
     base_url: string | null,
-    /** The models that it is asked for; with none, those of the catalogue. */
+    /** The models that it is asked for; with none, every one that it has. */
     models: Array<ConfiguredModel>,
     /** The last four characters of its key, empty when the key is too short to show as much; none without a key. */
     last_four: string | null,

@@ -35,6 +35,7 @@ fn catalog() -> Arc<Catalog> {
         access_key_id: None,
         session_token: None,
         models: vec![ModelConfig { id: "m".to_owned(), context_window: None }],
+        open: false,
     };
     let open = ProviderConfig { id: "open".to_owned(), models: Vec::new(), ..openai.clone() };
     let fast = RouteConfig { id: "fast".to_owned(), models: vec![model("openai/m"), model("demo/echo")] };
@@ -103,8 +104,9 @@ fn a_provider_of_ones_own_stands_in_the_place_of_the_installations_wholly() {
     let config = anns.provider("openai").unwrap().unwrap().config;
     assert_eq!(config.base_url.as_deref(), Some("https://api.openai.com/v1"), "not the installation's proxy");
     assert_eq!(key(&anns, "openai").as_deref(), Some(ANNS_KEY));
-    assert!(anns.resolve(&model("openai/m")).is_err(), "not the installation's models");
+    assert_eq!(config.models[0].id, "gpt-6-luna", "not the installation's models");
     assert!(anns.resolve(&model("openai/gpt-6-luna")).is_ok());
+    assert!(anns.resolve(&model("openai/of-yesterday")).is_ok(), "she named none, and the catalogue knows a few");
     assert!(anns.resolve(&model("open/x")).is_ok(), "the others are there as before");
 
     let keyless = offer(vec![saved("openai", Some("https://anns.example/v1"), None)]);
@@ -113,11 +115,15 @@ fn a_provider_of_ones_own_stands_in_the_place_of_the_installations_wholly() {
 
 #[test]
 fn a_route_asks_the_persons_own_where_they_have_one() {
-    let anns = offer(vec![saved("openai", Some("https://anns.example/v1"), None)]);
+    let mut own = saved("openai", Some("https://anns.example/v1"), None);
+    if let Event::ProviderConfigSaved { models, .. } = &mut own {
+        models.push(account::Model { id: "n".to_owned(), context_window: None });
+    }
+    let anns = offer(vec![own]);
     let route = model("route/fast");
     let (models, is_route) = anns.alternatives(Some(&route)).unwrap();
     assert_eq!((models, is_route), (&[model("openai/m"), model("demo/echo")][..], true));
-    // Of the known models of OpenAI there is none of this name, and she has not said that hers is.
+    // She has named the models of hers, and this is none of them.
     assert_eq!(kind_of(anns.resolve(&models[0])).0, ErrorKind::UnknownModel);
     assert!(anns.resolve(&models[1]).is_ok());
 }

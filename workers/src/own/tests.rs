@@ -17,6 +17,7 @@ fn what_a_person_leaves_out_is_as_the_catalogue_has_it() {
     assert_eq!(anthropic.protocol, Protocol::Anthropic);
     assert_eq!(anthropic.base_url.as_deref(), Some("https://api.anthropic.com/v1"));
     assert_eq!(anthropic.models.len(), known::provider("anthropic").unwrap().models.len());
+    assert!(anthropic.offers("claude-of-yesterday"), "the catalogue knows a few of its models");
 
     let mine = merged(&id("mine"), &at("https://mine.example/v1")).unwrap();
     assert_eq!((mine.protocol, mine.base_url.as_deref()), (Protocol::OpenaiChat, Some("https://mine.example/v1")));

@@ -31,6 +31,9 @@ pub struct ProviderConfig {
     /// The models that it offers; with none, every name is passed on to it.
     #[serde(default)]
     pub models: Vec<ModelConfig>,
+    /// Whether nobody named these models: they are shown, and one of them is the default, but every name is passed on.
+    #[serde(skip)]
+    pub open: bool,
 }
 
 /// A model as it is configured.
@@ -130,7 +133,7 @@ impl fmt::Debug for ApiKey {
 impl ProviderConfig {
     /// Whether it can be asked for a model of this name.
     pub(crate) fn offers(&self, model: &str) -> bool {
-        self.models.is_empty() || self.models.iter().any(|offered| offered.id == model)
+        self.open || self.models.is_empty() || self.models.iter().any(|offered| offered.id == model)
     }
 
     /// The provider that needs no key and no network.
@@ -144,6 +147,7 @@ impl ProviderConfig {
             access_key_id: None,
             session_token: None,
             models,
+            open: false,
         }
     }
 }

@@ -120,6 +120,7 @@ mod tests {
             access_key_id: None,
             session_token: None,
             models: Vec::new(),
+            open: false,
         }
     }
 

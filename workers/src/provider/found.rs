@@ -36,6 +36,8 @@ pub async fn ollama(host: Option<&str>) -> Option<ProviderConfig> {
         access_key_id: None,
         session_token: None,
         models,
+        // Others may be pulled while this process runs.
+        open: true,
     })
 }
 

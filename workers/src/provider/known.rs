@@ -189,7 +189,7 @@ impl KnownProvider {
         self.models.iter().find(|model| model.id == id)
     }
 
-    /// It at this address, with this key and the models that are known of it.
+    /// It at this address, with this key and the models that are known of it, which are a few of those that it has.
     pub fn configured(&self, base_url: Option<String>, api_key: Option<ApiKey>) -> ProviderConfig {
         let model = |model: &KnownModel| ModelConfig { id: model.id.clone(), context_window: model.context_window };
         let models = self.models.iter().map(model).collect();
@@ -201,6 +201,7 @@ impl KnownProvider {
             access_key_id: None,
             session_token: None,
             models,
+            open: self.protocol != Protocol::Demo,
         }
     }
 

@@ -161,6 +161,7 @@ pub(crate) fn config_of(protocol: Protocol, base_url: &str) -> ProviderConfig {
         access_key_id: None,
         session_token: None,
         models: vec![ModelConfig { id: "m1".to_owned(), context_window: Some(128_000) }],
+        open: false,
     }
 }
 
