@@ -106,7 +106,7 @@ impl Projection for Account {
         (account.sequence, account.updated_at) = (*sequence, *at);
         match event {
             Event::AccountOpened { .. } => {}
-            Event::ProviderConfigSaved { provider, protocol, base_url, models, key } => {
+            Event::ProviderConfigSaved { provider, protocol, base_url, models, key, .. } => {
                 let view = ProviderConfigView {
                     provider: provider.clone(),
                     protocol: protocol.clone(),

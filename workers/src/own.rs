@@ -35,6 +35,8 @@ pub(crate) fn merged(provider: &ProviderId, own: &account::ProviderConfig) -> Re
         api_key: None,
         access_key_id: None,
         session_token: None,
+        auth: own.auth.clone(),
+        max_tokens: own.max_tokens,
         models: models(provider, own),
         open: own.models.is_empty() && protocol != Protocol::Demo,
     })
@@ -46,11 +48,17 @@ pub(crate) fn models(provider: &ProviderId, own: &account::ProviderConfig) -> Ve
         let known = known::provider(provider.as_str());
         return known.map(|known| known.configured(None, None).models).unwrap_or_default();
     }
-    let model = |Model { id, context_window }: &Model| ModelConfig {
+    own.models.iter().map(model).collect()
+}
+
+/// A model that a person named, as it is asked.
+pub(crate) fn model(Model { id, context_window, max_output, price }: &Model) -> ModelConfig {
+    ModelConfig {
         id: id.clone(),
         context_window: context_window.map(u64::from),
-    };
-    own.models.iter().map(model).collect()
+        max_output: max_output.map(|most| most.get().into()),
+        price: *price,
+    }
 }
 
 fn protocol(known: Option<&KnownProvider>, given: Option<&str>) -> Result<Protocol, String> {

@@ -145,6 +145,43 @@ async fn a_model_that_is_listed_can_be_asked_though_the_catalogue_does_not_know_
 }
 
 #[tokio::test]
+async fn an_endpoint_of_ones_own_has_its_own_ways_and_prices() {
+    let (app, own) = (app("allow_private_addresses = true").await, Provider::start().await);
+    let _workers = (app.worker("commands,reply").await, app.projector().await);
+    let api = app.api().await;
+    let mut ann = app.client(&api, "ann").await;
+    let mut config = mine(&own);
+    config["auth"] = json!({ "header": "api-key" });
+    config["max_tokens"] = json!(true);
+    config["models"] = json!([{ "id": "x", "max_output": 300, "price": { "input": 1_000_000, "output": 2_000_000 } }]);
+    save(&api, "ann", MINE, &config).await;
+    assert_answered_by(&ask(&mut ann, Some("mine/x"), "say 3 in her way").await, "mine/x");
+    let heads = own.heads();
+    assert!(heads[0].contains(&format!("api-key: {KEY}\r\n")), "{heads:?}");
+    assert_eq!(shown(&own), [None]);
+
+    let (status, set) = api.ask("ann", Method::PUT, "/api/limits", &json!({ "micro_usd_per_day": 1 })).await;
+    assert_eq!(status, 200, "{set}");
+    let end = ask(&mut ann, Some("mine/x"), "say 3 for nothing").await;
+    assert_eq!((&end["type"], &end["error"]["code"]), (&json!("ReplyFailed"), &json!("limit")), "{end}");
+    assert_eq!(own.all_calls(), 1);
+
+    for (field, said, refusal) in [
+        ("auth", json!({ "header": "Host" }), (422, "invalid_auth")),
+        ("auth", json!("telepathy"), (400, "malformed")),
+        ("protocol", json!("anthropic"), (422, "invalid_protocol")),
+        ("models", json!([{ "id": "x", "max_output": 0 }]), (400, "malformed")),
+        ("models", json!([{ "id": "x", "price": { "input": 1 } }]), (400, "malformed")),
+        ("models", json!([{ "id": "x", "price": { "input": 1, "output": 1, "cached": 1 } }]), (400, "malformed")),
+    ] {
+        let mut body = config.clone();
+        body[field] = said;
+        let (status, refused) = api.ask("ann", Method::PUT, MINE, &body).await;
+        assert_eq!((status, refused["error"]["code"].as_str().unwrap()), refusal, "{body}: {refused}");
+    }
+}
+
+#[tokio::test]
 async fn private_addresses_are_refused_when_they_are_saved_and_when_they_are_called() {
     let (app, own) = (app("").await, Provider::start().await);
     let _workers = (app.worker("commands,reply").await, app.projector().await);

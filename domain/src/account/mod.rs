@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use command::Command;
 pub use error::Error;
-pub use event::{Event, Limit, Limits, Model, SealedKey};
+pub use event::{Auth, Event, Limit, Limits, Model, Price, SealedKey};
 
 use crate::{AccountId, Ask, Asked, Asker, Decide, ProviderId, Tenant, UserId};
 
@@ -67,6 +67,12 @@ pub struct ProviderConfig {
     pub models: Vec<Model>,
     /// Its key.
     pub key: Option<SealedKey>,
+    /// How it is shown that.
+    #[serde(default)]
+    pub auth: Option<Auth>,
+    /// Whether it calls the limit of an answer `max_tokens`.
+    #[serde(default)]
+    pub max_tokens: bool,
 }
 
 /// The provider that answers where nobody chose one, and which of its models.
