@@ -177,7 +177,7 @@ pub(super) fn failed(refusal: &Refusal) -> Problem {
     match refusal {
         Refusal::NotAvailable => Problem::not_available(refusal.to_string()),
         Refusal::UnknownProvider => Problem::provider_not_configured(refusal.to_string()),
-        Refusal::TooMany { .. } => Problem::too_many(refusal.to_string()),
+        Refusal::TooMany { .. } | Refusal::Busy => Problem::too_many(refusal.to_string()),
         Refusal::Failed { .. } | Refusal::Unavailable => Problem::unavailable(),
     }
 }
