@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use domain::AccountId;
 use futures::StreamExt;
+use futures::stream::BoxStream;
 use nats::model_lists::ModelLists;
 use nats::probe::{self, Answer, Model, Outcome, Question, Refusal};
 use sqlx::PgPool;
@@ -19,7 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::provider::{Catalog, Deadline, Error, ErrorKind, LIST_DEADLINE, PromptMessage, Request, Role};
+use crate::provider::{Catalog, Chunk, Deadline, Error, ErrorKind, LIST_DEADLINE, PromptMessage, Request, Role};
 use crate::reply::Person;
 use allowance::{Allowances, Turn};
 use target::Target;
@@ -97,8 +98,7 @@ impl Prober {
         let messages = vec![PromptMessage::text(Role::User, QUESTION)];
         let request = Request { model: model.clone(), messages, max_output: Some(MAX_OUTPUT), ..Request::default() };
         let began = Instant::now();
-        // The first piece, or the end of an answer without any.
-        match timeout(ANSWER_DEADLINE, provider.stream(request).next()).await {
+        match timeout(ANSWER_DEADLINE, first_said(provider.stream(request))).await {
             Ok(Some(Ok(_))) => {
                 let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
                 Ok(Answer::Answered { model, took_ms })
@@ -148,7 +148,39 @@ impl Prober {
     }
 }
 
+/// The first that a model says or does, or the end of an answer without any. That its provider has counted the prompt does not
+/// say that the model answers.
+async fn first_said(mut answer: BoxStream<'static, Result<Chunk, Error>>) -> Option<Result<Chunk, Error>> {
+    loop {
+        match answer.next().await {
+            Some(Ok(Chunk::Usage(_) | Chunk::ReasoningSignature(_))) => {}
+            said => return said,
+        }
+    }
+}
+
 /// Tells what went wrong as a failed reply would.
 fn failed(error: Error) -> Refusal {
     Refusal::Failed { code: error.code().to_owned(), message: error.message }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::conversation::{Finish, Usage};
+    use futures::stream;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_count_of_the_prompt_is_no_answer() {
+        let counted = || Ok(Chunk::Usage(Usage { input: Some(9), ..Usage::default() }));
+        let overloaded = || Err(Error::new(ErrorKind::Overload, "no room"));
+        let text = || Ok(Chunk::Text("Yes".to_owned()));
+        let finished = || Ok(Chunk::Finished { finish: Finish::Stop, usage: Usage::default() });
+        let first = async |pieces: Vec<Result<Chunk, Error>>| first_said(stream::iter(pieces).boxed()).await;
+        assert_eq!(first(vec![counted(), overloaded()]).await, Some(overloaded()));
+        assert_eq!(first(vec![counted(), counted(), text(), overloaded()]).await, Some(text()));
+        assert_eq!(first(vec![counted(), finished()]).await, Some(finished()));
+        assert_eq!(first(vec![counted()]).await, None);
+    }
 }
