@@ -79,6 +79,11 @@ impl Problem {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_protocol", message)
     }
 
+    pub(crate) fn max_tokens_not_spoken(protocol: &str) -> Self {
+        let message = format!("`max_tokens` is for the protocol {protocol} alone");
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_protocol", message)
+    }
+
     pub(crate) fn keys_not_taken() -> Self {
         let message = "this installation takes no keys: its operator has not set `[sealing]`";
         Self::new(StatusCode::NOT_IMPLEMENTED, "keys_not_taken", message)
@@ -194,6 +199,7 @@ fn of_account(error: &account::Error) -> (StatusCode, &'static str) {
         account::Error::InvalidBaseUrl { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_base_url"),
         account::Error::InvalidModels { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_models"),
         account::Error::InvalidKey => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_key"),
+        account::Error::InvalidAuth => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_auth"),
         account::Error::KeyNeeded => (StatusCode::CONFLICT, "key_needed"),
         account::Error::StaleKey => (StatusCode::CONFLICT, "stale_key"),
         account::Error::LimitTooHigh { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "limit_too_high"),

@@ -10,8 +10,9 @@ mod source;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, num::NonZeroU32, path::PathBuf};
 
+use domain::account;
 use figment::value::magic::RelativePathBuf;
 use serde::{Deserialize, Serialize};
 use workers::provider::Protocol;
@@ -118,7 +119,13 @@ pub struct Provider {
     /// What a key of AWS comes with that expires.
     #[serde(default)]
     pub session_token: Option<Secret>,
-    /// The models it is asked for; where none is named, those that are known of it.
+    /// How it is shown the key: `bearer`, `{ header = "…" }`, `sigv4` or `none`; without this, as it is known or usual.
+    #[serde(default)]
+    pub auth: Option<account::Auth>,
+    /// Whether it calls the limit of an answer `max_tokens`; for `openai-chat`.
+    #[serde(default)]
+    pub max_tokens: bool,
+    /// The models it is asked for; where none is named, whichever it has: those that are known of it are shown.
     #[serde(default)]
     pub models: Vec<Model>,
 }
@@ -132,6 +139,37 @@ pub struct Model {
     /// How many tokens it can take in, question and answer together. After loading always there.
     #[serde(default)]
     pub context_window: Option<u32>,
+    /// How many tokens it can write in one call.
+    #[serde(default)]
+    pub max_output: Option<NonZeroU32>,
+    /// What it costs; without this, what is known.
+    #[serde(default)]
+    pub price: Option<Price>,
+}
+
+/// What the tokens of a model cost, in micro-USD per million of them.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Price {
+    /// Input read anew.
+    pub input: u32,
+    /// Input read from the provider's cache; as other input where it is left out.
+    #[serde(default)]
+    pub cached_read: Option<u32>,
+    /// Input written to that; as other input where it is left out.
+    #[serde(default)]
+    pub cache_write: Option<u32>,
+    /// Output.
+    pub output: u32,
+    /// Reasoning; as other output where it is left out.
+    #[serde(default)]
+    pub reasoning: Option<u32>,
+}
+
+impl From<Price> for account::Price {
+    fn from(Price { input, cached_read, cache_write, output, reasoning }: Price) -> Self {
+        Self { input, cached_read, cache_write, output, reasoning }
+    }
 }
 
 /// What people's own keys of providers are sealed with: key-encryption keys, each under its version.

@@ -97,6 +97,8 @@ fn configured(
     let model = |model: &config::Model| ModelConfig {
         id: model.id.clone(),
         context_window: model.context_window.map(u64::from),
+        max_output: model.max_output.map(|most| most.get().into()),
+        price: model.price.map(Into::into),
     };
     let mut config = ProviderConfig {
         id: provider.id.clone(),
@@ -105,10 +107,14 @@ fn configured(
         api_key: api_key.map(Into::into),
         access_key_id,
         session_token: session_token.map(Into::into),
+        auth: provider.auth.clone(),
+        max_tokens: provider.max_tokens,
         models: provider.models.iter().map(model).collect(),
+        open: false,
     };
     if let (Some(known), true) = (known, config.models.is_empty()) {
-        config.models = known.configured(None, None).models;
+        let known = known.configured(None, None);
+        (config.models, config.open) = (known.models, known.open);
     }
     Ok(config)
 }

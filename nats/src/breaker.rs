@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use async_nats::Client;
 use async_nats::jetstream::kv::{Entry, Operation, Store, UpdateErrorKind, Watch};
-use async_nats::jetstream::stream::StorageType;
+use async_nats::jetstream::stream::{DiscardPolicy, StorageType};
 use domain::ModelRef;
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
@@ -24,8 +24,13 @@ use crate::{Error, relay};
 pub const MAX_AGE: Duration = Duration::from_mins(10);
 /// The most bytes that all entries may take in memory: some ten thousand breakers. One that finds no room stays closed.
 const MAX_BYTES: i64 = 4 * 1024 * 1024;
-const BUCKET: Bucket =
-    Bucket { name: "breakers", storage: StorageType::Memory, max_age: MAX_AGE, max_bytes: MAX_BYTES };
+const BUCKET: Bucket = Bucket {
+    name: "breakers",
+    storage: StorageType::Memory,
+    max_age: MAX_AGE,
+    max_bytes: MAX_BYTES,
+    discard: DiscardPolicy::New,
+};
 /// How often a listener looks whether the bucket is still there.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 

@@ -23,11 +23,13 @@ pub(crate) struct Bucket {
     pub(crate) storage: StorageType,
     /// How long a value is kept.
     pub(crate) max_age: Duration,
-    /// The most bytes that it may take; when it is full, further values are refused.
+    /// The most bytes that it may take.
     pub(crate) max_bytes: i64,
+    /// What gives way when it is full: further values, or the oldest ones.
+    pub(crate) discard: DiscardPolicy,
 }
 
-/// A bucket, made if need be; one that exists stays as it is.
+/// A bucket, made if need be. One that exists stays as it is, but for what gives way when it is full.
 ///
 /// # Errors
 /// When the bus does not answer, or has no room.
@@ -37,7 +39,7 @@ pub(crate) async fn bucket(jetstream: &Context, like: Bucket) -> Result<Store, E
         name: format!("KV_{}", like.name),
         subjects: vec![subject::bucket(like.name)],
         storage: like.storage,
-        discard: DiscardPolicy::New,
+        discard: like.discard,
         max_messages_per_subject: 1,
         max_age: like.max_age,
         max_bytes: like.max_bytes,
@@ -46,7 +48,12 @@ pub(crate) async fn bucket(jetstream: &Context, like: Bucket) -> Result<Store, E
         allow_direct: true,
         ..Config::default()
     };
-    jetstream.get_or_create_stream(config).await.map_err(Error::from_any)?;
+    let stream = jetstream.get_or_create_stream(config.clone()).await.map_err(Error::from_any)?;
+    if stream.cached_info().config.discard != like.discard {
+        // Of another version. Nobody here may change it, but what it holds may be lost at any time.
+        jetstream.delete_stream(&config.name).await.map_err(Error::from_any)?;
+        jetstream.create_stream(config).await.map_err(Error::from_any)?;
+    }
     jetstream.get_key_value(like.name).await.map_err(Error::from_any)
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_nats::Client;
 use async_nats::jetstream::context::Context;
 use async_nats::jetstream::kv::Store;
-use async_nats::jetstream::stream::StorageType;
+use async_nats::jetstream::stream::{DiscardPolicy, StorageType};
 
 use crate::kv::{self, Bucket, in_time};
 use crate::probe::Model;
@@ -16,11 +16,18 @@ use crate::{Error, relay};
 
 /// How long a list is believed.
 const MAX_AGE: Duration = Duration::from_hours(24);
-/// The most bytes that all lists may take: some thousands of usual ones. While there is no room, providers are asked.
+/// The most bytes that all lists may take: some thousands of usual ones. The oldest make room for others: whoever has ever new
+/// lists kept has others' asked for once more, and keeps nobody's from being kept.
 const MAX_BYTES: i64 = 64 * 1024 * 1024;
-/// The largest list that is kept, in bytes.
-const MAX_LIST_BYTES: usize = 512 * 1024;
-const BUCKET: Bucket = Bucket { name: "models", storage: StorageType::File, max_age: MAX_AGE, max_bytes: MAX_BYTES };
+/// The largest list that is kept, in bytes: of about a thousand models. Whose provider has more is asked each time.
+const MAX_LIST_BYTES: usize = 64 * 1024;
+const BUCKET: Bucket = Bucket {
+    name: "models",
+    storage: StorageType::File,
+    max_age: MAX_AGE,
+    max_bytes: MAX_BYTES,
+    discard: DiscardPolicy::Old,
+};
 
 /// Where the lists are kept. Inside CORE: an edge asks by [`crate::probe`].
 #[derive(Clone, Debug)]
@@ -45,7 +52,7 @@ impl ModelLists {
     /// Keeps a list. One that is too large is not kept.
     ///
     /// # Errors
-    /// When the bus does not answer in time, or has no room.
+    /// When the bus does not answer in time.
     pub async fn put(&self, key: &str, models: &[Model]) -> Result<(), Error> {
         let body = serde_json::to_vec(models).map_err(Error::from_any)?;
         if body.len() > MAX_LIST_BYTES {

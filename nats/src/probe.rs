@@ -17,8 +17,8 @@ use crate::{Error, subject};
 
 /// How long an edge waits for an answer: longer than a provider may take over its first token is of no use to a person.
 pub const DEADLINE: Duration = Duration::from_secs(30);
-/// How many probes a process has under way; while there are as many, further ones wait.
-const AT_ONCE: usize = 16;
+/// How many probes a process has under way, whatever they wait for; while there are as many, further ones are refused.
+const AT_ONCE: usize = 256;
 /// The pause after a failure.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
@@ -91,6 +91,9 @@ pub enum Refusal {
         /// How long they have to wait, in milliseconds.
         wait_ms: u64,
     },
+    /// The workers have as many providers called as they may.
+    #[error("too many providers are tried out just now; try again in a moment")]
+    Busy,
     /// The worker could not so much as ask.
     #[error("this cannot be done just now; try again")]
     Unavailable,
@@ -110,7 +113,7 @@ pub type Outcome = Result<Answer, Refusal>;
 /// Has a provider tried out.
 ///
 /// # Errors
-/// When nobody answers in time: no worker is there, or all of them are busy.
+/// When nobody answers in time: no worker is there.
 pub async fn ask(client: &Client, request: &Request) -> Result<Outcome, Error> {
     let subject = subject::probe(AccountId::of(&request.tenant, &request.user));
     let body = serde_json::to_vec(request).map_err(Error::from_any)?;
@@ -119,7 +122,8 @@ pub async fn ask(client: &Client, request: &Request) -> Result<Outcome, Error> {
     serde_json::from_slice(&message.payload).map_err(Error::from_any)
 }
 
-/// Answers edges until cancelled, each probe by what `answer` gives. Processes share the probes.
+/// Answers edges until cancelled, each probe by what `answer` gives, and none later for another's sake. Processes share the
+/// probes.
 pub async fn serve<F, A>(client: Client, answer: F, cancelled: CancellationToken)
 where
     F: Fn(Request) -> A + Send + Sync + 'static,
@@ -145,7 +149,10 @@ where
     let queue = "probe".to_owned();
     let mut asked = client.queue_subscribe(subject::PROBES, queue).await.map_err(Error::from_any)?;
     while let Some(message) = asked.next().await {
-        let Ok(slot) = Arc::clone(slots).acquire_owned().await else { break };
+        let Ok(slot) = Arc::clone(slots).try_acquire_owned() else {
+            refuse(client, message).await;
+            continue;
+        };
         let (client, answer) = (client.clone(), Arc::clone(answer));
         tokio::spawn(async move {
             answer_one(&client, message, answer.as_ref()).await;
@@ -153,6 +160,13 @@ where
         });
     }
     Err(Error("the subscription ended".to_owned()))
+}
+
+async fn refuse(client: &Client, message: Message) {
+    let refused: Outcome = Err(Refusal::Busy);
+    let (Some(reply), Ok(body)) = (message.reply, serde_json::to_vec(&refused)) else { return };
+    // Whoever asked runs out of time if this is lost.
+    let _ = client.publish(reply, body.into()).await;
 }
 
 async fn answer_one<F, A>(client: &Client, message: Message, answer: &F)

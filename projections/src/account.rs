@@ -46,7 +46,7 @@ pub struct ProviderConfigView {
     pub protocol: Option<String>,
     /// Where it is; none means where the catalogue says.
     pub base_url: Option<String>,
-    /// The models that it is asked for; with none, those of the catalogue.
+    /// The models that it is asked for; with none, every one that it has.
     pub models: Vec<Model>,
     /// The last four characters of its key, empty when the key is too short to show as much; none without a key.
     pub last_four: Option<String>,
@@ -106,7 +106,7 @@ impl Projection for Account {
         (account.sequence, account.updated_at) = (*sequence, *at);
         match event {
             Event::AccountOpened { .. } => {}
-            Event::ProviderConfigSaved { provider, protocol, base_url, models, key } => {
+            Event::ProviderConfigSaved { provider, protocol, base_url, models, key, .. } => {
                 let view = ProviderConfigView {
                     provider: provider.clone(),
                     protocol: protocol.clone(),

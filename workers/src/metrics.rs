@@ -146,7 +146,10 @@ mod tests {
             api_key: None,
             access_key_id: None,
             session_token: None,
-            models: models.iter().map(|id| ModelConfig { id: (*id).to_owned(), context_window: None }).collect(),
+            auth: None,
+            max_tokens: false,
+            models: models.iter().map(|id| ModelConfig { id: (*id).to_owned(), ..ModelConfig::default() }).collect(),
+            open: false,
         };
         let providers = vec![provider("listed", &["known"]), provider("open", &[])];
         let catalog = Catalog::new(providers, None, Deadlines::default()).unwrap();

@@ -18,7 +18,8 @@ use store::sealing::{Owner, Sealing};
 
 use crate::own;
 use crate::provider::catalog::{Catalog, unknown};
-use crate::provider::{ApiKey, ConfigError, Connected, Error, ErrorKind, Provider};
+use crate::provider::price::Price;
+use crate::provider::{ApiKey, ConfigError, Connected, Error, ErrorKind, ModelConfig, Provider, known};
 use crate::reply::Person;
 
 /// What one person may use, as it was when this was made.
@@ -30,6 +31,15 @@ pub(crate) struct Offer {
     account: Account,
     /// What answers where no model was named; none means the installation's default.
     default: Result<Option<ModelRef>, Error>,
+}
+
+/// What a model can write, and what it costs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Terms {
+    /// The most tokens in one call, if that is known.
+    pub(crate) max_output: Option<u64>,
+    /// None where it costs nothing, as far as anyone knows.
+    pub(crate) prices: Vec<Price>,
 }
 
 impl Offer {
@@ -85,6 +95,25 @@ impl Offer {
             Some((person, id, own)) => self.connect(person, id, own).map(Some),
             None => Ok(self.catalog.connected(id).cloned()),
         }
+    }
+
+    /// The terms of a model: as whoever has its provider says, else as the catalogue knows them.
+    pub(crate) fn terms(&self, model: &ModelRef) -> Terms {
+        let known = known::model(model);
+        let configured = self.configured(model).unwrap_or_default();
+        let prices = configured.price.map(|price| vec![Price::from(price)]);
+        Terms {
+            max_output: configured.max_output.or_else(|| known?.max_output),
+            prices: prices.or_else(|| Some(known?.prices.clone())).unwrap_or_default(),
+        }
+    }
+
+    fn configured(&self, model: &ModelRef) -> Option<ModelConfig> {
+        if let Some((_, _, own)) = self.own(model.provider()) {
+            return own.models.iter().find(|named| named.id == model.model()).map(own::model);
+        }
+        let config = &self.catalog.connected(model.provider())?.config;
+        config.models.iter().find(|named| named.id == model.model()).cloned()
     }
 
     /// How much the person may use.

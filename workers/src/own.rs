@@ -27,28 +27,38 @@ pub fn check(reach: Reach, provider: &ProviderId, base_url: Option<&str>) -> Res
 /// What it lacks, for people, without a full stop.
 pub(crate) fn merged(provider: &ProviderId, own: &account::ProviderConfig) -> Result<ProviderConfig, String> {
     let known = known::provider(provider.as_str());
+    let protocol = protocol(known, own.protocol.as_deref())?;
     Ok(ProviderConfig {
         id: provider.to_string(),
-        protocol: protocol(known, own.protocol.as_deref())?,
+        protocol,
         base_url: address(known, own.base_url.as_deref())?,
         api_key: None,
         access_key_id: None,
         session_token: None,
+        auth: own.auth.clone(),
+        max_tokens: own.max_tokens,
         models: models(provider, own),
+        open: own.models.is_empty() && protocol != Protocol::Demo,
     })
 }
 
-/// The models that it is asked for; with none, every name goes.
+/// The models that the person named for it; else those that are known of it, beside which every name goes.
 pub(crate) fn models(provider: &ProviderId, own: &account::ProviderConfig) -> Vec<ModelConfig> {
     if own.models.is_empty() {
         let known = known::provider(provider.as_str());
         return known.map(|known| known.configured(None, None).models).unwrap_or_default();
     }
-    let model = |Model { id, context_window }: &Model| ModelConfig {
+    own.models.iter().map(model).collect()
+}
+
+/// A model that a person named, as it is asked.
+pub(crate) fn model(Model { id, context_window, max_output, price }: &Model) -> ModelConfig {
+    ModelConfig {
         id: id.clone(),
         context_window: context_window.map(u64::from),
-    };
-    own.models.iter().map(model).collect()
+        max_output: max_output.map(|most| most.get().into()),
+        price: *price,
+    }
 }
 
 fn protocol(known: Option<&KnownProvider>, given: Option<&str>) -> Result<Protocol, String> {

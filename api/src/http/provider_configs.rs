@@ -1,12 +1,13 @@
 //! The providers that a person has configured. A key goes in and never comes out: it is sealed here, before it becomes part
 //! of a command, and its last four characters are all that anyone is told.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Query, State};
-use domain::account::{Command, Model, SealedKey};
+use domain::account::{Auth, Command, Model, Price, SealedKey};
 use nats::probe::{self, Answer, Question, Refusal};
 use projections::{ProviderConfigView, account};
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,9 @@ use crate::access;
 use crate::auth::Identity;
 use crate::edge::Edge;
 use crate::error::Problem;
+
+/// The protocol in which a provider may call the limit of an answer `max_tokens`.
+const CHAT_COMPLETIONS: &str = "openai-chat";
 
 #[derive(Serialize)]
 pub(super) struct Configs {
@@ -34,6 +38,9 @@ pub(super) struct SaveBody {
     #[serde(default)]
     models: Vec<ModelBody>,
     api_key: Option<PlainKey>,
+    auth: Option<Auth>,
+    #[serde(default)]
+    max_tokens: bool,
 }
 
 #[derive(Deserialize)]
@@ -41,6 +48,30 @@ pub(super) struct SaveBody {
 struct ModelBody {
     id: String,
     context_window: Option<u32>,
+    max_output: Option<NonZeroU32>,
+    price: Option<PriceBody>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PriceBody {
+    input: u32,
+    cached_read: Option<u32>,
+    cache_write: Option<u32>,
+    output: u32,
+    reasoning: Option<u32>,
+}
+
+impl From<ModelBody> for Model {
+    fn from(ModelBody { id, context_window, max_output, price }: ModelBody) -> Self {
+        Self { id, context_window, max_output, price: price.map(Price::from) }
+    }
+}
+
+impl From<PriceBody> for Price {
+    fn from(PriceBody { input, cached_read, cache_write, output, reasoning }: PriceBody) -> Self {
+        Self { input, cached_read, cache_write, output, reasoning }
+    }
 }
 
 #[derive(Deserialize, Default)]
@@ -82,7 +113,7 @@ pub(super) async fn save(
     ProviderPath(provider): ProviderPath,
     body: Result<Json<SaveBody>, JsonRejection>,
 ) -> Result<Json<Saved>, Problem> {
-    let SaveBody { protocol, base_url, models, api_key } = read(body)?;
+    let SaveBody { protocol, base_url, models, api_key, auth, max_tokens } = read(body)?;
     let protocols = &edge.providers.protocols;
     if protocol.as_ref().is_some_and(|protocol| !protocols.contains(protocol)) {
         return Err(Problem::unknown_protocol(protocols));
@@ -95,11 +126,16 @@ pub(super) async fn save(
     if !is_complete {
         return Err(Problem::incomplete_provider(known));
     }
+    let speaks = protocol.as_deref().or(known.map(|known| known.protocol.as_str()));
+    if max_tokens && speaks != Some(CHAT_COMPLETIONS) {
+        return Err(Problem::max_tokens_not_spoken(CHAT_COMPLETIONS));
+    }
     (edge.check_address)(&provider, base_url.as_deref()).map_err(Problem::unusable_address)?;
     let owner = Owner { tenant: &identity.tenant, user: &identity.user, provider: &provider };
     let key = api_key.map(|key| seal(&edge, owner, &key)).transpose()?;
-    let models = models.into_iter().map(|ModelBody { id, context_window }| Model { id, context_window }).collect();
-    ask(&edge, &identity, Command::SaveProviderConfig { provider, protocol, base_url, models, key }).await
+    let models = models.into_iter().map(Model::from).collect();
+    let command = Command::SaveProviderConfig { provider, protocol, base_url, models, key, auth, max_tokens };
+    ask(&edge, &identity, command).await
 }
 
 /// `DELETE /api/providers/configs/{provider}`
@@ -141,7 +177,7 @@ pub(super) fn failed(refusal: &Refusal) -> Problem {
     match refusal {
         Refusal::NotAvailable => Problem::not_available(refusal.to_string()),
         Refusal::UnknownProvider => Problem::provider_not_configured(refusal.to_string()),
-        Refusal::TooMany { .. } => Problem::too_many(refusal.to_string()),
+        Refusal::TooMany { .. } | Refusal::Busy => Problem::too_many(refusal.to_string()),
         Refusal::Failed { .. } | Refusal::Unavailable => Problem::unavailable(),
     }
 }

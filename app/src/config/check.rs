@@ -74,6 +74,12 @@ fn complete_provider(key: &str, provider: &mut Provider) -> Result<(), Error> {
     if protocol != Protocol::Demo && !has_address {
         return Err(Error(format!("setting `{key}.base_url` is missing: provider `{}` needs an address", provider.id)));
     }
+    if provider.max_tokens && protocol != Protocol::OpenaiChat {
+        return Err(Error(format!("setting `{key}.max_tokens` is for the protocol openai-chat alone")));
+    }
+    if provider.auth.as_ref().is_some_and(|auth| !auth.is_usable()) {
+        return Err(Error(format!("setting `{key}.auth` names a header that cannot show a key")));
+    }
     let is_parameter = |name: &String| known.is_some_and(|known| known.parameters.contains_key(name));
     if let Some(name) = provider.parameters.keys().find(|name| !is_parameter(name)) {
         return Err(Error(format!("setting `{key}.parameters`: the address of `{}` has no `{name}`", provider.id)));

@@ -106,6 +106,43 @@ fn a_provider_that_is_known_needs_a_key_alone() {
 }
 
 #[test]
+fn a_provider_of_ones_own_says_what_nobody_knows() {
+    let toml = r#"
+        [[providers]]
+        id = "house"
+        protocol = "openai-chat"
+        base_url = "http://10.0.0.1/v1"
+        auth = { header = "api-key" }
+        max_tokens = true
+        models = [
+            { id = "m1", max_output = 4096, price = { input = 100000, cached_read = 10000, output = 500000 } },
+            { id = "m2" },
+        ]
+    "#;
+    let settings = load(toml, &[]).unwrap();
+    let house = &settings.providers[0];
+    assert_eq!((&house.auth, house.max_tokens), (&Some(account::Auth::Header("api-key".to_owned())), true));
+    let price = account::Price::from(house.models[0].price.unwrap());
+    let expected = account::Price { input: 100_000, output: 500_000, ..account::Price::default() };
+    let expected = account::Price { cached_read: Some(10_000), ..expected };
+    assert_eq!((house.models[0].max_output.unwrap().get(), price), (4_096, expected));
+    assert!(house.models[1].max_output.is_none() && house.models[1].price.is_none());
+
+    for (said, expected) in [
+        ("auth = { header = 'Host' }", "providers[0].auth"),
+        ("auth = 'telepathy'", "telepathy"),
+        ("protocol = 'anthropic'\nmax_tokens = true", "providers[0].max_tokens"),
+        ("models = [{ id = 'm', max_output = 0 }]", "nonzero"),
+        ("models = [{ id = 'm', price = { input = 1 } }]", "output"),
+        ("models = [{ id = 'm', price = { input = -1, output = 1 } }]", "-1"),
+        ("models = [{ id = 'm', price = { input = 1, output = 1, cached_input = 1 } }]", "cached_input"),
+    ] {
+        let error = load(&format!("[[providers]]\nid = 'openai'\n{said}"), &[]).unwrap_err();
+        assert!(error.contains(expected), "{said}: {error}");
+    }
+}
+
+#[test]
 fn variables_are_texts_numbers_and_lists() {
     let settings = load(
         "",

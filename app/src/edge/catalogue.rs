@@ -68,7 +68,7 @@ fn model(provider: &str, model: &Model<'_>) -> CatalogModel {
         max_output: model.max_output,
         takes: model.takes.iter().filter_map(word).collect(),
         can: model.can.iter().filter_map(word).collect(),
-        price: model.price.map(price),
+        price: model.price.as_deref().map(price),
     }
 }
 
@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn all_that_is_known_is_listed_and_nothing_of_the_operators_own() {
         let toml = "[[providers]]\nid='anthropic'\napi_key='hush'\nbase_url='https://proxy.internal/v1'\n\
-                    [[providers]]\nid='house'\nprotocol='openai-chat'\nbase_url='http://10.0.0.1/v1'\napi_key='hush'\nmodels=[{id='m1'}]";
+                    [[providers]]\nid='house'\nprotocol='openai-chat'\nbase_url='http://10.0.0.1/v1'\napi_key='hush'\nmodels=[{id='m1',max_output=9,price={input=3,output=4}}]";
         let settings = settings(toml);
         let models = [chosen("anthropic/claude-opus-5"), chosen("house/m1"), chosen("ollama/tiny:1b")];
         let catalogue = of(&settings, &models);
@@ -123,6 +123,10 @@ mod tests {
         let rates = &opus.price.as_ref().unwrap().rates;
         assert_eq!((rates[0].above, rates[0].input, rates[0].reasoning), (0, 5_000_000, 25_000_000));
 
+        let [m1] = house.models.as_slice() else { panic!("{:?}", house.models) };
+        let price = m1.price.as_ref().unwrap();
+        assert_eq!((m1.max_output, price.version.as_str()), (Some(9), "configured"));
+        assert_eq!((price.rates[0].input, price.rates[0].cached_read, price.rates[0].reasoning), (3, 3, 4));
         assert!(house.configured && house.needs_key && house.needs_base_url && house.base_url.is_none());
         assert!(ollama.configured && !ollama.needs_key);
         assert_eq!(ollama.models[0].id, "ollama/tiny:1b");

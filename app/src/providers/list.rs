@@ -1,8 +1,10 @@
 //! `bestchat providers`: who is known and configured, how to use the others, and their models.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use chrono::Utc;
+use domain::account;
 use serde::Serialize;
 use workers::provider::known::{self, Auth, Can, KnownModel, KnownProvider, Takes};
 use workers::provider::price::Price;
@@ -32,7 +34,7 @@ pub(crate) struct Model<'a> {
     pub(crate) takes: &'a [Takes],
     pub(crate) can: &'a [Can],
     /// Today's.
-    pub(crate) price: Option<&'a Price>,
+    pub(crate) price: Option<Cow<'a, Price>>,
 }
 
 /// The list, for people or as JSON.
@@ -110,9 +112,13 @@ fn of_known<'a>(known: &'a KnownProvider, environment: &impl Fn(&str) -> Option<
 }
 
 fn of_model<'a>(model: &'a config::Model, known: Option<&'a KnownProvider>) -> Model<'a> {
+    let told = Model::new(&model.id, known.and_then(|known| known.model(&model.id)));
+    let price = model.price.map(|price| Cow::Owned(Price::from(account::Price::from(price))));
     Model {
         context_window: model.context_window.map(u64::from),
-        ..Model::new(&model.id, known.and_then(|known| known.model(&model.id)))
+        max_output: model.max_output.map(|most| most.get().into()).or(told.max_output),
+        price: price.or(told.price),
+        ..told
     }
 }
 
@@ -129,7 +135,7 @@ impl<'a> Model<'a> {
             max_output: known.and_then(|known| known.max_output),
             takes: known.map(|known| known.takes.as_slice()).unwrap_or_default(),
             can: known.map(|known| known.can.as_slice()).unwrap_or_default(),
-            price: known.and_then(|known| Price::of_day(&known.prices, today)),
+            price: known.and_then(|known| Price::of_day(&known.prices, today)).map(Cow::Borrowed),
         }
     }
 }

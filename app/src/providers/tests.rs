@@ -20,11 +20,13 @@ fn what_an_entry_leaves_out_is_known() {
     assert_eq!(provider.base_url.as_deref(), Some("https://api.anthropic.com/v1"));
     assert_eq!(provider.api_key, Some("k".to_owned().into()));
     assert_eq!(provider.models.len(), known::provider("anthropic").unwrap().models.len());
+    assert!(provider.open, "nobody named these: it has others");
+    assert!(!only("[[providers]]\nid='demo'", &[]).unwrap().open, "it has no others");
 
     let overridden = "[[providers]]\nid='groq'\nprotocol='anthropic'\nbase_url='http://x/v1'\nmodels=[{id='m'}]";
     let provider = only(overridden, &[("GROQ_API_KEY", "k")]).unwrap();
     assert_eq!((provider.protocol, provider.base_url.as_deref()), (Protocol::Anthropic, Some("http://x/v1")));
-    assert_eq!(provider.models.len(), 1);
+    assert_eq!((provider.models.len(), provider.open), (1, false));
     assert_eq!(provider.api_key, None, "a key of the environment goes to its own provider alone");
     assert_eq!(
         only("[[providers]]\nid='groq'", &[("GROQ_API_KEY", "k")]).unwrap().api_key,

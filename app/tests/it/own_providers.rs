@@ -124,6 +124,64 @@ async fn the_installations_key_goes_to_no_address_of_a_persons() {
 }
 
 #[tokio::test]
+async fn a_model_that_is_listed_can_be_asked_though_the_catalogue_does_not_know_it() {
+    let (app, own) = (app("allow_private_addresses = true").await, Provider::start().await);
+    let _workers = (app.worker("commands,reply").await, app.projector().await);
+    let api = app.api().await;
+    let mut ann = app.client(&api, "ann").await;
+    let path = "/api/providers/configs/openai";
+    save(&api, "ann", path, &json!({ "base_url": own.base_url, "api_key": KEY })).await;
+    let listed = api.read("ann", "/api/providers/openai/models").await;
+    assert_eq!((&listed["source"], &listed["models"][0]["id"]), (&json!("provider"), &json!("openai/m1")), "{listed}");
+    let (_, tried) = api.ask("ann", Method::POST, &format!("{path}/test"), &json!({ "model": "m1" })).await;
+    assert_eq!((&tried["ok"], &tried["model"]), (&json!(true), &json!("m1")), "{tried}");
+    assert_answered_by(&ask(&mut ann, Some("openai/m1"), "say 3 as listed").await, "openai/m1");
+
+    // Whoever names models means these.
+    let named = json!({ "base_url": own.base_url, "models": [{ "id": "gpt-6-luna" }] });
+    save(&api, "ann", path, &named).await;
+    assert_unknown(&ask(&mut ann, Some("openai/m1"), "say 3 unnamed").await, "openai/m1");
+    assert_answered_by(&ask(&mut ann, Some("openai/gpt-6-luna"), "say 3 as named").await, "openai/gpt-6-luna");
+}
+
+#[tokio::test]
+async fn an_endpoint_of_ones_own_has_its_own_ways_and_prices() {
+    let (app, own) = (app("allow_private_addresses = true").await, Provider::start().await);
+    let _workers = (app.worker("commands,reply").await, app.projector().await);
+    let api = app.api().await;
+    let mut ann = app.client(&api, "ann").await;
+    let mut config = mine(&own);
+    config["auth"] = json!({ "header": "api-key" });
+    config["max_tokens"] = json!(true);
+    config["models"] = json!([{ "id": "x", "max_output": 300, "price": { "input": 1_000_000, "output": 2_000_000 } }]);
+    save(&api, "ann", MINE, &config).await;
+    assert_answered_by(&ask(&mut ann, Some("mine/x"), "say 3 in her way").await, "mine/x");
+    let heads = own.heads();
+    assert!(heads[0].contains(&format!("api-key: {KEY}\r\n")), "{heads:?}");
+    assert_eq!(shown(&own), [None]);
+
+    let (status, set) = api.ask("ann", Method::PUT, "/api/limits", &json!({ "micro_usd_per_day": 1 })).await;
+    assert_eq!(status, 200, "{set}");
+    let end = ask(&mut ann, Some("mine/x"), "say 3 for nothing").await;
+    assert_eq!((&end["type"], &end["error"]["code"]), (&json!("ReplyFailed"), &json!("limit")), "{end}");
+    assert_eq!(own.all_calls(), 1);
+
+    for (field, said, refusal) in [
+        ("auth", json!({ "header": "Host" }), (422, "invalid_auth")),
+        ("auth", json!("telepathy"), (400, "malformed")),
+        ("protocol", json!("anthropic"), (422, "invalid_protocol")),
+        ("models", json!([{ "id": "x", "max_output": 0 }]), (400, "malformed")),
+        ("models", json!([{ "id": "x", "price": { "input": 1 } }]), (400, "malformed")),
+        ("models", json!([{ "id": "x", "price": { "input": 1, "output": 1, "cached": 1 } }]), (400, "malformed")),
+    ] {
+        let mut body = config.clone();
+        body[field] = said;
+        let (status, refused) = api.ask("ann", Method::PUT, MINE, &body).await;
+        assert_eq!((status, refused["error"]["code"].as_str().unwrap()), refusal, "{body}: {refused}");
+    }
+}
+
+#[tokio::test]
 async fn private_addresses_are_refused_when_they_are_saved_and_when_they_are_called() {
     let (app, own) = (app("").await, Provider::start().await);
     let _workers = (app.worker("commands,reply").await, app.projector().await);

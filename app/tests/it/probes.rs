@@ -1,8 +1,14 @@
 //! Providers that are tried out for people, and the models that they list: with a person's own key, within bounds, and
 //! nothing of one person's for another.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
 use crate::keys::KEK;
 use crate::support::{Api, App, Process, Provider, until};
@@ -140,4 +146,46 @@ async fn nobody_has_providers_called_without_end() {
     assert_eq!(app.provider.all_calls(), 10);
     // Others are not concerned, and what is kept costs nothing.
     assert_eq!(api.try_out("bob", "fake", None).await.1["ok"], true);
+}
+
+/// Where a provider is that takes calls and answers none, and how many it has taken.
+async fn silent() -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base_url = format!("http://{}/v1", listener.local_addr().unwrap());
+    let taken = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&taken);
+    tokio::spawn(async move {
+        let mut sockets = Vec::new();
+        while let Ok((socket, _)) = listener.accept().await {
+            sockets.push(socket);
+            counted.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    (base_url, taken)
+}
+
+#[tokio::test]
+async fn providers_that_hang_keep_nobody_from_what_is_known() {
+    let app = app().await;
+    let (_processes, api) = start(&app).await;
+    assert_eq!(api.models("bob", "fake").await.1, json!("provider"));
+    let (base_url, taken) = silent().await;
+    // As many people as take all places of a process, each as many as they may.
+    let people: Vec<String> = (0..8).map(|nth| format!("ann-{nth}")).collect();
+    for person in &people {
+        api.configure(person, "silent", &base_url, json!([{ "id": "m1" }])).await;
+    }
+    let hanging = people.iter().chain(&people).map(|person| api.try_out(person, "silent", Some("m1")));
+    let mut hanging: FuturesUnordered<_> = hanging.collect();
+    let meanwhile = async {
+        until("all places are taken", async || taken.load(Ordering::Relaxed) >= 16).await;
+        assert_eq!(api.models("bob", "fake").await.1, json!("provider"));
+        api.try_out("bob", "fake", None).await
+    };
+    let (status, refused) = tokio::select! {
+        ended = hanging.next() => panic!("{ended:?}"),
+        refused = meanwhile => refused,
+    };
+    assert_eq!((status, refused["error"]["code"].as_str()), (429, Some("too_many_requests")));
+    assert!(refused["error"]["message"].as_str().unwrap().contains("just now"), "{refused}");
 }

@@ -6,8 +6,8 @@ impl Account {
     pub(super) fn evolve(&mut self, event: Event) {
         match event {
             Event::AccountOpened { tenant, user } => self.owner = Some(Owner { tenant, user }),
-            Event::ProviderConfigSaved { provider, protocol, base_url, models, key } => {
-                self.providers.insert(provider, ProviderConfig { protocol, base_url, models, key });
+            Event::ProviderConfigSaved { provider, protocol, base_url, models, key, auth, max_tokens } => {
+                self.providers.insert(provider, ProviderConfig { protocol, base_url, models, key, auth, max_tokens });
             }
             Event::ProviderConfigRemoved { provider } => {
                 self.providers.remove(&provider);

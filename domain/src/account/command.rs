@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::event::{Limits, Model, SealedKey};
+use super::event::{Auth, Limits, Model, SealedKey};
 use crate::ProviderId;
 
 /// A command to an account.
@@ -21,6 +21,12 @@ pub enum Command {
         models: Vec<Model>,
         /// Its key; none keeps the one that is there, if protocol and address stay as they are.
         key: Option<SealedKey>,
+        /// How it is shown that; none means as the catalogue says, else as is usual for its protocol.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        auth: Option<Auth>,
+        /// Whether it calls the limit of an answer `max_tokens`, behind chat completions.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        max_tokens: bool,
     },
     /// Forget a provider and its key.
     RemoveProviderConfig {

@@ -11,15 +11,15 @@ use crate::{Actor, Asked, Asker, Decide, ProviderId, Tenant};
 type Decision = Result<Vec<Event>, Error>;
 
 impl Decide for Account {
-    const STATE_VERSION: i32 = 1;
+    const STATE_VERSION: i32 = 2;
 
     fn decide(&self, Asked { asker, command }: &Asked<Command>) -> Decision {
         let owner = self.owner_as_asked_by(asker, command)?;
         let mut events = match command {
-            Command::SaveProviderConfig { provider, protocol, base_url, models, key } => {
-                let (protocol, base_url, models, key) =
-                    (protocol.clone(), base_url.clone(), models.clone(), key.clone());
-                self.save(provider, ProviderConfig { protocol, base_url, models, key })?
+            Command::SaveProviderConfig { provider, protocol, base_url, models, key, auth, max_tokens } => {
+                let (protocol, base_url, models) = (protocol.clone(), base_url.clone(), models.clone());
+                let (key, auth, max_tokens) = (key.clone(), auth.clone(), *max_tokens);
+                self.save(provider, ProviderConfig { protocol, base_url, models, key, auth, max_tokens })?
             }
             Command::RemoveProviderConfig { provider } => self.remove(provider)?,
             Command::SetDefaultProvider { provider, model } => self.set_default(provider.as_ref(), model.as_ref())?,
@@ -68,8 +68,9 @@ impl Account {
         if known == Some(&config) {
             return Ok(Vec::new());
         }
-        let ProviderConfig { protocol, base_url, models, key } = config;
-        Ok(vec![Event::ProviderConfigSaved { provider: provider.clone(), protocol, base_url, models, key }])
+        let (provider, ProviderConfig { protocol, base_url, models, key, auth, max_tokens }) =
+            (provider.clone(), config);
+        Ok(vec![Event::ProviderConfigSaved { provider, protocol, base_url, models, key, auth, max_tokens }])
     }
 
     fn remove(&self, provider: &ProviderId) -> Decision {
@@ -119,7 +120,7 @@ impl Account {
 }
 
 fn check(config: &ProviderConfig) -> Result<(), Error> {
-    let ProviderConfig { protocol, base_url, models, key } = config;
+    let ProviderConfig { protocol, base_url, models, key, auth, max_tokens: _ } = config;
     if protocol.as_ref().is_some_and(|protocol| !is_protocol(protocol)) {
         return Err(Error::InvalidProtocol { limit: MAX_PROTOCOL_BYTES });
     }
@@ -133,6 +134,9 @@ fn check(config: &ProviderConfig) -> Result<(), Error> {
     }
     if key.as_ref().is_some_and(|key| !is_sealed(key)) {
         return Err(Error::InvalidKey);
+    }
+    if auth.as_ref().is_some_and(|auth| !auth.is_usable()) {
+        return Err(Error::InvalidAuth);
     }
     Ok(())
 }

@@ -46,6 +46,9 @@ pub enum Error {
     /// What should be a sealed key is none, or is too long.
     #[error("the key is too long, or is none")]
     InvalidKey,
+    /// The header that shall show a key is none that can.
+    #[error("a key is shown in a header with a name of up to 64 letters, digits and hyphens that HTTP has no use for")]
+    InvalidAuth,
     /// A key is for one address and protocol: a new one of these needs the key again.
     #[error("give the key again: it is kept for the protocol and the address that were set with it")]
     KeyNeeded,

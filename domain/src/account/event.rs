@@ -1,10 +1,17 @@
 //! What happened in an account. Fields are additive; a changed meaning is a new version and an upcaster.
 
 use std::fmt;
+use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{ProviderId, Tenant, UserId};
+
+/// The most bytes of a header's name.
+const MAX_HEADER_BYTES: usize = 64;
+/// Headers that say something else than whose a call is.
+const TAKEN_HEADERS: [&str; 7] =
+    ["host", "connection", "content-length", "content-type", "transfer-encoding", "te", "upgrade"];
 
 /// An event of an account.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,12 +34,18 @@ pub enum Event {
         /// Where it is; none means where the catalogue says.
         #[serde(default)]
         base_url: Option<String>,
-        /// The models that it is asked for; with none, those of the catalogue.
+        /// The models that it is asked for; with none, every one that it has.
         #[serde(default)]
         models: Vec<Model>,
         /// Its key.
         #[serde(default)]
         key: Option<SealedKey>,
+        /// How it is shown that; none means as the catalogue says, else as is usual for its protocol.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        auth: Option<Auth>,
+        /// Whether it calls the limit of an answer `max_tokens`, behind chat completions.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        max_tokens: bool,
     },
     /// A provider is no longer configured, its key forgotten.
     ProviderConfigRemoved {
@@ -64,7 +77,7 @@ pub enum Event {
 }
 
 /// A model of a provider, as a person names it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ts_rs::TS)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ts_rs::TS)]
 #[ts(rename = "ConfiguredModel")]
 pub struct Model {
     /// Its name at the provider.
@@ -72,6 +85,61 @@ pub struct Model {
     /// How many tokens it can take in, question and answer together, if known.
     #[serde(default)]
     pub context_window: Option<u32>,
+    /// How many tokens it can write in one call, its reasoning included, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub max_output: Option<NonZeroU32>,
+    /// What it costs; without this, what the catalogue knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub price: Option<Price>,
+}
+
+/// What the tokens of a model cost, in micro-USD per million of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ts_rs::TS)]
+#[ts(rename = "ConfiguredPrice")]
+pub struct Price {
+    /// Input read anew.
+    pub input: u32,
+    /// Input read from the provider's cache; as other input where there is no price for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub cached_read: Option<u32>,
+    /// Input written to the provider's cache; as other input where there is no price for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub cache_write: Option<u32>,
+    /// Output.
+    pub output: u32,
+    /// Reasoning; as other output where there is no price for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub reasoning: Option<u32>,
+}
+
+/// How a provider is shown the key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Auth {
+    /// As `authorization: Bearer …`.
+    Bearer,
+    /// In a header of this name.
+    Header(String),
+    /// By signing each call (AWS Signature Version 4), where the key is no bearer token.
+    #[serde(rename = "sigv4")]
+    SigV4,
+    /// It wants none.
+    None,
+}
+
+impl Auth {
+    /// Whether it names no header that HTTP has for itself, nor one that is none.
+    pub fn is_usable(&self) -> bool {
+        let Self::Header(name) = self else { return true };
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        let is_of_http = TAKEN_HEADERS.iter().any(|taken| taken.eq_ignore_ascii_case(name));
+        (1..=MAX_HEADER_BYTES).contains(&name.len()) && name.bytes().all(fits) && !is_of_http
+    }
 }
 
 /// A provider's key, sealed at the edge: encrypted by a random data key, and that by a key-encryption key.

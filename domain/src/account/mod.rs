@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use command::Command;
 pub use error::Error;
-pub use event::{Event, Limit, Limits, Model, SealedKey};
+pub use event::{Auth, Event, Limit, Limits, Model, Price, SealedKey};
 
 use crate::{AccountId, Ask, Asked, Asker, Decide, ProviderId, Tenant, UserId};
 
@@ -63,10 +63,16 @@ pub struct ProviderConfig {
     pub protocol: Option<String>,
     /// Where it is.
     pub base_url: Option<String>,
-    /// The models that it is asked for; with none, those of the catalogue.
+    /// The models that it is asked for; with none, every one that it has.
     pub models: Vec<Model>,
     /// Its key.
     pub key: Option<SealedKey>,
+    /// How it is shown that.
+    #[serde(default)]
+    pub auth: Option<Auth>,
+    /// Whether it calls the limit of an answer `max_tokens`.
+    #[serde(default)]
+    pub max_tokens: bool,
 }
 
 /// The provider that answers where nobody chose one, and which of its models.

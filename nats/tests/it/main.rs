@@ -10,6 +10,7 @@ mod live;
 mod mirror;
 mod model_lists;
 mod owner;
+mod probing;
 mod relay;
 mod rivals;
 mod tail;

@@ -10,6 +10,11 @@ fn list(ids: &[&str]) -> Vec<Model> {
     ids.iter().map(|id| Model { id: (*id).to_owned(), context_window: Some(8_000) }).collect()
 }
 
+/// A list of so many models of a third of a kilobyte each.
+fn of_models(count: usize) -> Vec<Model> {
+    (0..count).map(|nth| Model { id: format!("{nth:03}{}", "x".repeat(300)), context_window: None }).collect()
+}
+
 #[tokio::test]
 async fn a_list_is_shared_and_told_by_its_key_alone() {
     let mut server = Server::start().await;
@@ -36,8 +41,23 @@ async fn a_list_is_shared_and_told_by_its_key_alone() {
 async fn a_list_that_is_too_large_is_not_kept() {
     let server = Server::start().await;
     let lists = ModelLists::new(&server.core().await);
-    let large: Vec<Model> =
-        (0..2_000).map(|nth| Model { id: format!("{nth}{}", "x".repeat(300)), context_window: None }).collect();
-    lists.put("a1", &large).await.unwrap();
+    lists.put("a1", &of_models(200)).await.unwrap();
     assert_eq!(lists.get("a1").await.unwrap(), None);
+    lists.put("a1", &of_models(190)).await.unwrap();
+    assert!(lists.get("a1").await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn the_oldest_lists_make_room_for_others() {
+    let server = Server::start().await;
+    let lists = ModelLists::new(&server.core().await);
+    lists.put("oldest", &list(&["m1"])).await.unwrap();
+    // More than all lists together may take.
+    let large = of_models(190);
+    for nth in 0..1_100 {
+        lists.put(&format!("hostile{nth}"), &large).await.unwrap();
+    }
+    lists.put("newest", &list(&["m1"])).await.unwrap();
+    assert_eq!(lists.get("newest").await.unwrap(), Some(list(&["m1"])));
+    assert_eq!(lists.get("oldest").await.unwrap(), None);
 }

@@ -1,6 +1,6 @@
 //! What people have set for themselves, as the view has it.
 
-use domain::account::{Event, Limits, Model, SealedKey};
+use domain::account::{Event, Limits, Model, Price, SealedKey};
 use domain::{AccountId, ProviderId};
 use projections::{DefaultView, account, rebuild};
 use sqlx::PgPool;
@@ -15,10 +15,16 @@ fn provider(name: &str) -> ProviderId {
     name.parse().unwrap()
 }
 
+fn model() -> Model {
+    let price = Price { input: 100, output: 500, ..Price::default() };
+    Model { id: "m1".to_owned(), context_window: Some(8_000), price: Some(price), ..Model::default() }
+}
+
 fn saved(name: &str, key: Option<SealedKey>) -> Event {
     let (protocol, base_url) = (Some("openai-chat".to_owned()), Some("https://home.example/v1".to_owned()));
-    let models = vec![Model { id: "m1".to_owned(), context_window: Some(8_000) }];
-    Event::ProviderConfigSaved { provider: provider(name), protocol, base_url, models, key }
+    let models = vec![model()];
+    let (provider, auth, max_tokens) = (provider(name), None, false);
+    Event::ProviderConfigSaved { provider, protocol, base_url, models, key, auth, max_tokens }
 }
 
 fn key() -> SealedKey {
@@ -77,7 +83,7 @@ async fn an_account_is_the_fold_of_its_events_and_holds_no_key(owner: PgPool) {
     let named: Vec<(&str, Option<&str>)> =
         configs.iter().map(|config| (config.provider.as_str(), config.last_four.as_deref())).collect();
     assert_eq!(named, [("mine", Some("QRST")), ("other", None)]);
-    assert_eq!(configs[0].models, [Model { id: "m1".to_owned(), context_window: Some(8_000) }]);
+    assert_eq!(configs[0].models, [model()]);
     let (default, limits) = account::settings(&pool, account).await.unwrap();
     assert_eq!(default, DefaultView { provider: Some(provider("mine")), model: Some("m1".to_owned()) });
     assert_eq!((limits.tokens_per_day, limits.concurrent_replies, limits.tokens_per_month), (Some(7), Some(2), None));

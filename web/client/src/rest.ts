@@ -40,8 +40,12 @@ export function frameOf({ sequence, recorded_at: at, payload: event }: LoggedEve
 export interface ProviderConfig {
   protocol?: string;
   base_url?: string;
-  models?: { id: ConfiguredModel['id']; context_window?: number }[];
+  models?: (Omit<ConfiguredModel, 'context_window'> & { context_window?: number })[];
   api_key?: string;
+  /** How the key is shown. */
+  auth?: 'bearer' | 'sigv4' | 'none' | { header: string };
+  /** That it calls the limit of an answer `max_tokens`. */
+  max_tokens?: boolean;
 }
 
 /** What a provider that was tried out said. */

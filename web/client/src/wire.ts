@@ -115,7 +115,24 @@ export type ConfiguredModel = {
     /** Its name at the provider. */
     id: string,
     /** How many tokens it can take in, question and answer together, if known. */
-    context_window: number | null };
+    context_window: number | null,
+    /** How many tokens it can write in one call, its reasoning included, if known. */
+    max_output?: number,
+    /** What it costs; without this, what the catalogue knows. */
+    price?: ConfiguredPrice };
+
+/** What the tokens of a model cost, in micro-USD per million of them. */
+export type ConfiguredPrice = {
+    /** Input read anew. */
+    input: number,
+    /** Input read from the provider's cache; as other input where there is no price for it. */
+    cached_read?: number,
+    /** Input written to the provider's cache; as other input where there is no price for it. */
+    cache_write?: number,
+    /** Output. */
+    output: number,
+    /** Reasoning; as other output where there is no price for it. */
+    reasoning?: number };
 
 /** An event of a conversation. */
 export type ConversationEvent = { "type": "ConversationStarted",
@@ -425,7 +442,7 @@ export type ProviderConfigView = {
     protocol: string | null,
     /** Where it is; none means where the catalogue says. */
     base_url: string | null,
-    /** The models that it is asked for; with none, those of the catalogue. */
+    /** The models that it is asked for; with none, every one that it has. */
     models: Array<ConfiguredModel>,
     /** The last four characters of its key, empty when the key is too short to show as much; none without a key. */
     last_four: string | null,

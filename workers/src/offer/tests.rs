@@ -9,6 +9,8 @@ use crate::provider::{Deadlines, ModelConfig, Protocol, ProviderConfig};
 
 const INSTALLATIONS_KEY: &str = "key-of-the-installation";
 const ANNS_KEY: &str = "key-of-ann";
+const PRICE: account::Price =
+    account::Price { input: 5, cached_read: None, cache_write: None, output: 7, reasoning: None };
 /// 32 times A.
 const KEK: &str = "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=";
 
@@ -34,7 +36,15 @@ fn catalog() -> Arc<Catalog> {
         api_key: Some(INSTALLATIONS_KEY.to_owned().into()),
         access_key_id: None,
         session_token: None,
-        models: vec![ModelConfig { id: "m".to_owned(), context_window: None }],
+        auth: None,
+        max_tokens: false,
+        models: vec![ModelConfig {
+            id: "m".to_owned(),
+            max_output: Some(100),
+            price: Some(PRICE),
+            ..ModelConfig::default()
+        }],
+        open: false,
     };
     let open = ProviderConfig { id: "open".to_owned(), models: Vec::new(), ..openai.clone() };
     let fast = RouteConfig { id: "fast".to_owned(), models: vec![model("openai/m"), model("demo/echo")] };
@@ -56,6 +66,8 @@ fn saved(provider: &str, base_url: Option<&str>, key: Option<SealedKey>) -> Even
         base_url,
         models: Vec::new(),
         key,
+        auth: None,
+        max_tokens: false,
     }
 }
 
@@ -103,8 +115,9 @@ fn a_provider_of_ones_own_stands_in_the_place_of_the_installations_wholly() {
     let config = anns.provider("openai").unwrap().unwrap().config;
     assert_eq!(config.base_url.as_deref(), Some("https://api.openai.com/v1"), "not the installation's proxy");
     assert_eq!(key(&anns, "openai").as_deref(), Some(ANNS_KEY));
-    assert!(anns.resolve(&model("openai/m")).is_err(), "not the installation's models");
+    assert_eq!(config.models[0].id, "gpt-6-luna", "not the installation's models");
     assert!(anns.resolve(&model("openai/gpt-6-luna")).is_ok());
+    assert!(anns.resolve(&model("openai/of-yesterday")).is_ok(), "she named none, and the catalogue knows a few");
     assert!(anns.resolve(&model("open/x")).is_ok(), "the others are there as before");
 
     let keyless = offer(vec![saved("openai", Some("https://anns.example/v1"), None)]);
@@ -113,13 +126,43 @@ fn a_provider_of_ones_own_stands_in_the_place_of_the_installations_wholly() {
 
 #[test]
 fn a_route_asks_the_persons_own_where_they_have_one() {
-    let anns = offer(vec![saved("openai", Some("https://anns.example/v1"), None)]);
+    let mut own = saved("openai", Some("https://anns.example/v1"), None);
+    if let Event::ProviderConfigSaved { models, .. } = &mut own {
+        models.push(account::Model { id: "n".to_owned(), ..account::Model::default() });
+    }
+    let anns = offer(vec![own]);
     let route = model("route/fast");
     let (models, is_route) = anns.alternatives(Some(&route)).unwrap();
     assert_eq!((models, is_route), (&[model("openai/m"), model("demo/echo")][..], true));
-    // Of the known models of OpenAI there is none of this name, and she has not said that hers is.
+    // She has named the models of hers, and this is none of them.
     assert_eq!(kind_of(anns.resolve(&models[0])).0, ErrorKind::UnknownModel);
     assert!(anns.resolve(&models[1]).is_ok());
+}
+
+#[test]
+fn a_model_has_the_terms_of_whoever_has_its_provider() {
+    let terms = |offer: &Offer, reference: &str| {
+        let Terms { max_output, prices } = offer.terms(&model(reference));
+        (max_output, prices.first().map(|price| (price.input, price.version.clone())))
+    };
+    let configured = |input| Some((input, "configured".to_owned()));
+    let catalogues = |reference: &str| {
+        let known = known::model(&model(reference)).unwrap();
+        (known.max_output, known.prices.first().map(|price| (price.input, price.version.clone())))
+    };
+    let installations = offer(vec![]);
+    assert_eq!(terms(&installations, "openai/m"), (Some(100), configured(5)));
+    assert_eq!(terms(&installations, "openai/gpt-6-luna"), catalogues("openai/gpt-6-luna"));
+    assert_eq!(terms(&installations, "mine/x"), (None, None));
+
+    let mut own = saved("openai", Some("https://anns.example/v1"), None);
+    if let Event::ProviderConfigSaved { models, .. } = &mut own {
+        let price = account::Price { input: 9, ..PRICE };
+        models.push(account::Model { id: "gpt-6-luna".to_owned(), price: Some(price), ..account::Model::default() });
+    }
+    let anns = offer(vec![own]);
+    assert_eq!(terms(&anns, "openai/gpt-6-luna"), (catalogues("openai/gpt-6-luna").0, configured(9)));
+    assert_eq!(terms(&anns, "openai/m"), (None, None), "what the installation pays is not what she does");
 }
 
 #[test]

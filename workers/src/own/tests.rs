@@ -1,7 +1,15 @@
+use std::num::NonZeroU32;
+
 use super::*;
 
-const NOTHING: account::ProviderConfig =
-    account::ProviderConfig { protocol: None, base_url: None, models: Vec::new(), key: None };
+const NOTHING: account::ProviderConfig = account::ProviderConfig {
+    protocol: None,
+    base_url: None,
+    models: Vec::new(),
+    key: None,
+    auth: None,
+    max_tokens: false,
+};
 
 fn id(provider: &str) -> ProviderId {
     provider.parse().unwrap()
@@ -17,6 +25,7 @@ fn what_a_person_leaves_out_is_as_the_catalogue_has_it() {
     assert_eq!(anthropic.protocol, Protocol::Anthropic);
     assert_eq!(anthropic.base_url.as_deref(), Some("https://api.anthropic.com/v1"));
     assert_eq!(anthropic.models.len(), known::provider("anthropic").unwrap().models.len());
+    assert!(anthropic.offers("claude-of-yesterday"), "the catalogue knows a few of its models");
 
     let mine = merged(&id("mine"), &at("https://mine.example/v1")).unwrap();
     assert_eq!((mine.protocol, mine.base_url.as_deref()), (Protocol::OpenaiChat, Some("https://mine.example/v1")));
@@ -25,16 +34,22 @@ fn what_a_person_leaves_out_is_as_the_catalogue_has_it() {
 
 #[test]
 fn what_a_person_says_wins() {
-    let models = vec![Model { id: "m".to_owned(), context_window: Some(8_000) }];
+    let price = account::Price { input: 1, output: 2, ..account::Price::default() };
+    let (max_output, price) = (NonZeroU32::new(500), Some(price));
+    let models = vec![Model { id: "m".to_owned(), context_window: Some(8_000), max_output, price }];
     let own = account::ProviderConfig {
         protocol: Some("openai-responses".to_owned()),
         models,
+        auth: Some(account::Auth::Header("api-key".to_owned())),
+        max_tokens: true,
         ..at("https://proxy.example/v1")
     };
     let openai = merged(&id("openai"), &own).unwrap();
     assert_eq!(openai.protocol, Protocol::OpenaiResponses);
     assert_eq!(openai.base_url.as_deref(), Some("https://proxy.example/v1"));
     assert_eq!((openai.models.len(), openai.models[0].context_window), (1, Some(8_000)));
+    assert_eq!((openai.models[0].max_output, openai.models[0].price), (Some(500), price));
+    assert_eq!((&openai.auth, openai.max_tokens), (&own.auth, true));
     assert!(openai.offers("m") && !openai.offers("gpt-6-luna"));
     assert_eq!(openai.api_key, None);
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use domain::account::{Auth, Price};
 use serde::de::IntoDeserializer;
 use serde::de::value::{Error as ValueError, StrDeserializer};
 use serde::{Deserialize, Serialize};
@@ -28,13 +29,22 @@ pub struct ProviderConfig {
     /// What a key of AWS comes with that expires.
     #[serde(default)]
     pub session_token: Option<ApiKey>,
+    /// How it is shown its key; without this, as it is known, else as is usual for its protocol.
+    #[serde(default)]
+    pub auth: Option<Auth>,
+    /// Whether it calls the limit of an answer `max_tokens`, as servers do that are behind the newer name; `openai-chat` only.
+    #[serde(default)]
+    pub max_tokens: bool,
     /// The models that it offers; with none, every name is passed on to it.
     #[serde(default)]
     pub models: Vec<ModelConfig>,
+    /// Whether nobody named these models: they are shown, and one of them is the default, but every name is passed on.
+    #[serde(skip)]
+    pub open: bool,
 }
 
 /// A model as it is configured.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelConfig {
     /// Its name, as the provider knows it.
@@ -42,6 +52,12 @@ pub struct ModelConfig {
     /// How many tokens it can read and write in one call.
     #[serde(default)]
     pub context_window: Option<u64>,
+    /// How many tokens it can write in one call, its reasoning included.
+    #[serde(default)]
+    pub max_output: Option<u64>,
+    /// What it costs; without this, what is known.
+    #[serde(default)]
+    pub price: Option<Price>,
 }
 
 /// What a provider speaks.
@@ -130,12 +146,12 @@ impl fmt::Debug for ApiKey {
 impl ProviderConfig {
     /// Whether it can be asked for a model of this name.
     pub(crate) fn offers(&self, model: &str) -> bool {
-        self.models.is_empty() || self.models.iter().any(|offered| offered.id == model)
+        self.open || self.models.is_empty() || self.models.iter().any(|offered| offered.id == model)
     }
 
     /// The provider that needs no key and no network.
     pub fn demo() -> Self {
-        let models = vec![ModelConfig { id: "echo".to_owned(), context_window: None }];
+        let models = vec![ModelConfig { id: "echo".to_owned(), ..ModelConfig::default() }];
         Self {
             id: "demo".to_owned(),
             protocol: Protocol::Demo,
@@ -143,7 +159,10 @@ impl ProviderConfig {
             api_key: None,
             access_key_id: None,
             session_token: None,
+            auth: None,
+            max_tokens: false,
             models,
+            open: false,
         }
     }
 }

@@ -53,10 +53,13 @@ fn connect(config: &ProviderConfig, clients: (&Clients, Reach)) -> Result<Arc<dy
     let bad = |reason: &str| ConfigError::Provider { id: config.id.clone(), reason: reason.to_owned() };
     let known = known::provider(&config.id).filter(|known| known.protocol == config.protocol);
     let id = config.id.clone();
+    if config.max_tokens && config.protocol != Protocol::OpenaiChat {
+        return Err(bad("`max_tokens` is for the protocol openai-chat alone"));
+    }
     // Models of these protocols are known by their names, wherever they are.
     let wire: Box<dyn Wire> = match config.protocol {
         Protocol::Demo => return Ok(Arc::new(Demo)),
-        Protocol::OpenaiChat => Box::new(chat_completions(id, known)),
+        Protocol::OpenaiChat => Box::new(chat_completions(id, known, config.max_tokens)),
         Protocol::Anthropic => Box::new(Messages::new(id, BTreeMap::new())),
         Protocol::Bedrock => Box::new(Converse::new(id, BTreeMap::new())),
         Protocol::Cohere => Box::new(Cohere::new(id)),
@@ -72,14 +75,17 @@ fn connect(config: &ProviderConfig, clients: (&Clients, Reach)) -> Result<Arc<dy
     Ok(Arc::new(Caller::new(config, wire, credential, clients)?))
 }
 
-fn chat_completions(id: String, known: Option<&KnownProvider>) -> ChatCompletions {
-    let quirks = known.map_or_else(Quirks::default, |known| known.quirks);
+/// `max_tokens`: it calls the limit of an answer so, whatever is known.
+fn chat_completions(id: String, known: Option<&KnownProvider>, max_tokens: bool) -> ChatCompletions {
+    let as_told = |quirks: Quirks| Quirks { max_tokens: quirks.max_tokens || max_tokens, ..quirks };
+    let quirks = as_told(known.map_or_else(Quirks::default, |known| known.quirks));
     let models = known.map(|known| known.models.as_slice()).unwrap_or_default();
-    let models = models.iter().filter_map(|model| Some((model.id.clone(), model.quirks?)));
+    let models = models.iter().filter_map(|model| Some((model.id.clone(), as_told(model.quirks?))));
     ChatCompletions::new(id, quirks, models.collect())
 }
 
-/// How a call shows whose it is: in the way of the known provider, or else in its protocol's usual one.
+/// How a call shows whose it is: in the way that is configured, else in that of the known provider, or else in its protocol's
+/// usual one.
 fn credential(config: &ProviderConfig, known: Option<&KnownProvider>) -> Result<Credential, &'static str> {
     let Some(key) = config.api_key.clone() else { return Ok(Credential::None) };
     if let Some(access_key_id) = config.access_key_id.clone() {
@@ -88,7 +94,11 @@ fn credential(config: &ProviderConfig, known: Option<&KnownProvider>) -> Result<
         let keys = AwsKeys { access_key_id, secret_access_key, session_token, region, service: "bedrock" };
         return Ok(Credential::AwsSigV4(keys));
     }
-    let auth = known.map_or_else(|| Auth::usual(config.protocol), |known| known.auth.clone());
+    let auth = config.auth.clone().or_else(|| known.map(|known| known.auth.clone()));
+    let auth = auth.unwrap_or_else(|| known::usual_auth(config.protocol));
+    if !auth.is_usable() {
+        return Err("its key cannot be shown in the header of `auth`");
+    }
     Ok(match auth {
         Auth::Header(name) => {
             Credential::Header(HeaderName::try_from(name).map_err(|_| "its header has no name")?, key)
@@ -109,7 +119,7 @@ fn region(config: &ProviderConfig) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::provider::Deadlines;
+    use crate::provider::{Deadlines, PromptMessage, Request, Role};
 
     fn config(id: &str, protocol: Protocol, base_url: &str) -> ProviderConfig {
         ProviderConfig {
@@ -119,7 +129,10 @@ mod tests {
             api_key: Some("key".to_owned().into()),
             access_key_id: None,
             session_token: None,
+            auth: None,
+            max_tokens: false,
             models: Vec::new(),
+            open: false,
         }
     }
 
@@ -142,6 +155,38 @@ mod tests {
         assert_eq!(header("ollama", Protocol::Ollama), "bearer");
         let none = ProviderConfig { api_key: None, ..config("vllm", Protocol::OpenaiChat, "http://127.0.0.1:1/v1") };
         assert!(matches!(credential(&none, None).unwrap(), Credential::None));
+    }
+
+    #[test]
+    fn a_key_is_shown_as_configured() {
+        let shown = |auth| {
+            let azure = known::provider("azure");
+            credential(&ProviderConfig { auth, ..config("azure-eu", Protocol::OpenaiChat, "https://a.example") }, azure)
+        };
+        assert!(matches!(shown(Some(Auth::Bearer)).unwrap(), Credential::Bearer(_)));
+        assert!(matches!(shown(None).unwrap(), Credential::Header(name, _) if name == "api-key"));
+        let mine = Some(Auth::Header("X-Mine".to_owned()));
+        assert!(matches!(shown(mine).unwrap(), Credential::Header(name, _) if name == "x-mine"));
+        assert!(shown(Some(Auth::Header("host".to_owned()))).is_err());
+    }
+
+    #[test]
+    fn the_limit_of_an_answer_is_called_as_configured() {
+        for (provider, max_tokens, name) in
+            [("mine", false, "max_completion_tokens"), ("mine", true, "max_tokens"), ("openai", true, "max_tokens")]
+        {
+            let wire = chat_completions(provider.to_owned(), known::provider(provider), max_tokens);
+            let messages = vec![PromptMessage::text(Role::User, "Hello")];
+            let model = "gpt-6-luna".to_owned();
+            let request = Request { model, messages, max_output: Some(7), ..Request::default() };
+            let body: serde_json::Value = serde_json::from_slice(&wire.write(&request).unwrap().body).unwrap();
+            assert_eq!(body[name], 7, "{provider}: {body}");
+        }
+        _ = rustls::crypto::ring::default_provider().install_default();
+        let config = config("mine", Protocol::Anthropic, "https://models.example");
+        let clients = Clients::new(Deadlines::default());
+        let called = Connected::new(ProviderConfig { max_tokens: true, ..config }, &clients, Reach::Anywhere);
+        assert!(called.is_err_and(|error| error.to_string().contains("openai-chat alone")));
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub async fn ollama(host: Option<&str>) -> Option<ProviderConfig> {
     let ollama = address(host.unwrap_or("127.0.0.1"));
     let client = reqwest::Client::builder().timeout(OLLAMA_DEADLINE).no_proxy().build().ok()?;
     let tags: Tags = client.get(format!("{ollama}/api/tags")).send().await.ok()?.json().await.ok()?;
-    let model = |tag: Tag| ModelConfig { id: tag.name, context_window: None };
+    let model = |tag: Tag| ModelConfig { id: tag.name, ..ModelConfig::default() };
     let models: Vec<ModelConfig> = tags.models.into_iter().map(model).collect();
     (!models.is_empty()).then(|| ProviderConfig {
         id: "ollama".to_owned(),
@@ -35,7 +35,11 @@ pub async fn ollama(host: Option<&str>) -> Option<ProviderConfig> {
         api_key: None,
         access_key_id: None,
         session_token: None,
+        auth: None,
+        max_tokens: false,
         models,
+        // Others may be pulled while this process runs.
+        open: true,
     })
 }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use domain::ModelRef;
+pub use domain::account::Auth;
 use serde::Deserialize;
 
 use super::config::{ApiKey, ModelConfig, Protocol, ProviderConfig};
@@ -50,31 +51,14 @@ pub struct KnownProvider {
     pub models: Vec<KnownModel>,
 }
 
-/// How a provider is shown the key.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Auth {
-    /// As `authorization: Bearer …`.
-    Bearer,
-    /// In a header of this name.
-    Header(String),
-    /// By signing each call (AWS Signature Version 4), where the key is no bearer token.
-    #[serde(rename = "sigv4")]
-    SigV4,
-    /// It wants none.
-    None,
-}
-
-impl Auth {
-    /// The usual way of a protocol, for providers that nobody knows.
-    pub fn usual(protocol: Protocol) -> Self {
-        match protocol {
-            Protocol::Anthropic => Self::Header("x-api-key".to_owned()),
-            Protocol::Gemini => Self::Header("x-goog-api-key".to_owned()),
-            Protocol::Bedrock => Self::SigV4,
-            Protocol::Demo => Self::None,
-            Protocol::OpenaiChat | Protocol::OpenaiResponses | Protocol::Cohere | Protocol::Ollama => Self::Bearer,
-        }
+/// How a provider is shown the key where nobody says, in the usual way of its protocol.
+pub(super) fn usual_auth(protocol: Protocol) -> Auth {
+    match protocol {
+        Protocol::Anthropic => Auth::Header("x-api-key".to_owned()),
+        Protocol::Gemini => Auth::Header("x-goog-api-key".to_owned()),
+        Protocol::Bedrock => Auth::SigV4,
+        Protocol::Demo => Auth::None,
+        Protocol::OpenaiChat | Protocol::OpenaiResponses | Protocol::Cohere | Protocol::Ollama => Auth::Bearer,
     }
 }
 
@@ -189,9 +173,14 @@ impl KnownProvider {
         self.models.iter().find(|model| model.id == id)
     }
 
-    /// It at this address, with this key and the models that are known of it.
+    /// It at this address, with this key and the models that are known of it, which are a few of those that it has.
     pub fn configured(&self, base_url: Option<String>, api_key: Option<ApiKey>) -> ProviderConfig {
-        let model = |model: &KnownModel| ModelConfig { id: model.id.clone(), context_window: model.context_window };
+        // What else is known of a model is looked up when it is called.
+        let model = |model: &KnownModel| ModelConfig {
+            id: model.id.clone(),
+            context_window: model.context_window,
+            ..ModelConfig::default()
+        };
         let models = self.models.iter().map(model).collect();
         ProviderConfig {
             id: self.id.clone(),
@@ -200,7 +189,10 @@ impl KnownProvider {
             api_key,
             access_key_id: None,
             session_token: None,
+            auth: None,
+            max_tokens: false,
             models,
+            open: self.protocol != Protocol::Demo,
         }
     }
 

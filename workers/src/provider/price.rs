@@ -4,11 +4,15 @@
 mod tests;
 
 use chrono::NaiveDate;
+use domain::account;
 use domain::conversation::{Cost, Usage};
 use serde::{Deserialize, Serialize};
 
 /// Prices are for so many tokens.
 const TOKENS: u128 = 1_000_000;
+
+/// What costs name that are reckoned by a price that whoever has the provider said.
+const OWN_VERSION: &str = "configured";
 
 /// What the tokens of a model cost from a day on, in micro-USD per million of them.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -120,6 +124,23 @@ impl Price {
             && input <= write
             && input <= output
             && self.rates(0).iter().zip(long).all(|(short, long)| *short <= long)
+    }
+}
+
+impl From<account::Price> for Price {
+    /// A price of one's own holds for as long as it is configured.
+    fn from(price: account::Price) -> Self {
+        let account::Price { input, cached_read, cache_write, output, reasoning } = price;
+        Self {
+            from: NaiveDate::default(),
+            version: OWN_VERSION.to_owned(),
+            input: input.into(),
+            cached_read: cached_read.map(u64::from),
+            cache_write: cache_write.map(u64::from),
+            output: output.into(),
+            reasoning: reasoning.map(u64::from),
+            long: None,
+        }
     }
 }
 

@@ -13,7 +13,8 @@ use sqlx::PgPool;
 
 use super::prompt;
 use crate::open_replies::OpenReply;
-use crate::provider::{Chunk, Deadline, ErrorKind, PromptMessage, PromptPart, known, price};
+use crate::provider::price::{self, Price};
+use crate::provider::{Chunk, Deadline, ErrorKind, PromptMessage, PromptPart, known};
 
 /// How many bytes count as a token.
 const BYTES_PER_TOKEN: usize = 4;
@@ -31,6 +32,8 @@ const TOKENS_PER_MESSAGE: usize = 8;
 #[derive(Debug)]
 pub(super) struct Meter {
     model: ModelRef,
+    /// What the model costs; none means what the catalogue knows.
+    prices: Option<Vec<Price>>,
     /// The day whose price holds.
     on: NaiveDate,
     /// Bytes of the prompt, of what the model said, and of what it thought.
@@ -49,12 +52,18 @@ impl Meter {
     /// For an attempt that began then and asks this.
     pub(super) fn new(model: ModelRef, began: DateTime<Utc>, messages: &[PromptMessage]) -> Self {
         let prompt = messages.iter().flat_map(|message| &message.parts).map(bytes).sum();
-        Self { model, on: began.date_naive(), prompt, said: 0, thought: 0, most: None, told: None, counted: None }
+        let on = began.date_naive();
+        Self { model, prices: None, on, prompt, said: 0, thought: 0, most: None, told: None, counted: None }
     }
 
     /// For one that asks for no longer an answer than this.
     pub(super) fn asking_for(self, most: Option<u64>) -> Self {
         Self { most, ..self }
+    }
+
+    /// For one whose model costs this, whatever the catalogue knows.
+    pub(super) fn priced(self, prices: Vec<Price>) -> Self {
+        Self { prices: Some(prices), ..self }
     }
 
     /// Hears a piece of the answer.
@@ -79,7 +88,8 @@ impl Meter {
     pub(super) fn spent(&self) -> Spent {
         let told = self.told.as_ref().filter(|usage| self.is_whole(usage));
         let usage = told.cloned().unwrap_or_else(|| self.estimate());
-        let prices = known::model(&self.model).map_or(&[][..], |model| &model.prices);
+        let known = || known::model(&self.model).map_or(&[][..], |model| &model.prices);
+        let prices = self.prices.as_deref().unwrap_or_else(known);
         let cost = price::cost(&usage, prices, self.on);
         Spent { usage, cost, estimated: told.is_none() }
     }
@@ -190,10 +200,11 @@ fn bytes(part: &PromptPart) -> usize {
 mod tests {
     use super::*;
     use crate::provider::Role;
+    use domain::account;
     use domain::conversation::{Cost, Finish};
 
     /// A model of the catalogue, with what it costs for so much input and output.
-    fn priced() -> (ModelRef, price::Price) {
+    fn priced() -> (ModelRef, Price) {
         let provider = known::provider("openai").unwrap();
         let model = provider.models.iter().find(|model| !model.prices.is_empty()).unwrap();
         (format!("openai/{}", model.id).parse().unwrap(), model.prices[0].clone())
@@ -234,6 +245,17 @@ mod tests {
         let (model, price) = priced();
         let before = meter(model, price.from.pred_opt().unwrap()).spent();
         assert_eq!(before.cost, None, "it was not known yet");
+    }
+
+    #[test]
+    fn a_price_of_ones_own_comes_before_the_catalogues() {
+        let own = account::Price { input: 1_000_000, output: 2_000_000, ..account::Price::default() };
+        let (known, price) = priced();
+        for model in ["nobody/knows".parse().unwrap(), known] {
+            let mut meter = meter(model, price.from).priced(vec![Price::from(own)]);
+            meter.hear(&whole(Usage { input: Some(10), output: Some(1), ..Usage::default() }));
+            assert_eq!(meter.spent().cost, Some(Cost { micros: 12, price: "configured".to_owned() }));
+        }
     }
 
     #[test]

@@ -65,7 +65,7 @@ fn configurations_that_cannot_work_say_why() {
     let base = || config("http://127.0.0.1:1/v1");
     let named = |id: &str| ProviderConfig { id: id.to_owned(), ..base() };
     let at = |url: &str| ProviderConfig { base_url: Some(url.to_owned()), ..base() };
-    let empty_model = ModelConfig { id: String::new(), context_window: None };
+    let empty_model = ModelConfig::default();
     for configs in [
         vec![base(), base()],
         vec![named("")],

@@ -160,7 +160,10 @@ pub(crate) fn config_of(protocol: Protocol, base_url: &str) -> ProviderConfig {
         api_key: Some(KEY.to_owned().into()),
         access_key_id: None,
         session_token: None,
-        models: vec![ModelConfig { id: "m1".to_owned(), context_window: Some(128_000) }],
+        auth: None,
+        max_tokens: false,
+        models: vec![ModelConfig { id: "m1".to_owned(), context_window: Some(128_000), ..ModelConfig::default() }],
+        open: false,
     }
 }
 

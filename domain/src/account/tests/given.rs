@@ -29,7 +29,7 @@ pub(super) fn provider(name: &str) -> ProviderId {
 }
 
 pub(super) fn model(id: &str) -> Model {
-    Model { id: id.to_owned(), context_window: None }
+    Model { id: id.to_owned(), ..Model::default() }
 }
 
 /// A key as the `n`th sealing left it.
@@ -50,14 +50,17 @@ pub(super) fn limits() -> Limits {
 
 /// As the catalogue has it, with a key.
 pub(super) fn save(name: &str, key: Option<SealedKey>) -> Command {
-    Command::SaveProviderConfig { provider: provider(name), protocol: None, base_url: None, models: Vec::new(), key }
+    let (provider, models) = (provider(name), Vec::new());
+    let (auth, max_tokens) = (None, false);
+    Command::SaveProviderConfig { provider, protocol: None, base_url: None, models, key, auth, max_tokens }
 }
 
 /// A server of one's own.
 pub(super) fn save_at(name: &str, base_url: &str, key: Option<SealedKey>) -> Command {
     let protocol = Some("openai-chat".to_owned());
     let (base_url, models) = (Some(base_url.to_owned()), vec![model("m1")]);
-    Command::SaveProviderConfig { provider: provider(name), protocol, base_url, models, key }
+    let (provider, auth, max_tokens) = (provider(name), None, false);
+    Command::SaveProviderConfig { provider, protocol, base_url, models, key, auth, max_tokens }
 }
 
 pub(super) fn remove(name: &str) -> Command {
@@ -83,13 +86,16 @@ pub(super) fn opened() -> Event {
 }
 
 pub(super) fn saved(name: &str, key: Option<SealedKey>) -> Event {
-    Event::ProviderConfigSaved { provider: provider(name), protocol: None, base_url: None, models: Vec::new(), key }
+    let (provider, models) = (provider(name), Vec::new());
+    let (auth, max_tokens) = (None, false);
+    Event::ProviderConfigSaved { provider, protocol: None, base_url: None, models, key, auth, max_tokens }
 }
 
 pub(super) fn saved_at(name: &str, base_url: &str, key: Option<SealedKey>) -> Event {
     let protocol = Some("openai-chat".to_owned());
     let (base_url, models) = (Some(base_url.to_owned()), vec![model("m1")]);
-    Event::ProviderConfigSaved { provider: provider(name), protocol, base_url, models, key }
+    let (provider, auth, max_tokens) = (provider(name), None, false);
+    Event::ProviderConfigSaved { provider, protocol, base_url, models, key, auth, max_tokens }
 }
 
 pub(super) fn removed(name: &str) -> Event {

@@ -1,9 +1,11 @@
 //! The log is for ever: each event as it stands in Postgres. A literal here may gain a neighbour, but never change.
 
+use std::num::NonZeroU32;
+
 use cqrs_es::{Aggregate as _, DomainEvent as _};
 use serde_json::{Value, json};
 
-use super::super::{Account, Event, Limits};
+use super::super::{Account, Auth, Event, Limits, Model, Price};
 use super::given::*;
 use crate::Decide;
 
@@ -59,6 +61,23 @@ fn fields_that_may_be_missing_are_read_as_none() {
     assert_eq!(serde_json::from_value::<Event>(payload).unwrap(), limits_set(Limits::default()));
 }
 
+/// Of a provider that departs from what is known, as it stands in the log. What earlier versions wrote lacks all of it.
+#[test]
+fn what_a_person_says_beyond_the_catalogue_is_written_and_read_as_ever() {
+    let literal = r#"{"type":"ProviderConfigSaved","provider":"mine","protocol":null,"base_url":null,"models":[{"id":"m1","context_window":null,"max_output":4096,"price":{"input":100,"cached_read":10,"output":500}}],"key":null,"auth":{"header":"api-key"},"max_tokens":true}"#;
+    let mut event = saved("mine", None);
+    if let Event::ProviderConfigSaved { models, auth, max_tokens, .. } = &mut event {
+        let price = Price { input: 100, cached_read: Some(10), output: 500, ..Price::default() };
+        models.push(Model { max_output: NonZeroU32::new(4_096), price: Some(price), ..model("m1") });
+        (*auth, *max_tokens) = (Some(Auth::Header("api-key".to_owned())), true);
+    }
+    assert_eq!(serde_json::to_string(&event).unwrap(), literal);
+    assert_eq!(serde_json::from_str::<Event>(literal).unwrap(), event);
+    for (word, auth) in [("bearer", Auth::Bearer), ("sigv4", Auth::SigV4), ("none", Auth::None)] {
+        assert_eq!(json!(auth), json!(word));
+    }
+}
+
 #[test]
 fn fields_of_later_versions_are_passed_over() {
     for event in one_of_each() {
@@ -85,6 +104,7 @@ fn the_states_shape_belongs_to_its_version() {
         "providers": { "openai": {
             "protocol": null, "base_url": null, "models": [],
             "key": { "kek": 1, "wrapped": "d3JhcHBlZA1", "sealed": "c2VhbGVk1", "last_four": "abc1" },
+            "auth": null, "max_tokens": false,
         } },
         "default": { "provider": "openai", "model": null },
         "limits": {
@@ -92,5 +112,5 @@ fn the_states_shape_belongs_to_its_version() {
             "tokens_per_month": null, "requests_per_minute": null, "concurrent_replies": 2,
         },
     });
-    assert_eq!((json!(state), Account::STATE_VERSION), (shape, 1));
+    assert_eq!((json!(state), Account::STATE_VERSION), (shape, 2));
 }

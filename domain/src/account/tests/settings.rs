@@ -1,7 +1,8 @@
 //! Providers, the default, limits; and how much of each.
 
 use super::super::{
-    Command, Error, Limits, MAX_LIMIT, MAX_MODEL_BYTES, MAX_MODELS, MAX_PROTOCOL_BYTES, MAX_PROVIDERS, MAX_URL_BYTES,
+    Auth, Command, Error, Event, Limits, MAX_LIMIT, MAX_MODEL_BYTES, MAX_MODELS, MAX_PROTOCOL_BYTES, MAX_PROVIDERS,
+    MAX_URL_BYTES,
 };
 use super::given::*;
 
@@ -64,9 +65,11 @@ fn providers_are_bounded() {
 #[test]
 fn models_are_bounded_and_each_is_named_once() {
     let with = |ids: Vec<String>| {
-        let Command::SaveProviderConfig { provider, key, .. } = save("openai", None) else { panic!() };
-        let models = ids.iter().map(|id| model(id)).collect();
-        Command::SaveProviderConfig { provider, protocol: None, base_url: None, models, key }
+        let mut command = save("openai", None);
+        if let Command::SaveProviderConfig { models, .. } = &mut command {
+            *models = ids.iter().map(|id| model(id)).collect();
+        }
+        command
     };
     for ids in [
         (0..=MAX_MODELS).map(|n| format!("m{n}")).collect(),
@@ -105,13 +108,33 @@ fn an_address_holds_no_secret_and_is_one() {
 
 #[test]
 fn a_protocol_is_a_word() {
-    for protocol in ["", "OpenAI", "openai chat", &"p".repeat(MAX_PROTOCOL_BYTES + 1)] {
-        let Command::SaveProviderConfig { provider, key, models, .. } = save("openai", None) else { panic!() };
-        let protocol = Some(protocol.to_owned());
-        given([])
-            .when(ann(Command::SaveProviderConfig { provider, protocol, base_url: None, models, key }))
-            .then_expect_error(Error::InvalidProtocol { limit: MAX_PROTOCOL_BYTES });
+    for word in ["", "OpenAI", "openai chat", &"p".repeat(MAX_PROTOCOL_BYTES + 1)] {
+        let mut command = save("openai", None);
+        if let Command::SaveProviderConfig { protocol, .. } = &mut command {
+            *protocol = Some(word.to_owned());
+        }
+        given([]).when(ann(command)).then_expect_error(Error::InvalidProtocol { limit: MAX_PROTOCOL_BYTES });
     }
+}
+
+#[test]
+fn a_key_is_shown_in_a_header_that_is_for_it() {
+    let shown_in = |name: &str| {
+        let mut command = save("openai", Some(key(1)));
+        if let Command::SaveProviderConfig { auth, max_tokens, .. } = &mut command {
+            (*auth, *max_tokens) = (Some(Auth::Header(name.to_owned())), true);
+        }
+        command
+    };
+    for name in ["", "api key", "x\r\ny", "Host", "content-length", &"x".repeat(65)] {
+        given([]).when(ann(shown_in(name))).then_expect_error(Error::InvalidAuth);
+    }
+    let mut expected = saved("openai", Some(key(1)));
+    if let Event::ProviderConfigSaved { auth, max_tokens, .. } = &mut expected {
+        (*auth, *max_tokens) = (Some(Auth::Header("api-key".to_owned())), true);
+    }
+    given([opened()]).when(ann(shown_in("api-key"))).then_expect_events(vec![expected.clone()]);
+    given([opened(), expected]).when(ann(shown_in("api-key"))).then_expect_events(vec![]);
 }
 
 #[test]

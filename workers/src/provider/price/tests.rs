@@ -46,6 +46,16 @@ fn each_kind_of_token_has_its_price() {
 }
 
 #[test]
+fn a_price_of_ones_own_holds_on_every_day() {
+    let own = account::Price { input: 2_000_000, output: 10_000_000, ..account::Price::default() };
+    let prices = [Price::from(account::Price { cached_read: Some(100_000), ..own })];
+    for on in ["2020-01-01", "2120-01-01"] {
+        let cost = cost(&usage([1_000; 5]), &prices, day(on)).unwrap();
+        assert_eq!(cost, Cost { micros: 2_000 + 100 + 2_000 + 10_000 + 10_000, price: "configured".to_owned() });
+    }
+}
+
+#[test]
 fn what_has_no_price_of_its_own_costs_what_its_kind_does() {
     let prices = [price("2026-01-01", 3_000_000, 15_000_000)];
     let cost = |counts| cost(&usage(counts), &prices, day("2026-06-01")).unwrap().micros;

@@ -13,7 +13,6 @@ use crate::budget::{Granted, Refused, Until, Wanted};
 use crate::ledger::{self, Claimed};
 use crate::metrics;
 use crate::open_replies::OpenReply;
-use crate::provider::known;
 use crate::reply::prompt::Prompt;
 use crate::reply::spending;
 
@@ -35,11 +34,11 @@ impl Attempt<'_> {
         if limits == Limits::default() || self.gate.refused.is_some() {
             return Ok(Ok(None));
         }
-        let known = known::model(&model);
+        let terms = self.offer.terms(&model);
         let wanted = Wanted {
             input: spending::most_input(&prompt.messages),
-            can_write: known.and_then(|model| model.max_output),
-            prices: known.map_or(&[][..], |model| &model.prices),
+            can_write: terms.max_output,
+            prices: &terms.prices,
             on: prompt.began.date_naive(),
         };
         let attempt = OpenReply { conversation: self.conversation, reply: self.reply, attempt: self.number };

@@ -40,7 +40,9 @@ impl Attempt<'_> {
         if let Some(error) = self.gate.refused.clone() {
             return (Ended::Failed(error), None);
         }
-        let mut meter = Meter::new(model.clone(), prompt.began, &prompt.messages).asking_for(max_output);
+        let prices = self.offer.terms(&model).prices;
+        let meter = Meter::new(model.clone(), prompt.began, &prompt.messages);
+        let mut meter = meter.asking_for(max_output).priced(prices);
         let (name, messages) = (model.model().to_owned(), prompt.messages);
         // A conversation is read again with every question.
         let request = provider::Request { model: name, messages, max_output, cache: true, ..provider::Request::default() };
