@@ -1,5 +1,7 @@
 //! The lists of models that providers gave, as workers share them.
 
+use std::time::Duration;
+
 use nats::model_lists::ModelLists;
 use nats::probe::Model;
 use nats::test_server::Server;
@@ -40,4 +42,13 @@ async fn a_list_that_is_too_large_is_not_kept() {
         (0..2_000).map(|nth| Model { id: format!("{nth}{}", "x".repeat(300)), context_window: None }).collect();
     lists.put("a1", &large).await.unwrap();
     assert_eq!(lists.get("a1").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_list_is_kept_for_a_day() {
+    let server = Server::start().await;
+    let client = server.core().await;
+    ModelLists::new(&client).put("a1", &list(&["m1"])).await.unwrap();
+    let bucket = nats::relay::jetstream(&client).get_stream("KV_models").await.unwrap();
+    assert_eq!(bucket.cached_info().config.max_age, Duration::from_hours(24));
 }
