@@ -242,7 +242,7 @@ async fn what_a_provider_counts_in_its_own_way_is_the_ledger_and_what_is_lost_is
     }
 }
 
-/// Long enough for a worker to be killed in it.
+/// Fails behind a word, and wants to be let alone for longer than it takes to kill a worker.
 const LET_ALONE: &str = r#"raw data: {"choices":[{"index":0,"delta":{"content":"Naive"}}]}
 
 data: {"error":{"message":"Overloaded, try again in 5s.","type":"server_error"}}"#;
