@@ -51,15 +51,17 @@ fn unreadable(path: &Path, error: impl std::fmt::Display) -> Error {
 }
 
 fn read(text: &str) -> Result<Sealing, String> {
-    let line = |line: &'_ str| -> Option<(u32, String)> {
-        let (version, key) = line.split_once(' ')?;
-        Some((version.parse().ok()?, key.trim().to_owned()))
-    };
     let lines = text.lines().filter(|line| !line.trim().is_empty());
     let keys = lines.map(|text| line(text).ok_or("a line has a version, a space and a key"));
-    let keys = keys.collect::<Result<Vec<(u32, String)>, _>>()?;
+    let keys = keys.collect::<Result<Vec<(u32, &str)>, _>>()?;
     let current = keys.iter().map(|(version, _)| *version).max().ok_or("it is empty")?;
-    Sealing::new(keys.iter().map(|(version, key)| (*version, key.as_str())), current).map_err(|error| error.to_string())
+    Sealing::new(keys, current).map_err(|error| error.to_string())
+}
+
+/// The version in a line, and its key; which is not copied, for nobody would wipe the copy.
+fn line(text: &str) -> Option<(u32, &str)> {
+    let (version, key) = text.split_once(' ')?;
+    Some((version.parse().ok()?, key.trim()))
 }
 
 /// There as a whole and to stay, or not there.

@@ -3,13 +3,14 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize, Serializer};
+use zeroize::Zeroizing;
 
 const HIDDEN: &str = "(hidden)";
 
-/// A text that logs, error messages and `bestchat config` never show.
+/// A text that logs, error messages and `bestchat config` never show. It is wiped when dropped.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
-pub struct Secret(String);
+#[serde(from = "String")]
+pub struct Secret(Zeroizing<String>);
 
 impl Secret {
     /// The text itself, for whoever must present it.
@@ -20,7 +21,7 @@ impl Secret {
 
 impl From<String> for Secret {
     fn from(text: String) -> Self {
-        Self(text)
+        Self(Zeroizing::new(text))
     }
 }
 
@@ -33,5 +34,18 @@ impl fmt::Debug for Secret {
 impl Serialize for Secret {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(HIDDEN)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use zeroize::ZeroizeOnDrop;
+
+    use super::*;
+
+    #[test]
+    fn a_secret_is_wiped_when_dropped() {
+        fn assert_wiped(_: &impl ZeroizeOnDrop) {}
+        assert_wiped(&Secret::from("a key".to_owned()).0);
     }
 }

@@ -15,16 +15,20 @@ const TAKE_OVER: Duration = Duration::from_secs(40);
 const OPEN: &str = "openai/gpt-6-luna";
 const SHUT: &str = "azure/gpt-6-luna";
 const UNREAD: &str = "deepseek/deepseek-flash";
+/// One whose provider counts in its own way, what it has cached too, and the prompt before it says anything.
+const COUNTING: &str = "anthropic/claude-opus-5";
 
 async fn app(billers: [&Biller; 3]) -> App {
-    let table = |(model, biller): (&str, &Biller)| {
-        let (id, name) = model.split_once('/').unwrap();
-        format!(
-            "[[providers]]\nid = \"{id}\"\nprotocol = \"openai-chat\"\nbase_url = \"{}\"\napi_key = \"k\"\nmodels = [{{ id = \"{name}\" }}]\n\n",
-            biller.base_url
-        )
-    };
-    App::with_tables("", |_| [OPEN, SHUT, UNREAD].into_iter().zip(billers).map(table).collect()).await
+    let tables = [OPEN, SHUT, UNREAD].into_iter().zip(billers);
+    App::with_tables("", |_| tables.map(|(model, biller)| table(model, "openai-chat", biller)).collect()).await
+}
+
+fn table(model: &str, protocol: &str, biller: &Biller) -> String {
+    let (id, name) = model.split_once('/').unwrap();
+    format!(
+        "[[providers]]\nid = \"{id}\"\nprotocol = \"{protocol}\"\nbase_url = \"{}\"\napi_key = \"k\"\nmodels = [{{ id = \"{name}\" }}]\n\n",
+        biller.base_url
+    )
 }
 
 /// A reply that is held somewhere.
@@ -65,19 +69,35 @@ impl Held {
     }
 }
 
-/// Tokens read and written, and micros.
-type Counts = (u64, u64, u64);
+/// What was spent, or is billed.
+#[derive(Debug, PartialEq)]
+struct Counts {
+    /// Tokens read, and read from the cache; tokens written.
+    read: (u64, u64),
+    written: u64,
+    micros: u64,
+}
 
 fn counted(spent: &Value) -> Counts {
     let usage = |kinds: &[&str]| kinds.iter().filter_map(|kind| spent["usage"][*kind].as_u64()).sum();
-    (usage(&["input"]), usage(&["output", "reasoning"]), spent["cost"]["micros"].as_u64().unwrap_or(0))
+    Counts {
+        read: (usage(&["input"]), usage(&["cached_input"])),
+        written: usage(&["output", "reasoning"]),
+        micros: spent["cost"]["micros"].as_u64().unwrap_or(0),
+    }
 }
 
 /// The same of a bill.
 fn billed(call: &Call, model: &str) -> Counts {
+    counts((call.input(), call.cached()), call.output(), model)
+}
+
+/// With what that costs.
+fn counts(read: (u64, u64), written: u64, model: &str) -> Counts {
     let price = &known::model(&model.parse().unwrap()).unwrap().prices[0];
-    let micros = (call.input() * price.input + call.output() * price.output).div_ceil(1_000_000);
-    (call.input(), call.output(), micros)
+    let cached = read.1 * price.cached_read.unwrap_or(price.input);
+    let micros = (read.0 * price.input + cached + written * price.output).div_ceil(1_000_000);
+    Counts { read, written, micros }
 }
 
 /// Every call is in the log, as an attempt that spent what it is billed. All but the last ended with their worker.
@@ -148,7 +168,8 @@ async fn the_bill_is_the_ledger_wherever_a_worker_is_killed() {
     let [call] = &shut.calls(claimed.question)[..] else { panic!("the door was shut at the first attempt") };
     let whole = billed(call, claimed.model);
     assert_eq!(counted(&spent[1]), whole);
-    assert_eq!((counted(&spent[0]).0, counted(&spent[0]).1), (call.input(), 0));
+    let lost = counted(&spent[0]);
+    assert_eq!((lost.read, lost.written), ((call.input(), 0), 0));
     assert_eq!(ended.end().await.len(), 1, "what was recorded stays as it is");
 }
 
@@ -173,8 +194,74 @@ async fn what_a_lost_attempt_said_is_in_the_ledger_but_for_the_last_moment() {
     let calls = open.calls(held.question);
     let (lost, bill) = (counted(&spent[0]), billed(&calls[0], held.model));
     let seen = tokens(calls[0].said_by(killed - UNSEEN));
-    println!("billed {} for what was said, recorded {}; {seen} a second before the kill", bill.1, lost.1);
-    assert_eq!(lost.0, bill.0);
-    assert!((seen..=bill.1).contains(&lost.1), "{seen} <= {} <= {}", lost.1, bill.1);
+    println!("billed {} for what was said, recorded {}; {seen} a second before the kill", bill.written, lost.written);
+    assert_eq!(lost.read, bill.read);
+    assert!((seen..=bill.written).contains(&lost.written), "{seen} <= {} <= {}", lost.written, bill.written);
     assert_eq!(counted(&spent[1]), billed(&calls[1], held.model));
+}
+
+#[tokio::test]
+async fn what_a_provider_counts_in_its_own_way_is_the_ledger_and_what_is_lost_is_estimated() {
+    let biller = Biller::start().await;
+    let app = App::with_tables("", |_| table(COUNTING, "anthropic", &biller)).await;
+    let _commands = app.worker("commands").await;
+    let mut worker = app.worker("reply").await;
+    let api = app.api().await;
+
+    let mut ended = Held::ask(&app, &api, COUNTING, "whole and recorded").await;
+    let spent = ended.end().await;
+    assert_bill_is_ledger(&ended, &biller.calls(ended.question), &spent);
+
+    // Stopped: what was counted by then is no estimate, what was said since is one.
+    let mut stopped = Held::ask(&app, &api, COUNTING, "middle and stopped").await;
+    stopped.ann.until_text(&stopped.conversation, &stopped.reply, HALF.len()).await;
+    stopped.ann.stop(&stopped.conversation, &stopped.reply).await.unwrap();
+    let end = stopped.ann.end_of(&stopped.conversation, &stopped.reply).await;
+    let call = &biller.calls(stopped.question)[0];
+    let so_far = counts((call.input(), call.cached()), 1 + tokens(HALF.len()), COUNTING);
+    assert_eq!((counted(&end["spent"]), &end["spent"]["estimated"]), (so_far, &json!(true)), "{end:#}");
+
+    let mut silent = Held::ask(&app, &api, COUNTING, "silent for ever").await;
+    let mut headed = Held::ask(&app, &api, COUNTING, "headed and no more").await;
+    let mut begun = Held::ask(&app, &api, COUNTING, "begun and no more").await;
+    let mut middle = Held::ask(&app, &api, COUNTING, "middle of it").await;
+    for (held, said) in [(&silent, 0), (&headed, 0), (&begun, 0), (&middle, HALF.len())] {
+        biller.until_said(held.question, said).await;
+    }
+    app.until_kept(&middle.conversation, &middle.reply, HALF).await;
+    worker.kill();
+    let _other = app.worker("reply").await;
+    for (held, said) in [(&mut silent, ""), (&mut headed, ""), (&mut begun, ""), (&mut middle, HALF)] {
+        let spent = held.end().await;
+        let [lost, whole] = &biller.calls(held.question)[..] else { panic!("{} is asked twice", held.question) };
+        assert_eq!(counted(&spent[1]), billed(whole, COUNTING), "{}", held.question);
+        // A token for every four bytes: what it counted went with the worker.
+        let estimate = counts((tokens(lost.prompt), 0), tokens(said.len()), COUNTING);
+        assert_eq!(counted(&spent[0]), estimate, "{}", held.question);
+        assert_estimated(held, &spent);
+    }
+}
+
+/// Fails behind a word, and wants to be let alone for longer than it takes to kill a worker.
+const LET_ALONE: &str = r#"raw data: {"choices":[{"index":0,"delta":{"content":"Naive"}}]}
+
+data: {"error":{"message":"Overloaded, try again in 5s.","type":"server_error"}}"#;
+
+#[tokio::test]
+async fn what_a_failed_attempt_spent_is_kept_when_its_worker_is_killed_before_the_next() {
+    let (open, shut, unread) = (Biller::start().await, Biller::shut().await, Biller::unread().await);
+    let app = app([&open, &shut, &unread]).await;
+    let _commands = app.worker("commands").await;
+    let mut worker = app.worker("reply").await;
+    let api = app.api().await;
+    let mut held = Held::ask(&app, &api, OPEN, LET_ALONE).await;
+    let failed = |told: &Transcript| !told.of_type("ReplyAttemptFailed").is_empty();
+    held.ann.read_until(&held.conversation, "the attempt fails", failed).await;
+    worker.kill();
+    let _other = app.worker("reply").await;
+    let spent = held.end().await;
+    let [lost, whole] = &open.calls(held.question)[..] else { panic!("it is asked twice") };
+    assert_eq!(counted(&spent[0]), counts((lost.input(), 0), tokens("Naive".len()), OPEN));
+    assert_eq!(counted(&spent[1]), billed(whole, OPEN));
+    assert_estimated(&held, &spent);
 }

@@ -1,8 +1,13 @@
 //! Keys of people's own providers over separate roles: sealed, nowhere to be seen, put under another key-encryption key.
 
-use serde_json::{Value, json};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::support::{Api, App, token, until};
+use domain::account::{self, Account};
+use futures::future::join_all;
+use serde_json::{Value, json};
+use store::sealing::{Owner, Sealing};
+
+use crate::support::{Api, App, address, token, until};
 
 /// What nobody may see.
 const KEY: &str = "sk-ann-9876543210-zyxwvu-ABCD";
@@ -23,10 +28,15 @@ impl Api {
     }
 }
 
+/// The keys of these versions and the current one of them, the last, as variables have them.
+fn sealing(versions: &[usize]) -> (String, String) {
+    let keys: Vec<String> = versions.iter().map(|version| format!("{version}=\"{}\"", KEK[version - 1])).collect();
+    (format!("{{{}}}", keys.join(",")), versions.last().unwrap().to_string())
+}
+
 /// Runs `rotate-keys` with these versions, of which the last is the current one: whether it succeeded, and what it said.
 async fn rotate(app: &App, versions: &[usize]) -> (bool, String) {
-    let keys: Vec<String> = versions.iter().map(|version| format!("{version}=\"{}\"", KEK[version - 1])).collect();
-    let (keys, current) = (format!("{{{}}}", keys.join(",")), versions.last().unwrap().to_string());
+    let (keys, current) = sealing(versions);
     let settings = [("BESTCHAT_SEALING__KEYS", keys.as_str()), ("BESTCHAT_SEALING__CURRENT", current.as_str())];
     // Away from the settings file, whose keys would be there as well.
     let folder = tempfile::tempdir().unwrap();
@@ -93,6 +103,67 @@ async fn a_key_is_sealed_rotated_and_nowhere_to_be_seen() {
             assert!(line.is_none(), "{hidden} in {line:?}");
         }
     }
+}
+
+/// How many people save keys while these are rotated.
+const PEOPLE: usize = 6;
+
+/// Every person's key as the log has it last: under the current version, and the one that they saved last.
+async fn assert_rotated(app: &App, saved: &[(String, String)]) {
+    let sealing = Sealing::new([(2, KEK[1])], 2).unwrap();
+    let mut found = Vec::new();
+    for id in &store::log::aggregates(&app.pool, account::TYPE, "", 100).await.unwrap() {
+        let account: Account = store::state(&app.pool, id).await.unwrap();
+        let (tenant, user) = account.owner().unwrap();
+        for (provider, config) in account.providers() {
+            let key = config.key.as_ref().unwrap();
+            let opened = sealing.open(Owner { tenant, user, provider }, key).unwrap();
+            found.push((user.to_string(), opened.expose().to_owned()));
+        }
+    }
+    found.sort();
+    assert_eq!(found, saved);
+}
+
+#[tokio::test]
+async fn keys_that_are_saved_while_keys_are_rotated_end_under_the_new_version() {
+    let app = App::with(&format!("sealing.keys = {{ 1 = \"{}\" }}", KEK[0])).await;
+    let _worker = app.worker("commands").await;
+    app.until_owned("commands", 1).await;
+    // As in the middle of a rolling restart: one edge seals under the old version, the other under the new one.
+    let old = app.api().await;
+    let (keys, current) = sealing(&[1, 2]);
+    let settings = [("BESTCHAT_SEALING__KEYS", keys.as_str()), ("BESTCHAT_SEALING__CURRENT", current.as_str())];
+    let mut process = app.start_with(&["api"], app.folder(), &settings);
+    let new = Api { address: address(&mut process).await, process };
+
+    let (mine, rotated) = ("/api/providers/configs/mine", AtomicBool::new(false));
+    let people = (0..PEOPLE).map(async |nth: usize| {
+        let (user, mut last) = (format!("p{nth}"), String::new());
+        for (round, edge) in [&old, &new].into_iter().cycle().enumerate() {
+            // At least once under each.
+            if round >= 2 && rotated.load(Ordering::Relaxed) {
+                break;
+            }
+            last = format!("sk-{user}-{round}-0123456789");
+            let config = json!({ "protocol": "openai-chat", "base_url": "https://home.example/v1", "api_key": last });
+            until("the key is saved", async || edge.ask(&user, reqwest::Method::PUT, mine, &config).await.0 == 200)
+                .await;
+        }
+        (user, last)
+    });
+    let rotating = async {
+        rotate(&app, &[1, 2]).await;
+        rotated.store(true, Ordering::Relaxed);
+    };
+    let (mut saved, ()) = tokio::join!(join_all(people), rotating);
+
+    // Nobody seals under the old one any more.
+    drop(old);
+    let (succeeded, said) = rotate(&app, &[1, 2]).await;
+    assert!(succeeded && said.contains(&format!("{PEOPLE} keys of {PEOPLE} accounts are under version 2")), "{said}");
+    saved.sort();
+    assert_rotated(&app, &saved).await;
 }
 
 #[tokio::test]

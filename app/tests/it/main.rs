@@ -29,6 +29,7 @@ mod resume;
 mod rights;
 mod routes;
 mod servers_lost;
+mod shares;
 mod spending;
 mod stops;
 mod stops_early;

@@ -3,13 +3,31 @@
 use std::time::Duration;
 
 use serde_json::json;
+use sqlx::PgTransaction;
 use tokio::time::Instant;
 
 use crate::happy::assert_same_as_stored;
-use crate::support::{App, answer, within};
+use crate::support::{App, answer, until, within};
 
 /// How soon a stop is done.
 const SOON: Duration = Duration::from_secs(3);
+
+impl App {
+    /// Keeps a conversation's running attempt from renewing its lease, and so from finding there that it shall stop: until this
+    /// is rolled back, a stop reaches the provider only as the event that it is.
+    pub(crate) async fn hold_lease(&self, conversation: &str) -> PgTransaction<'static> {
+        let sql = "select state from open_replies where conversation = $1::uuid for update";
+        until("the table of open replies has the attempt", async || {
+            let state: Option<String> =
+                sqlx::query_scalar(sql).bind(conversation).fetch_optional(&self.pool).await.unwrap();
+            state.is_some_and(|state| state == "running")
+        })
+        .await;
+        let mut held = store::begin(&self.pool).await.unwrap();
+        sqlx::query(sql).bind(conversation).execute(&mut *held).await.unwrap();
+        held
+    }
+}
 
 #[tokio::test]
 async fn a_stop_wins_at_every_moment() {
@@ -60,6 +78,30 @@ async fn a_stop_wins_at_every_moment() {
     let end = within(Duration::from_secs(20), "the orphan is stopped", ann.end_of(&id, &reply)).await;
     println!("an orphan was stopped after {:?}", asked.elapsed());
     assert_eq!((&end["type"], end["parts"][0]["text"].as_str()), (&json!("ReplyStopped"), Some(answer(20).as_str())));
+}
+
+#[tokio::test]
+async fn a_stop_is_heard_of_and_not_only_found_when_the_lease_is_renewed() {
+    let app = App::new().await;
+    let _processes = (app.worker("commands,reply").await, app.projector().await);
+    let api = app.api().await;
+    for (question, said, deleted) in
+        [("pace 2000 10 said", 20, false), ("hang for ever", 0, false), ("pace 2000 10 gone", 20, true)]
+    {
+        let (mut ann, id, reply) = app.asking(&api, "ann", None, question).await;
+        app.provider.until_asked(question, 1).await;
+        if said > 0 {
+            ann.until_text(&id, &reply, answer(said).len()).await;
+        }
+        let held = app.hold_lease(&id).await;
+        if deleted {
+            ann.ask(&id, json!({ "type": "DeleteConversation" })).await.unwrap();
+        } else {
+            ann.stop(&id, &reply).await.unwrap();
+        }
+        app.provider.until_hung_up(question).await;
+        held.rollback().await.unwrap();
+    }
 }
 
 #[tokio::test]

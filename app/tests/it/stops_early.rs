@@ -39,10 +39,12 @@ async fn a_stop_hangs_up_on_a_provider_that_has_said_nothing() {
             // The client is told that the model thinks, so that its worker has heard the thought.
             ann.until_text(&id, &reply, 0).await;
         }
+        let held = app.hold_lease(&id).await;
         let asked = Instant::now();
         ann.stop(&id, &reply).await.unwrap();
         within(SOON, "the provider is hung up on", biller.until_hung_up(question)).await;
         println!("{question}: hung up on {:?} after the stop", asked.elapsed());
+        held.rollback().await.unwrap();
         let end = within(SOON, "the reply is stopped", ann.end_of(&id, &reply)).await;
         assert_eq!(end["type"], "ReplyStopped", "{question}");
         // The prompt had been read by then.
@@ -63,8 +65,10 @@ async fn a_stop_hangs_up_on_a_provider_that_has_said_nothing() {
     let (mut socket, _) = within(SOON, "the provider is connected to", listener.accept()).await.unwrap();
     // What a client of TLS says first.
     assert!(socket.read(&mut [0; 4096]).await.unwrap() > 0);
+    let held = app.hold_lease(&id).await;
     ann.stop(&id, &reply).await.unwrap();
     let hung_up = async { while matches!(socket.read(&mut [0; 4096]).await, Ok(1..)) {} };
     within(SOON, "the provider is hung up on", hung_up).await;
+    held.rollback().await.unwrap();
     assert_eq!(within(SOON, "the reply is stopped", ann.end_of(&id, &reply)).await["type"], "ReplyStopped");
 }

@@ -224,6 +224,8 @@ pub struct Call {
     pub model: String,
     /// The question.
     pub question: String,
+    /// How many bytes it was sent.
+    pub bytes: u64,
     /// All that it meant to say.
     pub text: String,
     /// Whether it said that it had said all.

@@ -128,10 +128,11 @@ impl State {
         let words: Vec<String> = (0..rng.usize(WORDS)).map(word).collect();
         let pause = if whim == Some(Whim::Slow) { SLOW_PAUSE } else { Duration::from_millis(rng.u64(0..MAX_PAUSE_MS)) };
         let whole = !matches!(whim, Some(Whim::Hang | Whim::Error | Whim::Limit | Whim::Cut));
-        let tokens = Tokens { input: bytes as u64, output: words.len() as u64 };
+        let bytes = bytes as u64;
+        let tokens = Tokens { input: bytes, output: words.len() as u64 };
         let counted = (whole && rng.u32(0..10) < COUNTS).then_some(tokens);
         let refused = matches!(whim, Some(Whim::Error | Whim::Limit));
-        locked(&self.calls).push(Call { model, question, text: words.concat(), whole, refused, counted });
+        locked(&self.calls).push(Call { model, question, bytes, text: words.concat(), whole, refused, counted });
         Plan { whim, words, pause, counted }
     }
 }

@@ -1,5 +1,7 @@
 //! The lists of models that providers gave, as workers share them.
 
+use std::time::Duration;
+
 use nats::model_lists::ModelLists;
 use nats::probe::Model;
 use nats::test_server::Server;
@@ -60,4 +62,13 @@ async fn the_oldest_lists_make_room_for_others() {
     lists.put("newest", &list(&["m1"])).await.unwrap();
     assert_eq!(lists.get("newest").await.unwrap(), Some(list(&["m1"])));
     assert_eq!(lists.get("oldest").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_list_is_kept_for_a_day() {
+    let server = Server::start().await;
+    let client = server.core().await;
+    ModelLists::new(&client).put("a1", &list(&["m1"])).await.unwrap();
+    let bucket = nats::relay::jetstream(&client).get_stream("KV_models").await.unwrap();
+    assert_eq!(bucket.cached_info().config.max_age, Duration::from_hours(24));
 }

@@ -15,6 +15,7 @@ mod pending;
 mod prompt;
 mod running;
 mod said;
+mod shares;
 mod spans;
 pub(crate) mod spending;
 
@@ -42,6 +43,7 @@ use attempt::{Attempt, Gate};
 use breaker::Breakers;
 use choice::Tried;
 use running::Running;
+use shares::Shares;
 
 /// How long an attempt counts as alive without a renewal: a reply goes on elsewhere this long after its worker's end.
 pub const ATTEMPT_LEASE: Duration = Duration::from_secs(10);
@@ -72,7 +74,7 @@ pub struct Replies {
     pub sealing: Option<Arc<Sealing>>,
     /// Whether a model that keeps failing is left alone for a while.
     pub circuit_breakers: bool,
-    /// The most replies that this process answers at once.
+    /// The most replies that this process answers at once; for one person, a quarter of them.
     pub concurrency: usize,
     /// This process.
     pub process: Uuid,
@@ -84,6 +86,7 @@ impl Replies {
         let worker = Arc::new(Worker {
             asking: Asking::for_workers(self.client.clone(), self.shards),
             slots: Arc::new(Semaphore::new(self.concurrency)),
+            shares: Shares::new(self.concurrency),
             running: Running::default(),
             breakers: Arc::default(),
             tasks: TaskTracker::new(),
@@ -118,6 +121,7 @@ struct Worker {
     replies: Replies,
     asking: Asking,
     slots: Arc<Semaphore>,
+    shares: Shares,
     running: Running,
     /// Closed, all of them, as long as they are not shared.
     breakers: Arc<Breakers>,
@@ -172,7 +176,7 @@ impl Worker {
     }
 
     /// Claims an attempt at what was asked and carries it through, and those that follow at once; nothing to do when it is not
-    /// to be had.
+    /// to be had, or not yet.
     async fn answer(
         self: &Arc<Self>,
         id: ConversationId,
@@ -180,6 +184,9 @@ impl Worker {
         number: u32,
         asked: Asked,
     ) -> Result<(), Failure> {
+        // Beyond its asker's share a reply waits among the open ones, where this or another process finds it once there is room.
+        // That is no failure: those are parked when they last for long.
+        let Some(_share) = self.shares.take(asked.by.as_ref().map(Person::account)) else { return Ok(()) };
         let Some(stopped) = self.running.enter((id, reply)) else { return Ok(()) };
         let done = match self.offer(asked.by.as_ref()).await {
             Ok(offer) => {

@@ -1,9 +1,13 @@
-//! A provider of chat completions that keeps a bill per call: a token for every four bytes of the prompt, and of what it has
-//! sent. The question's first word is where its first call is held:
+//! A provider that keeps a bill per call. Asked for chat completions, a token for every four bytes of the prompt, and of what
+//! it has sent; asked for Messages, it counts in a way of its own, and what it has read before it says anything. The question's
+//! first word is where its first call is held:
 //!
-//! `silent`: before anything is said · `headed`: behind the response's head · `thinking`: behind a thought · `middle`: behind
-//! half of the answer · `ending`: there too, but the rest follows once the test lets it · `flowing`: nowhere, it says a word
-//! every few milliseconds and does not come to an end · `status CODE BODY`: it is refused like this · `html`: by a web page. All other calls are answered whole, and say what they cost.
+//! `silent`: before anything is said · `headed`: behind the response's head · `begun`: behind what is counted first ·
+//! `thinking`: behind a thought · `middle`: behind half of the answer · `ending`: there too, but the rest follows once the test
+//! lets it · `flowing`: nowhere, it says a word every few milliseconds and does not come to an end
+//!
+//! or how it goes wrong: `status CODE HEADER BODY`: it is refused like this, with or without a header · `html`: by a web page ·
+//! `raw BODY`: its answer is this, and no more. All other calls are answered whole, and say what they cost.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,6 +19,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::form::{Form, chunk};
 use super::{http, until};
 
 /// What it says; the first half of it, and all.
@@ -25,11 +30,14 @@ const THOUGHT: &str = "Hm, let me think of it.";
 /// A word of an answer that flows, and how long it takes.
 const WORD: &str = "on ";
 const PACE: Duration = Duration::from_millis(5);
+/// What every prompt of Messages is thought to have in the provider's cache, in tokens.
+const CACHED: u64 = 4_096;
 
 /// One call, and what it is billed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Call {
     pub(crate) question: String,
+    form: Form,
     /// In bytes: the prompt's text, the thoughts and the words sent.
     pub(crate) prompt: usize,
     thought: usize,
@@ -41,9 +49,17 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// Tokens of the prompt.
+    /// Tokens of the prompt, without those that were in the cache.
     pub(crate) fn input(&self) -> u64 {
-        tokens(self.prompt)
+        match self.form {
+            Form::Chat => tokens(self.prompt),
+            Form::Messages => self.prompt as u64 + 11,
+        }
+    }
+
+    /// Tokens of the prompt that were.
+    pub(crate) fn cached(&self) -> u64 {
+        if self.form == Form::Messages { CACHED } else { 0 }
     }
 
     /// How much of an answer that flows had been said at a moment, in bytes.
@@ -53,7 +69,10 @@ impl Call {
 
     /// Tokens of what was sent.
     pub(crate) fn output(&self) -> u64 {
-        tokens(self.said) + tokens(self.thought)
+        match self.form {
+            Form::Chat => tokens(self.said) + tokens(self.thought),
+            Form::Messages => self.said as u64 + 2,
+        }
     }
 }
 
@@ -168,16 +187,17 @@ async fn answer(socket: TcpStream, state: &State) {
     let (mut reader, mut writer) = http::sides(socket);
     let Some(request) = http::read(&mut reader).await else { return };
     let Some(messages) = request.body["messages"].as_array() else { return };
-    let contents: Vec<_> = messages.iter().filter_map(|message| message["content"].as_str()).collect();
+    let contents: Vec<_> = messages.iter().flat_map(|message| texts(&message["content"])).collect();
     let question = contents.last().copied().unwrap_or_default().to_owned();
     let prompt = contents.iter().map(|content| content.len()).sum();
+    let form = Form::of(&request.head);
     let mut sending = {
         let mut calls = state.calls.lock().unwrap();
         let is_first = calls.iter().all(|call| call.question != question);
-        calls.push(Call { question: question.clone(), prompt, ..Call::default() });
+        calls.push(Call { question: question.clone(), form, prompt, ..Call::default() });
         let way =
             if is_first { question.split_whitespace().next().unwrap_or_default().to_owned() } else { String::new() };
-        Sending { state, nth: calls.len() - 1, question, way }
+        Sending { state, nth: calls.len() - 1, question, form, way }
     };
     tokio::select! {
         biased;
@@ -186,11 +206,20 @@ async fn answer(socket: TcpStream, state: &State) {
     }
 }
 
+/// The texts of a message: one, or blocks of it.
+fn texts(content: &Value) -> Vec<&str> {
+    match content {
+        Value::Array(blocks) => blocks.iter().filter_map(|block| block["text"].as_str()).collect(),
+        content => content.as_str().into_iter().collect(),
+    }
+}
+
 /// A call that is being answered.
 struct Sending<'a> {
     state: &'a State,
     nth: usize,
     question: String,
+    form: Form,
     way: String,
 }
 
@@ -199,44 +228,60 @@ impl Sending<'_> {
         change(&mut self.state.calls.lock().unwrap()[self.nth]);
     }
 
+    fn call(&self) -> Call {
+        self.state.calls.lock().unwrap()[self.nth].clone()
+    }
+
     async fn send(&mut self, to: &mut OwnedWriteHalf) -> std::io::Result<()> {
-        let refusal = self.question.strip_prefix("status ").and_then(|refusal| refusal.split_once(' '));
-        if let Some((status, body)) = refusal {
-            return http::respond(to, &format!("{status} Refused"), "application/json", body).await;
-        }
-        if self.way == "html" {
-            return http::respond(to, "200 OK", "text/html", "<!doctype html><title>Sign in</title>").await;
+        match self.way.as_str() {
+            "status" => return self.refuse(to).await,
+            "html" => {
+                return http::respond(to, "200 OK", "text/html", "<!doctype html><title>Sign in</title>").await;
+            }
+            "raw" => {
+                return http::respond(to, "200 OK", "text/event-stream", self.question["raw".len()..].trim()).await;
+            }
+            _ => {}
         }
         self.held("silent").await;
         http::respond(to, "200 OK", "text/event-stream", []).await?;
         self.held("headed").await;
+        let call = self.call();
+        to.write_all(self.form.begin(call.input(), call.cached()).as_bytes()).await?;
+        self.held("begun").await;
         if self.way == "thinking" {
-            frame(to, &json!({ "reasoning_content": THOUGHT })).await?;
+            to.write_all(chunk(&json!({ "reasoning_content": THOUGHT })).as_bytes()).await?;
             self.bill(|call| call.thought = THOUGHT.len());
         }
         self.held("thinking").await;
         if self.way == "flowing" {
             return self.flow(to).await;
         }
-        frame(to, &json!({ "content": HALF })).await?;
+        to.write_all(self.form.say(HALF).as_bytes()).await?;
         self.bill(|call| call.said = HALF.len());
         self.held("middle").await;
         if self.way == "ending" {
             let _ = self.state.ending.subscribe().wait_for(|ending| *ending).await;
         }
-        frame(to, &json!({ "content": WHOLE[HALF.len()..] })).await?;
+        to.write_all(self.form.say(&WHOLE[HALF.len()..]).as_bytes()).await?;
         self.bill(|call| call.said = WHOLE.len());
-        let call = self.state.calls.lock().unwrap()[self.nth].clone();
-        let usage = json!({ "prompt_tokens": call.input(), "completion_tokens": call.output() });
-        let stop = json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": "stop" }] });
-        let bill = json!({ "choices": [], "usage": usage });
-        to.write_all(format!("data: {stop}\n\ndata: {bill}\n\ndata: [DONE]\n\n").as_bytes()).await
+        let call = self.call();
+        to.write_all(self.form.end(call.input(), call.output()).as_bytes()).await
+    }
+
+    /// Answers with a status, a header if one is named, and a body of JSON.
+    async fn refuse(&self, to: &mut OwnedWriteHalf) -> std::io::Result<()> {
+        let words = self.question["status".len()..].trim_start();
+        let (head, body) = words.split_at(words.find('{').unwrap_or(words.len()));
+        let (status, header) = head.trim_end().split_once(' ').unwrap_or((head.trim_end(), ""));
+        let kind = ["application/json", header].join(if header.is_empty() { "" } else { "\r\n" });
+        http::respond(to, &format!("{status} Refused"), &kind, body).await
     }
 
     /// Says a word after the other until the asker hangs up.
     async fn flow(&self, to: &mut OwnedWriteHalf) -> std::io::Result<()> {
         loop {
-            frame(to, &json!({ "content": WORD })).await?;
+            to.write_all(self.form.say(WORD).as_bytes()).await?;
             self.bill(|call| {
                 call.said += WORD.len();
                 call.flow.push((Instant::now(), call.said));
@@ -251,9 +296,4 @@ impl Sending<'_> {
             std::future::pending::<()>().await;
         }
     }
-}
-
-async fn frame(to: &mut OwnedWriteHalf, delta: &Value) -> std::io::Result<()> {
-    let frame = json!({ "choices": [{ "index": 0, "delta": delta }] });
-    to.write_all(format!("data: {frame}\n\n").as_bytes()).await
 }

@@ -4,6 +4,7 @@ mod app;
 mod biller;
 mod client;
 mod collector;
+mod form;
 mod http;
 mod ledger;
 mod process;

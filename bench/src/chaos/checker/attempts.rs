@@ -42,6 +42,7 @@ pub(super) fn check(history: &History, findings: &mut Findings) {
     let attempts: Vec<&Attempt<'_>> = replies.values().flatten().collect();
     calls(&attempts, history, findings);
     counted(&attempts, &history.calls, findings);
+    estimated(&attempts, &history.calls, findings);
 }
 
 /// Every attempt of every reply, in order.
@@ -230,5 +231,31 @@ fn counted(attempts: &[&Attempt<'_>], calls: &[Call], findings: &mut Findings) {
         findings.check(told == call.counted, Rule::SpentIsCounted, || {
             format!("at {at} {told:?} was spent, and the provider counted {:?}", call.counted)
         });
+    }
+}
+
+/// What nobody counted is estimated, within what there was to count: no token is smaller than a byte of the largest request for
+/// this question, or of the longest answer to it.
+fn estimated(attempts: &[&Attempt<'_>], calls: &[Call], findings: &mut Findings) {
+    let mut bytes: BTreeMap<(&str, &str), Tokens> = BTreeMap::new();
+    for call in calls {
+        let most = bytes.entry((call.question.as_str(), call.model.as_str())).or_default();
+        most.input = most.input.max(call.bytes);
+        most.output = most.output.max(call.text.len() as u64);
+    }
+    for attempt in attempts {
+        let model = attempt.model.rsplit('/').next().unwrap_or_default();
+        // Its call may not have left its worker.
+        let Some(most) = bytes.get(&(attempt.question, model)) else { continue };
+        for spent in attempt.spent.iter().filter(|spent| spent["estimated"] == true) {
+            let count = |kinds: &[&str]| kinds.iter().filter_map(|kind| spent["usage"][*kind].as_u64()).sum();
+            let told = Tokens {
+                input: count(&["input", "cached_input", "cache_write"]),
+                output: count(&["output", "reasoning"]),
+            };
+            findings.check(told.input <= most.input && told.output <= most.output, Rule::SpentIsCounted, || {
+                format!("{told:?} is the estimate for {:?}, of {most:?} in bytes", attempt.question)
+            });
+        }
     }
 }

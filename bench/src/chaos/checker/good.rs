@@ -163,6 +163,7 @@ pub(super) fn call(model: &str, text: &str, whole: bool) -> Call {
     Call {
         model: model.to_owned(),
         question: "why?".to_owned(),
+        bytes: 30,
         text: text.to_owned(),
         whole,
         refused: false,

@@ -56,7 +56,8 @@ pub enum Rule {
     RouteIsFollowed,
     /// An attempt that a provider took up says what it spent, once; one that was refused spent nothing.
     SpentOnce,
-    /// What was spent is what the provider counted; where it did not count, it is called an estimate.
+    /// What was spent is what the provider counted; where it did not count, it is called an estimate, and is within what was sent
+    /// and said.
     SpentIsCounted,
     /// A client is told each event once, in order, and all of them.
     EventsOnceInOrder,

@@ -152,7 +152,7 @@ fn usual(client: ClientBuilder) -> ClientBuilder {
 mod tests {
     use std::net::SocketAddr;
 
-    use tokio::io::AsyncReadExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
     use super::*;
@@ -211,5 +211,23 @@ mod tests {
         assert_eq!(greeted.await.unwrap()[..2], [22, 3], "a greeting of TLS");
         let nobody = tokio::time::timeout(Duration::from_millis(50), open.accept()).await;
         assert!(nobody.is_err(), "nobody calls where there is nothing to warm");
+    }
+    #[tokio::test]
+    async fn a_redirect_is_not_followed_by_anyones_client() {
+        _ = rustls::crypto::ring::default_provider().install_default();
+        for reach in [Reach::Anywhere, Reach::Public] {
+            let (server, address) = listen().await;
+            let serving = tokio::spawn(async move {
+                let (mut socket, _) = server.accept().await.unwrap();
+                assert!(socket.read(&mut [0; 4096]).await.unwrap() > 0);
+                let head = format!("HTTP/1.1 307 Temporary Redirect\r\nlocation: http://{address}/elsewhere\r\n");
+                socket.write_all(format!("{head}content-length: 0\r\n\r\n").as_bytes()).await.unwrap();
+            });
+            // As it is made for calls, but that it may do without TLS, which this server does not speak.
+            let client = usual(reach.guard(Client::builder())).https_only(false).build().unwrap();
+            let answer = client.get(format!("http://{address}/")).send().await.unwrap();
+            assert_eq!(answer.status().as_u16(), 307, "{reach:?}");
+            serving.await.unwrap();
+        }
     }
 }

@@ -159,19 +159,78 @@ pub(super) fn root(error: &reqwest::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use chrono::NaiveDateTime;
+    use tokio::io::AsyncReadExt;
+    use tokio::net::{TcpListener, TcpStream};
+
     use super::*;
-    use crate::provider::Deadlines;
+    use crate::provider::bedrock::Converse;
+    use crate::provider::sigv4::AwsKeys;
+    use crate::provider::{Deadlines, PromptMessage, Role};
 
     /// What was a public name when it was saved may be another machine when it is called.
     #[tokio::test]
     async fn a_name_that_leads_into_our_own_network_is_refused_when_it_is_called() {
         _ = rustls::crypto::ring::default_provider().install_default();
-        let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = Url::parse(&format!("https://localhost:{}/v1", server.local_addr().unwrap().port())).unwrap();
         let taken = Clients::new(Deadlines::default()).of(Reach::Public, &url).unwrap().take();
         let error = taken.client().post(url).send().await.unwrap_err();
         assert_eq!(refused_address(&error), Some(AddressError::Private), "{error:?}");
         let nobody = tokio::time::timeout(std::time::Duration::from_millis(20), server.accept()).await;
         assert!(nobody.is_err());
+    }
+    /// The head and the body of a request, as they come.
+    async fn read(socket: &mut TcpStream) -> (String, String) {
+        let mut bytes = Vec::new();
+        loop {
+            assert!(socket.read_buf(&mut bytes).await.unwrap() > 0, "the request is whole");
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+            if body.len() == length.parse::<usize>().unwrap() {
+                return (head.to_owned(), body.to_owned());
+            }
+        }
+    }
+
+    /// AWS signs what arrives once more, and compares.
+    #[tokio::test]
+    async fn what_is_signed_is_what_is_sent() {
+        _ = rustls::crypto::ring::default_provider().install_default();
+        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let keys = AwsKeys {
+            access_key_id: "AKIDEXAMPLE".to_owned(),
+            secret_access_key: "a-secret-key".to_owned().into(),
+            session_token: Some("a/session+token==".to_owned().into()),
+            region: "eu-central-1".to_owned(),
+            service: "bedrock",
+        };
+        let base_url = Some(format!("http://{}", server.local_addr().unwrap()));
+        let config = ProviderConfig { base_url, ..ProviderConfig::demo() };
+        let wire = Box::new(Converse::new("bedrock".to_owned(), BTreeMap::new()));
+        let (credential, clients) = (Credential::AwsSigV4(keys.clone()), Clients::new(Deadlines::default()));
+        let endpoint = Endpoint::new(&config, wire, credential, (&clients, Reach::Anywhere)).unwrap();
+        let messages = vec![PromptMessage::text(Role::User, "Grüße")];
+        let model = "anthropic.claude-3-haiku-20240307-v1:0".to_owned();
+        let (call, _taken) = endpoint.post(&Request { model, messages, ..Request::default() }).unwrap();
+        let _sending = tokio::spawn(call.send());
+        let (mut socket, _) = server.accept().await.unwrap();
+        let (head, body) = read(&mut socket).await;
+
+        let path = head.split(' ').nth(1).unwrap();
+        let sent: BTreeMap<&str, &str> = head.lines().filter_map(|line| line.split_once(": ")).collect();
+        let (_, names) = sent["authorization"].split_once("SignedHeaders=").unwrap();
+        let (names, _) = names.split_once(',').unwrap();
+        assert_eq!(names, "accept;content-type;host;x-amz-date;x-amz-security-token");
+        let headers = ["accept", "content-type"]
+            .map(|name| (HeaderName::from_static(name), HeaderValue::from_str(sent[name]).unwrap()));
+        let url = Url::parse(&format!("http://{}{path}", sent["host"])).unwrap();
+        let now = NaiveDateTime::parse_from_str(sent["x-amz-date"], "%Y%m%dT%H%M%SZ").unwrap().and_utc();
+        for (name, value) in keys.sign(&url, &headers, body.as_bytes(), now).unwrap() {
+            assert_eq!(sent[name.as_str()], value.to_str().unwrap(), "{name}");
+        }
     }
 }

@@ -115,6 +115,26 @@ fn what_was_counted_must_be_what_was_spent() {
 }
 
 #[test]
+fn an_estimate_must_be_within_what_was_sent_and_said() {
+    use Rule::SpentIsCounted as Counted;
+    let estimate = |input: u64, output: u64, reasoning: u64| {
+        let mut lost = expired("r", 1);
+        let usage = json!({ "input": input, "output": output, "reasoning": reasoning });
+        lost["spent"] = json!({ "usage": usage, "estimated": true });
+        lost
+    };
+    // The provider was sent 30 bytes, and meant to say 13 at most.
+    let mut history = good();
+    rewrite(&mut history, LOST, &estimate(30, 10, 3));
+    let mut findings = Findings::default();
+    check(&history, &mut findings);
+    assert!(findings.0.is_empty(), "{findings:?}");
+    breaks(Counted, |history| rewrite(history, LOST, &estimate(31, 10, 3)));
+    breaks(Counted, |history| rewrite(history, LOST, &estimate(30, 14, 0)));
+    breaks(Counted, |history| rewrite(history, LOST, &estimate(30, 10, 4)));
+}
+
+#[test]
 fn a_route_must_be_followed() {
     use Rule::RouteIsFollowed as Route;
     let answer = |attempt: u64, model: &str| {
