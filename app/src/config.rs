@@ -72,6 +72,8 @@ pub struct Settings {
     pub reply_concurrency: usize,
     /// How long a provider may take.
     pub deadlines: Deadlines,
+    /// How much each person may use on the keys of this installation.
+    pub limits: Limits,
     /// What is logged: `info`, or per module as in `info,store=debug`.
     pub log: String,
     /// How it is logged.
@@ -79,6 +81,37 @@ pub struct Settings {
     /// Made while loading: the sources hold secrets and are not kept.
     #[serde(skip)]
     description: String,
+}
+
+/// How much each person may use on the keys of this installation; what is left out has no limit.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Money in a day (UTC), in millionths of a US dollar.
+    pub micro_usd_per_day: Option<u64>,
+    /// Money in a calendar month (UTC).
+    pub micro_usd_per_month: Option<u64>,
+    /// Tokens, of input and output together, in a day (UTC).
+    pub tokens_per_day: Option<u64>,
+    /// The same in a calendar month (UTC).
+    pub tokens_per_month: Option<u64>,
+    /// Calls in a minute.
+    pub requests_per_minute: Option<u32>,
+    /// Replies that run at once.
+    pub concurrent_replies: Option<u32>,
+}
+
+impl From<Limits> for account::Limits {
+    fn from(limits: Limits) -> Self {
+        Self {
+            micro_usd_per_day: limits.micro_usd_per_day,
+            micro_usd_per_month: limits.micro_usd_per_month,
+            tokens_per_day: limits.tokens_per_day,
+            tokens_per_month: limits.tokens_per_month,
+            requests_per_minute: limits.requests_per_minute,
+            concurrent_replies: limits.concurrent_replies,
+        }
+    }
 }
 
 /// How long a provider may take, in seconds.

@@ -39,7 +39,7 @@ pub(crate) async fn catalog(settings: &Settings) -> Result<Catalog, Error> {
     };
     let routes = settings.routes.iter().map(route).collect::<Result<_, _>>()?;
     let catalog = Catalog::with_routes(providers, routes, default, deadlines).map_err(Error::other)?;
-    Ok(catalog.with_peoples_reach(peoples_reach(settings)))
+    Ok(catalog.with_peoples_reach(peoples_reach(settings)).with_limits(settings.limits.into()))
 }
 
 /// How far the addresses of people's own providers may lead.

@@ -116,9 +116,11 @@ impl Offer {
         config.models.iter().find(|named| named.id == model.model()).cloned()
     }
 
-    /// How much the person may use.
-    pub(crate) fn limits(&self) -> Limits {
-        self.account.limits()
+    /// How much the person may use, with a call to this provider: as they have said themselves, and on the installation's keys no more
+    /// than it grants each person.
+    pub(crate) fn limits(&self, provider: &str) -> Limits {
+        let limits = self.account.limits();
+        if self.own(provider).is_some() { limits } else { limits.and(self.catalog.limits()) }
     }
 
     /// Which credential a call to this provider shows, in a name that reveals nothing of it: the same for the same key at the

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use domain::conversation::{Event, Spent};
-use domain::{ConversationId, MessageId, Shard};
+use domain::{AccountId, ConversationId, MessageId, Shard};
 use sqlx::{PgPool, PgTransaction, Row};
 use store::{Position, Recorded};
 use uuid::Uuid;
@@ -171,22 +171,25 @@ pub(crate) async fn overdue(pool: &PgPool, shard: Shard) -> Result<Vec<OpenReply
     rows.iter().map(OpenReply::from_row).collect()
 }
 
-/// Waiting replies that no wake-up has brought to anyone, at most `most`; nobody else finds them for a while.
+/// Waiting replies that no wake-up has brought to anyone, at most `most`, and none of these accounts; nobody else finds them for a
+/// while.
 pub(crate) async fn find_waiting(
     pool: &PgPool,
     most: usize,
+    but_of: &[AccountId],
     found_for: Duration,
 ) -> Result<Vec<OpenReply>, sqlx::Error> {
     let rows = sqlx::query(
         "update open_replies set expires_at = now() + make_interval(secs => $1)
          where (conversation, reply) in (
              select conversation, reply from open_replies where state = 'pending' and expires_at < now()
-             order by expires_at limit $2 for update skip locked
+             and (account is null or account <> all($3)) order by expires_at limit $2 for update skip locked
          )
          returning conversation, reply, attempt",
     )
     .bind(found_for.as_secs_f64())
     .bind(i64::try_from(most).unwrap_or(i64::MAX))
+    .bind(but_of.iter().map(|account| account.0).collect::<Vec<_>>())
     .fetch_all(pool)
     .await?;
     rows.iter().map(OpenReply::from_row).collect()

@@ -19,7 +19,7 @@ const SHARED: [(&str, &str); 3] =
 /// Settings that an outer layer may replace by a file, or the other way round.
 const SECRETS: [&str; 3] = ["database_url", "nats_url", "nats_edge_url"];
 /// A variable is a text unless its setting is one of these: a key such as `0123` must not become a number.
-const COUNTS: [&str; 9] = [
+const COUNTS: [&str; 15] = [
     "shards",
     "circuit_breakers",
     "allow_private_addresses",
@@ -29,6 +29,12 @@ const COUNTS: [&str; 9] = [
     "deadlines.connect",
     "deadlines.first_token",
     "deadlines.between_tokens",
+    "limits.micro_usd_per_day",
+    "limits.micro_usd_per_month",
+    "limits.tokens_per_day",
+    "limits.tokens_per_month",
+    "limits.requests_per_minute",
+    "limits.concurrent_replies",
 ];
 /// In a variable these may also be written `a,b`.
 const LISTS: [&str; 2] = ["allowed_origins", "worker_roles"];
@@ -82,6 +88,7 @@ fn defaults() -> Result<Layer, Error> {
         "reply_concurrency": 64,
         "trace_sampling": 1.0,
         "deadlines": { "connect": 10, "first_token": 120, "between_tokens": 30 },
+        "limits": {},
         "log": "info,async_nats=warn,sqlx=warn",
         "log_format": "text",
     });

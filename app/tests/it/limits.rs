@@ -180,6 +180,21 @@ async fn what_has_ended_is_in_nobodys_way() {
 }
 
 #[tokio::test]
+async fn an_installation_grants_no_more_than_it_says_whatever_people_say() {
+    let app = App::with("limits.tokens_per_day = 1_000").await;
+    let _worker = app.worker("commands,reply").await;
+    let api = app.api().await;
+    for limits in [json!({}), json!({ "tokens_per_day": 1_000_000 })] {
+        api.set_limits("ann", limits).await;
+        assert_eq!(ask(&app, &api, "ann", None, "say 5 words").await["type"], "ReplyCompleted");
+    }
+    api.set_limits("ben", json!({ "tokens_per_day": 10 })).await;
+    resets_at(&ask(&app, &api, "ben", None, "say 5 words").await, "tokens_per_day", "10 tokens a day");
+    let question = format!("say 5 {}", "x".repeat(3_000));
+    resets_at(&ask(&app, &api, "ann", None, &question).await, "tokens_per_day", "1000 tokens a day");
+}
+
+#[tokio::test]
 async fn so_many_requests_are_made_in_a_minute() {
     let app = App::new().await;
     let _worker = app.worker("commands,reply").await;

@@ -184,6 +184,24 @@ pub struct Limits {
     pub concurrent_replies: Option<u32>,
 }
 
+impl Limits {
+    /// The tighter one of each kind.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        fn tighter<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+            one.into_iter().chain(other).min()
+        }
+        Self {
+            micro_usd_per_day: tighter(self.micro_usd_per_day, other.micro_usd_per_day),
+            micro_usd_per_month: tighter(self.micro_usd_per_month, other.micro_usd_per_month),
+            tokens_per_day: tighter(self.tokens_per_day, other.tokens_per_day),
+            tokens_per_month: tighter(self.tokens_per_month, other.tokens_per_month),
+            requests_per_minute: tighter(self.requests_per_minute, other.requests_per_minute),
+            concurrent_replies: tighter(self.concurrent_replies, other.concurrent_replies),
+        }
+    }
+}
+
 /// Which of a person's [`Limits`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ts_rs::TS)]
 #[serde(rename_all = "snake_case")]

@@ -105,7 +105,7 @@ fn a_person_without_providers_has_the_installations() {
         assert!(offer.resolve(&model("open/whatever")).is_ok());
         assert_eq!(kind_of(offer.resolve(&model("mine/x"))).0, ErrorKind::UnknownModel);
         assert_eq!(kind_of(offer.resolve(&model("openai/other"))).0, ErrorKind::UnknownModel);
-        assert_eq!(offer.limits(), Limits::default());
+        assert_eq!(offer.limits("openai"), Limits::default());
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use domain::ModelRef;
+use domain::account::Limits;
 
 use super::address::Reach;
 use super::call::Clients;
@@ -62,6 +63,8 @@ pub struct Catalog {
     clients: Clients,
     /// How far the addresses may lead that people give.
     peoples_reach: Reach,
+    /// What each person may use of the installation's providers.
+    limits: Limits,
 }
 
 impl Catalog {
@@ -94,6 +97,7 @@ impl Catalog {
             default: None,
             clients: Clients::new(deadlines),
             peoples_reach: Reach::Public,
+            limits: Limits::default(),
         };
         for config in configs {
             catalog.add(config)?;
@@ -119,6 +123,16 @@ impl Catalog {
     #[must_use]
     pub fn with_peoples_reach(self, peoples_reach: Reach) -> Self {
         Self { peoples_reach, ..self }
+    }
+
+    /// Grants each person no more than this on the installation's keys; without this, whatever they grant themselves.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        self.limits
     }
 
     fn add(&mut self, config: ProviderConfig) -> Result<(), ConfigError> {

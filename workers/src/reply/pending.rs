@@ -1,5 +1,5 @@
-//! Waiting replies that no wake-up brings: whose event the bus lost, whose attempt failed or expired, or that a person
-//! wants tried again from the dead letters. A process with free slots looks for them in the table of open replies.
+//! Waiting replies that no wake-up brings: whose event the bus lost, whose attempt failed or expired, whose asker had their share
+//! of the slots when it came, or that a person wants tried again from the dead letters. A process with free slots looks for them in the table of open replies.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,7 +40,8 @@ async fn find_once(worker: &Arc<Worker>) -> Result<(), sqlx::Error> {
     if slots.is_empty() {
         return Ok(());
     }
-    let found = open_replies::find_waiting(&worker.replies.pool, slots.len(), FOUND_FOR).await?;
+    let full = worker.shares.full();
+    let found = open_replies::find_waiting(&worker.replies.pool, slots.len(), &full, FOUND_FOR).await?;
     for found in found {
         let slot = slots.pop();
         let this = Arc::clone(worker);

@@ -43,6 +43,12 @@ impl Shares {
         }
         Some(Share { shares: self, asker })
     }
+
+    /// Who has as many as they may.
+    pub(super) fn full(&self) -> Vec<AccountId> {
+        let under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        under_way.iter().filter(|(_, count)| **count == self.most).map(|(asker, _)| *asker).collect()
+    }
 }
 
 impl Drop for Share<'_> {
@@ -74,6 +80,7 @@ mod tests {
         let first = shares.take(asker(1)).unwrap();
         let _second = shares.take(asker(1)).unwrap();
         assert!(shares.take(asker(1)).is_none());
+        assert_eq!(shares.full(), [asker(1).unwrap()]);
         let other = shares.take(asker(2)).unwrap();
         assert!((0..8).all(|_| shares.take(None).is_some()), "nobody's");
         drop(first);

@@ -29,7 +29,7 @@ impl Attempt<'_> {
         claimed_at: Position,
     ) -> Result<Result<Option<u64>, Command>, Failure> {
         let (Some(person), Some((model, _))) = (&self.asked.by, self.model()) else { return Ok(Ok(None)) };
-        let limits = self.offer.limits();
+        let limits = self.offer.limits(model.provider());
         // Nobody is asked either where a breaker is open.
         if limits == Limits::default() || self.gate.refused.is_some() {
             return Ok(Ok(None));
