@@ -52,7 +52,7 @@ pub(super) async fn measure(plan: Plan) -> Result<Found, Error> {
     let mut whole = Whole { chat: Chat::login(stack.api.address, "asker", 0).await?, edge: edge.clone() };
     let mut bare = Bare::open(&core, &edge, provider.first_bytes()).await?;
     let mut found = Found::default();
-    found.rows.push(own_work(&core, provider.first_bytes(), plan.pick(60, 300)).await?);
+    found.rows.push(own_work(&core, provider.first_bytes(), plan.pick(60, 100)).await?);
     found.rows.extend(compared(plan, &mut whole, &mut bare, &provider, "").await?);
     let mut others = others(stack.api.address).await?;
     let among = format!(" among {OTHERS} others");
@@ -109,7 +109,7 @@ async fn compared(
     provider: &Provider,
     among: &str,
 ) -> Result<[Row; 2], Error> {
-    let (replies, [mut ours, mut ours_p99, mut theirs]) = (plan.pick(60, 300), [const { Vec::new() }; 3]);
+    let (replies, [mut ours, mut ours_p99, mut theirs]) = (plan.pick(60, 100), [const { Vec::new() }; 3]);
     for _ in 0..plan.rounds() {
         let told = whole.run(provider, replies).await?;
         ours.push(told.p50_ms() * 1e3);

@@ -70,22 +70,22 @@ mod tests {
 
     use super::*;
 
-    fn asker(number: u128) -> Option<AccountId> {
-        Some(AccountId(Uuid::from_u128(number)))
+    fn asker(number: u128) -> AccountId {
+        AccountId(Uuid::from_u128(number))
     }
 
     #[test]
     fn an_asker_has_a_quarter_of_the_slots() {
         let shares = Shares::new(8);
-        let first = shares.take(asker(1)).unwrap();
-        let _second = shares.take(asker(1)).unwrap();
-        assert!(shares.take(asker(1)).is_none());
-        assert_eq!(shares.full(), [asker(1).unwrap()]);
-        let other = shares.take(asker(2)).unwrap();
+        let first = shares.take(Some(asker(1))).unwrap();
+        let _second = shares.take(Some(asker(1))).unwrap();
+        assert!(shares.take(Some(asker(1))).is_none());
+        assert_eq!(shares.full(), [asker(1)]);
+        let other = shares.take(Some(asker(2))).unwrap();
         assert!((0..8).all(|_| shares.take(None).is_some()), "nobody's");
         drop(first);
-        let _third = shares.take(asker(1)).unwrap();
-        assert!(shares.take(asker(1)).is_none());
+        let _third = shares.take(Some(asker(1))).unwrap();
+        assert!(shares.take(Some(asker(1))).is_none());
         drop(other);
         assert_eq!(shares.under_way.lock().unwrap().len(), 1, "who asks for nothing is forgotten");
     }
@@ -94,8 +94,8 @@ mod tests {
     fn an_asker_has_one_slot_at_least() {
         for slots in 1..8 {
             let shares = Shares::new(slots);
-            let only = shares.take(asker(1));
-            assert!(only.is_some() && shares.take(asker(1)).is_none(), "{slots}");
+            let only = shares.take(Some(asker(1)));
+            assert!(only.is_some() && shares.take(Some(asker(1))).is_none(), "{slots}");
         }
     }
 }

@@ -307,7 +307,9 @@ mod tests {
     fn what_is_counted_in_part_is_estimated_in_part_and_says_so() {
         let spent = |usage: Usage, pieces: &[Chunk]| {
             let mut meter = unpriced();
-            pieces.iter().for_each(|piece| meter.hear(piece));
+            for piece in pieces {
+                meter.hear(piece);
+            }
             meter.hear(&whole(usage));
             let Spent { usage, estimated, .. } = meter.spent();
             (usage.input, usage.output, usage.reasoning, estimated)

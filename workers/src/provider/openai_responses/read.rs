@@ -292,7 +292,7 @@ impl Seen {
     fn may_begin(&self, id: &str, is_call: bool) -> bool {
         let is_other = !id.is_empty() && !self.id.is_empty() && self.id != id;
         let is_no_call = self.told && !self.opened;
-        !self.ended && !is_other && !(is_call && is_no_call)
+        !(self.ended || is_other || is_call && is_no_call)
     }
 }
 

@@ -40,12 +40,11 @@ impl Attempt<'_> {
         if let Some(error) = self.gate.refused.clone() {
             return (Ended::Failed(error), None);
         }
-        let prices = self.offer.terms(&model).prices;
-        let meter = Meter::new(model.clone(), prompt.began, &prompt.messages);
-        let mut meter = meter.asking_for(max_output).priced(prices);
+        let mut meter = self.meter(&model, &prompt, max_output);
         let (name, messages) = (model.model().to_owned(), prompt.messages);
         // A conversation is read again with every question.
-        let request = provider::Request { model: name, messages, max_output, cache: true, ..provider::Request::default() };
+        let request =
+            provider::Request { model: name, messages, max_output, cache: true, ..provider::Request::default() };
         let (mut call, span) =
             (Call::begin(&self.worker.replies.catalog, &model), spans::chat(&model, self.conversation));
         let chunks = continuation::without_echo(self.gate.listen(provider.stream(request)), prompt.before);
@@ -69,6 +68,11 @@ impl Attempt<'_> {
             _ => Some(meter.spent()),
         };
         (ended, spent)
+    }
+
+    fn meter(&self, model: &ModelRef, prompt: &Prompt, max_output: Option<u64>) -> Meter {
+        let meter = Meter::new(model.clone(), prompt.began, &prompt.messages);
+        meter.asking_for(max_output).priced(self.offer.terms(model).prices)
     }
 
     /// Passes the answer on to whoever listens, until it ends in one way or another.

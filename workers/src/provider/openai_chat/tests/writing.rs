@@ -223,7 +223,7 @@ proptest! {
         request in requests("mock/m1"), replays_reasoning in any::<bool>(), prefix in any::<bool>(),
         speaks_after_tools in any::<bool>(),
     ) {
-        let quirks = Quirks { prefix, replays_reasoning, speaks_after_tools, ..Quirks::default() };
+        let quirks = Quirks { speaks_after_tools, prefix, replays_reasoning, ..Quirks::default() };
         let wire = speaking(quirks);
         if let Ok(written) = wire.write(&request) {
             let body: Value = serde_json::from_slice(&written.body).unwrap();
