@@ -212,13 +212,13 @@ async fn what_a_provider_counts_in_its_own_way_is_the_ledger_and_what_is_lost_is
     let spent = ended.end().await;
     assert_bill_is_ledger(&ended, &biller.calls(ended.question), &spent);
 
-    // Stopped: what was counted by then is no estimate, what was said since is one.
+    // Stopped: what was counted of the prompt is no estimate, what was said is one.
     let mut stopped = Held::ask(&app, &api, COUNTING, "middle and stopped").await;
     stopped.ann.until_text(&stopped.conversation, &stopped.reply, HALF.len()).await;
     stopped.ann.stop(&stopped.conversation, &stopped.reply).await.unwrap();
     let end = stopped.ann.end_of(&stopped.conversation, &stopped.reply).await;
     let call = &biller.calls(stopped.question)[0];
-    let so_far = counts((call.input(), call.cached()), 1 + tokens(HALF.len()), COUNTING);
+    let so_far = counts((call.input(), call.cached()), tokens(HALF.len()), COUNTING);
     assert_eq!((counted(&end["spent"]), &end["spent"]["estimated"]), (so_far, &json!(true)), "{end:#}");
 
     let mut silent = Held::ask(&app, &api, COUNTING, "silent for ever").await;
