@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use domain::account::{Command, Event, Limits, Model};
+use domain::account::{Auth, Command, Event, Limits, Model};
 use domain::{AccountId, ProviderId, Tenant, UserId};
 use serde::{Deserialize, Serialize};
 use sqlx::{PgExecutor, PgTransaction};
@@ -50,6 +50,10 @@ pub struct ProviderConfigView {
     pub models: Vec<Model>,
     /// The last four characters of its key, empty when the key is too short to show as much; none without a key.
     pub last_four: Option<String>,
+    /// How it is shown its key; none means as the catalogue says, else as is usual for its protocol.
+    pub auth: Option<Auth>,
+    /// True when it calls the limit of an answer `max_tokens`; none means as is known.
+    pub max_tokens: Option<bool>,
     /// When it was last changed.
     #[ts(type = "string")]
     pub updated_at: DateTime<Utc>,
@@ -106,13 +110,15 @@ impl Projection for Account {
         (account.sequence, account.updated_at) = (*sequence, *at);
         match event {
             Event::AccountOpened { .. } => {}
-            Event::ProviderConfigSaved { provider, protocol, base_url, models, key, .. } => {
+            Event::ProviderConfigSaved { provider, protocol, base_url, models, key, auth, max_tokens } => {
                 let view = ProviderConfigView {
                     provider: provider.clone(),
                     protocol: protocol.clone(),
                     base_url: base_url.clone(),
                     models: models.clone(),
                     last_four: key.as_ref().map(|key| key.last_four.clone()),
+                    auth: auth.clone(),
+                    max_tokens: max_tokens.then_some(true),
                     updated_at: *at,
                 };
                 let row = ConfigRow { account: *id, kek: key.as_ref().map(|key| key.kek), view };
@@ -160,7 +166,8 @@ impl Projection for Account {
             "insert into provider_configs select * from json_populate_recordset(null::provider_configs, $1::json)
              on conflict (account, provider) do update set
                  protocol = excluded.protocol, base_url = excluded.base_url, models = excluded.models,
-                 last_four = excluded.last_four, kek = excluded.kek, updated_at = excluded.updated_at",
+                 last_four = excluded.last_four, kek = excluded.kek, auth = excluded.auth,
+                 max_tokens = excluded.max_tokens, updated_at = excluded.updated_at",
         )
         .bind(to_json(&configs)?)
         .execute(&mut **tx)

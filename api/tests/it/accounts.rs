@@ -65,7 +65,7 @@ async fn a_provider_is_saved_listed_and_removed(pool: PgPool) {
     assert_eq!(
         saved,
         json!({ "provider": "mine", "protocol": "openai-chat", "base_url": URL,
-                "models": [{ "id": "m1", "context_window": 8000 }], "last_four": "QRST" })
+                "models": [{ "id": "m1", "context_window": 8000 }], "last_four": "QRST", "auth": null, "max_tokens": null })
     );
     assert_eq!(
         (&configs["configs"][0]["provider"], &configs["configs"][0]["last_four"]),

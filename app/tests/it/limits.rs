@@ -180,6 +180,25 @@ async fn what_has_ended_is_in_nobodys_way() {
 }
 
 #[tokio::test]
+async fn what_nobody_knows_the_price_of_is_not_asked_under_a_limit_of_money() {
+    let app = app().await;
+    let _worker = app.worker("commands,reply").await;
+    let api = app.api().await;
+    let unpriced = Some("openai/of-tomorrow");
+    assert_eq!(ask(&app, &api, "ann", unpriced, "say 5 freely").await["type"], "ReplyCompleted");
+    api.set_limits("ann", json!({ "micro_usd_per_month": 1_000_000 })).await;
+    let end = ask(&app, &api, "ann", unpriced, "say 5 words").await;
+    assert_eq!((&end["type"], &end["error"]["code"]), (&json!("ReplyFailed"), &json!("unknown_model")));
+    assert!(
+        end["error"]["message"].as_str().unwrap().starts_with("Nobody knows what openai/of-tomorrow costs"),
+        "{end}"
+    );
+    assert_eq!(app.provider.calls("say 5 words"), 0);
+    // A server that nobody knows is thought to be one's own.
+    assert_eq!(ask(&app, &api, "ann", None, "say 5 at home").await["type"], "ReplyCompleted");
+}
+
+#[tokio::test]
 async fn an_installation_grants_no_more_than_it_says_whatever_people_say() {
     let app = App::with("limits.tokens_per_day = 1_000").await;
     let _worker = app.worker("commands,reply").await;

@@ -118,8 +118,9 @@ pub struct Price {
 }
 
 /// How a provider is shown the key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ts_rs::TS)]
 #[serde(rename_all = "kebab-case")]
+#[ts(rename = "ProviderAuth")]
 pub enum Auth {
     /// As `authorization: Bearer …`.
     Bearer,
@@ -185,6 +186,11 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// Whether money is limited.
+    pub fn are_of_money(&self) -> bool {
+        self.micro_usd_per_day.is_some() || self.micro_usd_per_month.is_some()
+    }
+
     /// The tighter one of each kind.
     #[must_use]
     pub fn and(self, other: Self) -> Self {

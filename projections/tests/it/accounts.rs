@@ -1,6 +1,6 @@
 //! What people have set for themselves, as the view has it.
 
-use domain::account::{Event, Limits, Model, Price, SealedKey};
+use domain::account::{Auth, Event, Limits, Model, Price, SealedKey};
 use domain::{AccountId, ProviderId};
 use projections::{DefaultView, account, rebuild};
 use sqlx::PgPool;
@@ -20,10 +20,14 @@ fn model() -> Model {
     Model { id: "m1".to_owned(), context_window: Some(8_000), price: Some(price), ..Model::default() }
 }
 
+fn auth() -> Auth {
+    Auth::Header("x-mine".to_owned())
+}
+
 fn saved(name: &str, key: Option<SealedKey>) -> Event {
     let (protocol, base_url) = (Some("openai-chat".to_owned()), Some("https://home.example/v1".to_owned()));
     let models = vec![model()];
-    let (provider, auth, max_tokens) = (provider(name), None, false);
+    let (provider, auth, max_tokens) = (provider(name), key.is_some().then(auth), key.is_some());
     Event::ProviderConfigSaved { provider, protocol, base_url, models, key, auth, max_tokens }
 }
 
@@ -83,7 +87,11 @@ async fn an_account_is_the_fold_of_its_events_and_holds_no_key(owner: PgPool) {
     let named: Vec<(&str, Option<&str>)> =
         configs.iter().map(|config| (config.provider.as_str(), config.last_four.as_deref())).collect();
     assert_eq!(named, [("mine", Some("QRST")), ("other", None)]);
-    assert_eq!(configs[0].models, [model()]);
+    assert_eq!(
+        (&configs[0].models[..], &configs[0].auth, configs[0].max_tokens),
+        (&[model()][..], &Some(auth()), Some(true))
+    );
+    assert_eq!((&configs[1].auth, configs[1].max_tokens), (&None, None));
     let (default, limits) = account::settings(&pool, account).await.unwrap();
     assert_eq!(default, DefaultView { provider: Some(provider("mine")), model: Some("m1".to_owned()) });
     assert_eq!((limits.tokens_per_day, limits.concurrent_replies, limits.tokens_per_month), (Some(7), Some(2), None));

@@ -10,6 +10,7 @@ import type {
   Limits,
   MessageView,
   ModelView,
+  ProviderAuth,
   ProviderCatalog,
   ProviderConfigView,
   UsageView,
@@ -43,7 +44,7 @@ export interface ProviderConfig {
   models?: (Omit<ConfiguredModel, 'context_window'> & { context_window?: number })[];
   api_key?: string;
   /** How the key is shown. */
-  auth?: 'bearer' | 'sigv4' | 'none' | { header: string };
+  auth?: ProviderAuth;
   /** That it calls the limit of an answer `max_tokens`. */
   max_tokens?: boolean;
 }

@@ -427,6 +427,10 @@ export type PriceView = {
     /** By how long the input of a call is: the last one that `above` fits holds for the whole call. */
     rates: Array<RateView> };
 
+/** How a provider is shown the key. */
+export type ProviderAuth = "bearer"
+  | { "header": string } | "sigv4" | "none";
+
 /** The catalogue: the providers that are known here, and how others can be spoken to. */
 export type ProviderCatalog = {
     /** The providers. */
@@ -446,6 +450,10 @@ export type ProviderConfigView = {
     models: Array<ConfiguredModel>,
     /** The last four characters of its key, empty when the key is too short to show as much; none without a key. */
     last_four: string | null,
+    /** How it is shown its key; none means as the catalogue says, else as is usual for its protocol. */
+    auth: ProviderAuth | null,
+    /** True when it calls the limit of an answer `max_tokens`; none means as is known. */
+    max_tokens: boolean | null,
     /** When it was last changed. */
     updated_at: string };
 

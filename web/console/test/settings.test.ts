@@ -63,14 +63,18 @@ test('what is left empty of a provider is not said', () => {
     provider: 'mine',
     protocol: 'openai-chat',
     base_url: 'https://home.example',
-    models: [{ id: 'm1', context_window: 8_000 }],
+    models: [{ id: 'm1', context_window: 8_000, price: { input: 3, output: 4 } }],
     last_four: 'QRST',
+    auth: { header: 'x-mine' },
+    max_tokens: true,
     updated_at: '',
   };
   const changed = { ...fields, key: '', protocol: 'openai-chat', models: 'm1\n m2 \nm2\n' };
   expect(configOf(changed, known)).toEqual({
     protocol: 'openai-chat',
-    models: [{ id: 'm1', context_window: 8_000 }, { id: 'm2' }],
+    models: [{ id: 'm1', context_window: 8_000, price: { input: 3, output: 4 } }, { id: 'm2' }],
+    auth: { header: 'x-mine' },
+    max_tokens: true,
   });
   expect(ownModels([known])).toEqual([
     { id: 'mine/m1', label: 'mine/m1', context_window: 8_000, default: false },

@@ -161,6 +161,11 @@ pub fn model(reference: &ModelRef) -> Option<&'static KnownModel> {
     provider(reference.provider())?.model(reference.model())
 }
 
+/// Whether a provider is known to want money, for whichever model.
+pub fn charges(id: &str) -> bool {
+    provider(id).is_some_and(|provider| provider.models.iter().any(|model| !model.prices.is_empty()))
+}
+
 /// Whether a model goes on with an answer whose beginning the prompt ends with. One that nobody knows is not thought to: it
 /// might answer anew, behind that beginning.
 pub fn prefills(reference: &ModelRef) -> bool {

@@ -15,18 +15,21 @@ export interface ProviderFields {
 /** What is saved: what is left empty stays as the catalogue has it, or as the key is that is there. */
 export function configOf(fields: ProviderFields, known: ProviderConfigView | null): ProviderConfig {
   const [key, protocol, address] = [fields.key.trim(), fields.protocol, fields.address.trim()];
-  const windows = new Map(known?.models.map(({ id, context_window }) => [id, context_window]));
+  const named = new Map(known?.models.map((model) => [model.id, model]));
   const models = [...new Set(fields.models.split('\n').map((line) => line.trim()))]
     .filter((id) => id !== '')
     .map((id) => {
-      const context_window = windows.get(id) ?? null;
-      return context_window === null ? { id } : { id, context_window };
+      // What the form does not show of a model stays.
+      const { context_window, ...rest } = named.get(id) ?? { id, context_window: null };
+      return context_window === null ? rest : { ...rest, context_window };
     });
   return {
     ...(key && { api_key: key }),
     ...(protocol && { protocol }),
     ...(address && { base_url: address }),
     ...(models.length > 0 && { models }),
+    ...(known?.auth && { auth: known.auth }),
+    ...(known?.max_tokens && { max_tokens: true }),
   };
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use domain::ModelRef;
 use domain::account::Limits;
 use domain::conversation::Command;
 use nats::consume::Failure;
@@ -13,6 +14,8 @@ use crate::budget::{Granted, Refused, Until, Wanted};
 use crate::ledger::{self, Claimed};
 use crate::metrics;
 use crate::open_replies::OpenReply;
+use crate::provider::{self, known};
+use crate::reply::parts::Parts;
 use crate::reply::prompt::Prompt;
 use crate::reply::spending;
 
@@ -35,6 +38,9 @@ impl Attempt<'_> {
             return Ok(Ok(None));
         }
         let terms = self.offer.terms(&model);
+        if limits.are_of_money() && terms.prices.is_empty() && known::charges(model.provider()) {
+            return Ok(Err(self.failed(unpriced(&model), Parts::after(prompt.before.clone()), None)));
+        }
         let wanted = Wanted {
             input: spending::most_input(&prompt.messages),
             can_write: terms.max_output,
@@ -70,4 +76,13 @@ impl Attempt<'_> {
             sleep(LOOK_EVERY).await;
         }
     }
+}
+
+/// Nobody knows what it costs, and it does not cost nothing: no limit of money could hold.
+fn unpriced(model: &ModelRef) -> provider::Error {
+    let message = format!(
+        "Nobody knows what {model} costs, so that a limit of money could not hold: choose another model, or say its price in the \
+         settings of its provider."
+    );
+    provider::Error::new(provider::ErrorKind::UnknownModel, message)
 }
