@@ -13,11 +13,16 @@ use crate::provider::answer::Answer;
 use crate::provider::refusal::Refusal;
 use crate::provider::wire::{Read, Record};
 
+/// Of so many responses one is asked what has been counted by then: each says it, and what is said between two is estimated should
+/// the answer break off there.
+const COUNTED_EVERY: usize = 8;
 const NOT_A_RESPONSE: &str = "the provider sent something that is not a response of generateContent";
 
 /// Reads one answer.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
+    /// How many responses have come.
+    frames: usize,
     /// How many tools were called: a call's key is its number.
     calls: usize,
     /// The call whose arguments still come in pieces.
@@ -97,10 +102,13 @@ impl Reader {
         if let Some(error) = frame.error.filter(|error| !error.is_null()) {
             return Err(refusal::read(&error));
         }
-        if let Some(usage) = frame.usage_metadata.and_then(usage::read) {
+        let candidates = frame.candidates.unwrap_or_default();
+        let goes_on = candidates.iter().any(|candidate| candidate.finish_reason.is_none()) && !answer.is_finished();
+        let is_asked = !goes_on || self.frames.is_multiple_of(COUNTED_EVERY);
+        self.frames += 1;
+        if let Some(usage) = frame.usage_metadata.filter(|_| is_asked).and_then(usage::read) {
             answer.usage(usage);
         }
-        let candidates = frame.candidates.unwrap_or_default();
         if candidates.is_empty() && frame.prompt_feedback.as_ref().is_some_and(is_blocked) {
             return Err(Refusal::protocol("the provider declines to answer this").with_kind(ErrorKind::ContentFilter));
         }
