@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use crate::aws;
-use crate::provider::offline::{Offline, refused};
+use crate::provider::offline::{Offline, listed, refused};
 use crate::provider::sse::{Event, Framer, TooLarge};
 use crate::provider::{Chunk, Error, MAX_ANSWER_BYTES, MAX_TOOL_CALLS};
 
@@ -66,6 +66,20 @@ pub fn refusal(input: &[u8]) {
     let Some(error) = refused(protocol, status.unwrap_or(500), wait, &input[end + 1..], &[SECRET]) else { return };
     is_presentable(&error);
     assert!(!error.message.contains(SECRET), "{}", error.message);
+}
+
+/// A page of a list of models, behind a line that says the protocol.
+pub fn models(input: &[u8]) {
+    let Some(end) = input.iter().position(|byte| *byte == b'\n') else { return };
+    let (protocol, body) = (String::from_utf8_lossy(&input[..end]), &input[end + 1..]);
+    match listed(&protocol, body) {
+        Some(Ok(names)) => {
+            assert!(names.iter().all(|name| !name.is_empty() && !name.chars().any(char::is_control)), "{names:?}");
+            assert!(names.iter().map(String::len).sum::<usize>() <= body.len() * GROWTH, "{names:?}");
+        }
+        Some(Err(error)) => is_presentable(&error),
+        None => {}
+    }
 }
 
 /// What an answer came to.

@@ -4,7 +4,7 @@
 mod aws;
 mod checks;
 
-pub use checks::{answer, events, frames, refusal, server_sent_events};
+pub use checks::{answer, events, frames, models, refusal, server_sent_events};
 
 #[path = "../../src/provider"]
 #[allow(dead_code, unused_imports, reason = "what is written to a provider is compiled along, and not called")]

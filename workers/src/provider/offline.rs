@@ -60,6 +60,13 @@ pub fn refused(protocol: &str, status: u16, retry_after: &str, body: &[u8], secr
     Some(refusal.with_status(status, &headers).into_error(PROVIDER, secrets))
 }
 
+/// The names of the models on a page of a provider's list; none when there is no such protocol, or it lists nothing.
+pub fn listed(protocol: &str, body: &[u8]) -> Option<Result<Vec<String>, Error>> {
+    let page = wire(protocol)?.listing()?.read(body);
+    let names = page.map(|page| page.models.into_iter().map(|model| model.id).collect());
+    Some(names.map_err(|refusal| refusal.into_error(PROVIDER, &[])))
+}
+
 fn wire(protocol: &str) -> Option<Box<dyn Wire>> {
     let id = PROVIDER.to_owned();
     Some(match protocol {

@@ -40,7 +40,7 @@ pub(super) struct Saying {
     /// Groq, `OpenRouter`, newer vLLM; some say the same under both names.
     reasoning: Option<Value>,
     /// What `OpenRouter` says beside, and now and then instead.
-    reasoning_details: Option<Value>,
+    pub(super) reasoning_details: Option<Value>,
     pub(super) tool_calls: Option<Vec<ToolCall>>,
     /// How tools were called before there were several in an answer; some servers still do.
     pub(super) function_call: Option<Function>,

@@ -4,6 +4,7 @@
 //! tolerantly whatever can be understood, and refuses to take the end of a stream for the end of an answer.
 
 mod calls;
+mod details;
 mod frame;
 mod quirks;
 mod read;

@@ -25,7 +25,8 @@ pub(in crate::provider) struct Quirks {
     pub(in crate::provider) speaks_after_tools: bool,
     /// It goes on with an answer whose beginning the prompt ends with, if that says that it is a `prefix` (Mistral).
     pub(in crate::provider) prefix: bool,
-    /// It wants what it thought back, in the field in which it told it (`DeepSeek`, Moonshot).
+    /// It wants what it thought back, in the field in which it told it (`DeepSeek`, Moonshot), or as the details that it told of it
+    /// (`OpenRouter`).
     pub(in crate::provider) replays_reasoning: bool,
     /// Its answers begin in the middle of a thought, which ends with `</think>` (a server whose template opens the thought).
     /// Only for a server as a whole.

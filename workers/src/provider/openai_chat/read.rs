@@ -4,6 +4,7 @@ use domain::conversation::Finish;
 use serde_json::Value;
 
 use super::calls::Calls;
+use super::details::Details;
 use super::frame::{Choice, Content, Frame, Saying, words};
 use super::think_tags::{Piece, ThinkTags};
 use super::{Quirks, usage};
@@ -18,13 +19,14 @@ pub(super) struct Reader {
     tags: ThinkTags,
     /// The field in which a thought comes that has not ended.
     thinking: Option<&'static str>,
+    details: Details,
     refused: bool,
 }
 
 impl Reader {
     pub(super) fn new(quirks: Quirks) -> Self {
         let tags = ThinkTags::new(quirks.begins_thinking);
-        Self { calls: Calls::default(), tags, thinking: None, refused: false }
+        Self { calls: Calls::default(), tags, thinking: None, details: Details::default(), refused: false }
     }
 
     /// Takes a frame, or a whole answer.
@@ -68,6 +70,9 @@ impl Reader {
     fn take_saying(&mut self, saying: Saying, answer: &mut Answer) -> Result<(), Refusal> {
         if let Some(thought) = saying.thought() {
             self.think(thought.field, &thought.text, answer)?;
+        }
+        if let Some(details) = saying.reasoning_details {
+            self.details.take(details, answer)?;
         }
         match saying.content {
             Some(Content::Text(text)) => self.say(&text, answer)?,
@@ -124,9 +129,13 @@ impl Reader {
         answer.reasoning(thought)
     }
 
-    /// A thought is marked with the field that it came in: some servers want it back there.
+    /// A thought is marked with the field that it came in, where some servers want it back; or with all that was said of it.
     fn end_thought(&mut self, answer: &mut Answer) -> Result<(), Refusal> {
-        match self.thinking.take() {
+        let field = self.thinking.take();
+        if let Some(details) = self.details.end() {
+            return answer.reasoning_signature(&details);
+        }
+        match field {
             Some(field @ ("reasoning_content" | "reasoning")) => answer.reasoning_signature(field),
             _ => Ok(()),
         }

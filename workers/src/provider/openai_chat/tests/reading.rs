@@ -146,6 +146,41 @@ fn content(text: &str) -> String {
 }
 
 #[test]
+fn what_is_signed_or_hidden_of_a_thought_is_kept_as_it_was_told() {
+    let signature = |deltas: &[&str]| {
+        let signatures: Vec<_> = read(Quirks::default(), deltas)
+            .into_iter()
+            .filter_map(|chunk| match chunk {
+                Chunk::ReasoningSignature(signature) => Some(signature),
+                _ => None,
+            })
+            .collect();
+        let [signature] = &signatures[..] else { panic!("{signatures:?}") };
+        let details =
+            signature.strip_prefix("reasoning_details:").map(|details| serde_json::from_str(details).unwrap());
+        details.unwrap_or_else(|| serde_json::Value::String(signature.clone()))
+    };
+    let pieces = [
+        r#"{"reasoning":"a","reasoning_details":[{"type":"reasoning.text","text":"a","index":0,"format":"anthropic-claude-v1"}]}"#,
+        r#"{"reasoning":"b","reasoning_details":[{"type":"reasoning.text","text":"b","index":0}]}"#,
+        r#"{"reasoning_details":[{"type":"reasoning.text","signature":"c2ln","index":0}]}"#,
+        r#"{"content":"Yes."}"#,
+    ];
+    let text = serde_json::json!({
+        "type": "reasoning.text", "text": "ab", "signature": "c2ln", "index": 0, "format": "anthropic-claude-v1",
+    });
+    assert_eq!(signature(&pieces), serde_json::json!([text]));
+    let hidden = r#"{"reasoning_details":[{"type":"reasoning.encrypted","data":"aGk","id":"rs_1","index":0},{"type":"reasoning.encrypted","data":"aG8","index":0}]}"#;
+    let (one, two) = (
+        serde_json::json!({ "type": "reasoning.encrypted", "data": "aGk", "id": "rs_1", "index": 0 }),
+        serde_json::json!({ "type": "reasoning.encrypted", "data": "aG8", "index": 0 }),
+    );
+    assert_eq!(signature(&[r#"{"content":"Yes."}"#, hidden]), serde_json::json!([one, two]));
+    // Words alone need no more than the field that they came in.
+    assert_eq!(signature(&pieces[..2]), "reasoning");
+}
+
+#[test]
 fn a_thought_says_where_it_came() {
     let deltas = [r#"{"reasoning_content":"Hm."}"#, r#"{"reasoning_content":"So."}"#, r#"{"content":"a"}"#];
     let chunks = read(Quirks::default(), &deltas);

@@ -187,6 +187,21 @@ fn thoughts_go_back_to_a_server_that_wants_them() {
 }
 
 #[test]
+fn details_of_thoughts_go_back_unchanged() {
+    let hidden = |details: &str| {
+        let signature = Some(format!("reasoning_details:{details}"));
+        PromptPart::Reasoning(Reasoning { model: "mock/m1".parse().unwrap(), text: "Hm.".to_owned(), signature })
+    };
+    let said = vec![hidden(r#"[{"b":1.0,"a":"x"}]"#), hidden("nonsense"), hidden(r#"[{"c":2}]"#), text("Yes.")];
+    let messages = vec![PromptMessage::text(Role::User, "?"), message(Role::Assistant, said)];
+    let request = Request { messages, ..question("m1") };
+    let quirks = Quirks { replays_reasoning: true, ..Quirks::default() };
+    let body = String::from_utf8(speaking(quirks).write(&request).unwrap().body).unwrap();
+    assert!(body.contains(r#""reasoning_details":[{"b":1.0,"a":"x"},{"c":2}]"#), "{body}");
+    assert!(!body.contains("Hm."), "the words are among them: {body}");
+}
+
+#[test]
 fn the_model_speaks_between_a_tool_and_a_person_where_it_must() {
     let mut messages = vec![
         PromptMessage::text(Role::User, "Find it."),

@@ -4,8 +4,10 @@ use std::borrow::Cow;
 
 use domain::ModelRef;
 use serde::Serialize;
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use super::super::details::DETAILS;
 use super::super::quirks::Quirks;
 use super::Typed;
 use crate::provider::media;
@@ -36,6 +38,8 @@ pub(super) enum Message<'a> {
         reasoning_content: Option<String>,
         #[serde(skip_serializing_if = "Option::is_none")]
         reasoning: Option<String>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        reasoning_details: Vec<&'a RawValue>,
         #[serde(skip_serializing_if = "Vec::is_empty")]
         tool_calls: Vec<Call<'a>>,
         /// Whether it is the beginning of the answer that is asked for.
@@ -93,8 +97,14 @@ impl Message<'_> {
     }
 
     fn between() -> Self {
-        let content = Some(BETWEEN.to_owned());
-        Self::Assistant { content, reasoning_content: None, reasoning: None, tool_calls: Vec::new(), prefix: false }
+        Self::Assistant {
+            content: Some(BETWEEN.to_owned()),
+            reasoning_content: None,
+            reasoning: None,
+            reasoning_details: Vec::new(),
+            tool_calls: Vec::new(),
+            prefix: false,
+        }
     }
 }
 
@@ -125,6 +135,7 @@ pub(super) fn of<'a>(request: &'a Request, provider: &str, quirks: Quirks) -> Re
 fn said(turn: Turn<'_>, quirks: Quirks) -> Message<'_> {
     let (mut texts, mut tool_calls) = (Vec::new(), Vec::new());
     let (mut reasoning_content, mut reasoning) = (None::<String>, None::<String>);
+    let mut reasoning_details = Vec::new();
     for block in turn.blocks {
         match block {
             Block::Text(text) => texts.push(text),
@@ -133,17 +144,22 @@ fn said(turn: Turn<'_>, quirks: Quirks) -> Message<'_> {
                 let call = Typed { r#type: "function", function };
                 tool_calls.push(Call { id: call_id(id, quirks), call });
             }
-            // The signature is the field that it came in.
+            // The signature is the field that it came in, or all that was said of it.
             Block::Thought { text, signature } if quirks.replays_reasoning => match signature {
                 "reasoning_content" => reasoning_content.get_or_insert_default().push_str(text),
                 "reasoning" => reasoning.get_or_insert_default().push_str(text),
-                _ => {}
+                _ => reasoning_details.extend(details(signature)),
             },
             Block::Thought { .. } | Block::Result { .. } | Block::Media(_) => {}
         }
     }
     let content = (!texts.is_empty() || tool_calls.is_empty()).then(|| texts.join("\n\n"));
-    Message::Assistant { content, reasoning_content, reasoning, tool_calls, prefix: false }
+    Message::Assistant { content, reasoning_content, reasoning, reasoning_details, tool_calls, prefix: false }
+}
+
+/// The details that a signature is; none when it is something else.
+fn details(signature: &str) -> Vec<&RawValue> {
+    signature.strip_prefix(DETAILS).and_then(|details| serde_json::from_str(details).ok()).unwrap_or_default()
 }
 
 /// What people said, after what tools gave.
