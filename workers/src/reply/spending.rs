@@ -31,9 +31,8 @@ const TOKENS_PER_MESSAGE: usize = 8;
 /// Counts along with an attempt.
 #[derive(Debug)]
 pub(super) struct Meter {
-    model: ModelRef,
-    /// What the model costs; none means what the catalogue knows.
-    prices: Option<Vec<Price>>,
+    /// What the model costs; none where nobody knows.
+    prices: Vec<Price>,
     /// The day whose price holds.
     on: NaiveDate,
     /// Bytes of the prompt, of what the model said, and of what it thought.
@@ -49,21 +48,16 @@ pub(super) struct Meter {
 }
 
 impl Meter {
-    /// For an attempt that began then and asks this.
-    pub(super) fn new(model: ModelRef, began: DateTime<Utc>, messages: &[PromptMessage]) -> Self {
+    /// For an attempt whose model costs this, that began then, and asks this.
+    pub(super) fn new(prices: Vec<Price>, began: DateTime<Utc>, messages: &[PromptMessage]) -> Self {
         let prompt = messages.iter().flat_map(|message| &message.parts).map(bytes).sum();
         let on = began.date_naive();
-        Self { model, prices: None, on, prompt, said: 0, thought: 0, most: None, told: None, counted: None }
+        Self { prices, on, prompt, said: 0, thought: 0, most: None, told: None, counted: None }
     }
 
     /// For one that asks for no longer an answer than this.
     pub(super) fn asking_for(self, most: Option<u64>) -> Self {
         Self { most, ..self }
-    }
-
-    /// For one whose model costs this, whatever the catalogue knows.
-    pub(super) fn priced(self, prices: Vec<Price>) -> Self {
-        Self { prices: Some(prices), ..self }
     }
 
     /// Hears a piece of the answer.
@@ -88,9 +82,7 @@ impl Meter {
     pub(super) fn spent(&self) -> Spent {
         let told = self.told.as_ref().filter(|usage| self.is_whole(usage));
         let usage = told.cloned().unwrap_or_else(|| self.estimate());
-        let known = || known::model(&self.model).map_or(&[][..], |model| &model.prices);
-        let prices = self.prices.as_deref().unwrap_or_else(known);
-        let cost = price::cost(&usage, prices, self.on);
+        let cost = price::cost(&usage, &self.prices, self.on);
         Spent { usage, cost, estimated: told.is_none() }
     }
 
@@ -160,7 +152,8 @@ pub(crate) struct Lost {
 pub(crate) async fn of_lost(pool: &PgPool, lost: OpenReply, seen: &[Part]) -> Result<Option<Lost>, store::Error> {
     let asked = prompt::asked(pool, lost.conversation, lost.reply, lost.attempt).await?;
     let Some((model, prompt)) = asked else { return Ok(None) };
-    let mut meter = Meter::new(model.clone(), prompt.began, &prompt.messages);
+    let prices = known::model(&model).map(|model| model.prices.clone()).unwrap_or_default();
+    let mut meter = Meter::new(prices, prompt.began, &prompt.messages);
     // What it went on from is not its own.
     let before = prompt.before.as_ref().map_or(0, String::len);
     meter.said = seen.iter().map(Part::bytes).sum::<usize>().saturating_sub(before);
@@ -203,20 +196,19 @@ mod tests {
     use domain::account;
     use domain::conversation::{Cost, Finish};
 
-    /// A model of the catalogue, with what it costs for so much input and output.
-    fn priced() -> (ModelRef, Price) {
+    /// What a model of the catalogue costs.
+    fn price() -> Price {
         let provider = known::provider("openai").unwrap();
-        let model = provider.models.iter().find(|model| !model.prices.is_empty()).unwrap();
-        (format!("openai/{}", model.id).parse().unwrap(), model.prices[0].clone())
+        provider.models.iter().find_map(|model| model.prices.first()).unwrap().clone()
     }
 
-    fn meter(model: ModelRef, on: NaiveDate) -> Meter {
+    fn meter(prices: Vec<Price>, on: NaiveDate) -> Meter {
         let prompt = [PromptMessage::text(Role::System, "12345678"), PromptMessage::text(Role::User, "9")];
-        Meter::new(model, on.and_hms_opt(23, 59, 59).unwrap().and_utc(), &prompt)
+        Meter::new(prices, on.and_hms_opt(23, 59, 59).unwrap().and_utc(), &prompt)
     }
 
     fn unpriced() -> Meter {
-        meter("nobody/knows".parse().unwrap(), NaiveDate::default())
+        meter(Vec::new(), NaiveDate::default())
     }
 
     fn said(text: &str) -> Chunk {
@@ -229,9 +221,9 @@ mod tests {
 
     #[test]
     fn what_the_provider_counted_counts() {
-        let (model, price) = priced();
+        let price = price();
         let usage = Usage { input: Some(1_000), output: Some(100), ..Usage::default() };
-        let mut meter = meter(model, price.from);
+        let mut meter = meter(vec![price.clone()], price.from);
         for piece in [said("many words"), whole(usage.clone())] {
             meter.hear(&piece);
         }
@@ -242,20 +234,17 @@ mod tests {
 
     #[test]
     fn the_price_is_that_of_the_day_on_which_the_attempt_began() {
-        let (model, price) = priced();
-        let before = meter(model, price.from.pred_opt().unwrap()).spent();
+        let price = price();
+        let before = meter(vec![price.clone()], price.from.pred_opt().unwrap()).spent();
         assert_eq!(before.cost, None, "it was not known yet");
     }
 
     #[test]
-    fn a_price_of_ones_own_comes_before_the_catalogues() {
+    fn a_price_of_ones_own_is_reckoned_with() {
         let own = account::Price { input: 1_000_000, output: 2_000_000, ..account::Price::default() };
-        let (known, price) = priced();
-        for model in ["nobody/knows".parse().unwrap(), known] {
-            let mut meter = meter(model, price.from).priced(vec![Price::from(own)]);
-            meter.hear(&whole(Usage { input: Some(10), output: Some(1), ..Usage::default() }));
-            assert_eq!(meter.spent().cost, Some(Cost { micros: 12, price: "configured".to_owned() }));
-        }
+        let mut meter = meter(vec![Price::from(own)], price().from);
+        meter.hear(&whole(Usage { input: Some(10), output: Some(1), ..Usage::default() }));
+        assert_eq!(meter.spent().cost, Some(Cost { micros: 12, price: "configured".to_owned() }));
     }
 
     #[test]

@@ -71,8 +71,7 @@ impl Attempt<'_> {
     }
 
     fn meter(&self, model: &ModelRef, prompt: &Prompt, max_output: Option<u64>) -> Meter {
-        let meter = Meter::new(model.clone(), prompt.began, &prompt.messages);
-        meter.asking_for(max_output).priced(self.offer.terms(model).prices)
+        Meter::new(self.offer.terms(model).prices, prompt.began, &prompt.messages).asking_for(max_output)
     }
 
     /// Passes the answer on to whoever listens, until it ends in one way or another.
