@@ -2,13 +2,12 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::process::Command as StdCommand;
+use std::process::Command;
 use std::time::Duration;
 
-use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 
-use super::{install, root};
+use super::{installed, root};
 use crate::Error;
 use crate::load::Completions;
 use crate::process::Process;
@@ -45,17 +44,19 @@ pub struct LiteLlm {
 }
 
 impl LiteLlm {
-    /// Installs it if need be, and starts it before a provider.
+    /// Starts it before a provider.
     ///
     /// # Errors
-    /// When Python or the package is not to be had, or it does not come up.
+    /// When it is not installed, or does not come up.
     pub async fn start(provider: &str, folder: &Path) -> Result<Self, Error> {
-        let program = installed().await?;
+        // Copied last: an environment without it is half installed.
+        installed(".tools/litellm/requirements.txt")?;
+        let program = installed(".tools/litellm/bin/litellm")?;
         let config = root().join("bench/peers/litellm/config.yaml");
         // The port may be taken by someone else meanwhile; then it does not come up, and says so.
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let mut command = StdCommand::new(program);
+        let mut command = Command::new(program);
         let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         command.arg("--config").arg(config).args(["--host", "127.0.0.1", "--port", &port.to_string()]);
         command.args(["--num_workers", &workers.to_string(), "--keepalive_timeout", "75"]);
@@ -78,22 +79,4 @@ impl LiteLlm {
             sleep(POLL).await;
         }
     }
-}
-
-/// Its program, in a Python environment of its own under `.tools`.
-async fn installed() -> Result<std::path::PathBuf, Error> {
-    let requirements = root().join("bench/peers/litellm/requirements.txt");
-    if !requirements.is_file() {
-        return Err(Error("bench/peers/litellm is not there".to_owned()));
-    }
-    let environment = root().join(".tools/litellm");
-    let program = environment.join("bin/litellm");
-    if !program.is_file() {
-        std::fs::create_dir_all(&environment)?;
-        install("python3 -m venv", Command::new("python3").args(["-m", "venv"]).arg(&environment)).await?;
-        let mut pip = Command::new(environment.join("bin/pip"));
-        pip.args(["install", "--quiet", "--disable-pip-version-check", "-r"]).arg(&requirements);
-        install("pip install", &mut pip).await?;
-    }
-    Ok(program)
 }

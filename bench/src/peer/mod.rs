@@ -1,20 +1,12 @@
-//! What BestChat is measured beside: installed if need be, started, and stopped with its handle.
+//! What BestChat is measured beside: started, and stopped with its handle. `make build-bench` has installed it.
 
 pub mod litellm;
 pub mod pgbench;
 pub mod socketio;
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::Duration;
-
-use tokio::process::Command;
-use tokio::time::timeout;
 
 use crate::Error;
-
-/// How long an installation may take.
-const INSTALL_DEADLINE: Duration = Duration::from_mins(10);
 
 /// The root of this checkout: where the peers' sources and `.tools` are.
 pub fn root() -> PathBuf {
@@ -22,15 +14,20 @@ pub fn root() -> PathBuf {
     here.parent().unwrap_or(here).to_owned()
 }
 
-/// Runs a command of an installation; the error holds what it said last.
-async fn install(what: &str, command: &mut Command) -> Result<(), Error> {
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
-    let failed = |why: &str| Error(format!("{what} failed: {why}"));
-    let output = timeout(INSTALL_DEADLINE, command.output()).await.map_err(|_| failed("it does not end"))?;
-    let output = output.map_err(|error| failed(&error.to_string()))?;
-    if output.status.success() {
-        return Ok(());
+/// Where something is that `scripts/install-peers` puts into this checkout.
+fn installed(path: &str) -> Result<PathBuf, Error> {
+    let place = root().join(path);
+    if place.is_file() { Ok(place) } else { Err(Error(format!("{path} is not there: `make build-bench` installs it"))) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_installed_is_told_with_what_installs_it() {
+        let error = installed(".tools/nothing/of/the/kind").unwrap_err();
+        assert!(error.0.contains("make build-bench"), "{error}");
+        assert!(installed("Makefile").is_ok());
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(failed(said.trim().lines().last().unwrap_or("it gave no reason")))
 }

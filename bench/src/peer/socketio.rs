@@ -2,11 +2,9 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::Command as StdCommand;
+use std::process::Command;
 
-use tokio::process::Command;
-
-use super::{install, root};
+use super::{installed, root};
 use crate::process::Process;
 use crate::{Error, login};
 
@@ -23,22 +21,15 @@ pub struct SocketIoServer {
 }
 
 impl SocketIoServer {
-    /// Installs it if need be, and starts it over an empty database.
+    /// Starts it over an empty database.
     ///
     /// # Errors
-    /// When npm or node is not there, or it does not come up.
+    /// When it is not installed, or does not come up.
     pub async fn start(database: &str, provider: &str, folder: &Path) -> Result<Self, Error> {
-        let place = root().join("bench/peers/express-socketio");
-        if !place.join("package.json").is_file() {
-            return Err(Error("bench/peers/express-socketio is not there".to_owned()));
-        }
         // npm writes this file last: a folder without it is half installed.
-        if !place.join("node_modules/.package-lock.json").is_file() {
-            let arguments = ["ci", "--omit=dev", "--no-audit", "--no-fund"];
-            install("npm ci", Command::new("npm").args(arguments).current_dir(&place)).await?;
-        }
-        let mut command = StdCommand::new("node");
-        command.arg(place.join("src/server.js")).envs([
+        installed("bench/peers/express-socketio/node_modules/.package-lock.json")?;
+        let mut command = Command::new("node");
+        command.arg(root().join("bench/peers/express-socketio/src/server.js")).envs([
             ("NODE_ENV", "production"),
             ("PORT", "0"),
             ("DATABASE_URL", database),
