@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use bench::process::told_to_stop;
+use bench::report::{Floors, RUNNING};
 use bench::rows::{Bench, Which};
 use bench::{Error, peer};
 use clap::Parser;
@@ -32,18 +33,26 @@ async fn main() -> ExitCode {
 
 async fn run(cli: Cli) -> Result<ExitCode, Error> {
     let folder = peer::root().join("bench");
-    let name = if cli.only.is_empty() { "latest" } else { "only" };
-    let mut bench = Bench::new(cli.quick)?;
-    tokio::select! {
-        () = bench.measure(&cli.only) => {}
-        () = told_to_stop() => return Err(Error("interrupted".to_owned())),
+    let floors = Floors::read(&folder.join("floors.toml"))?;
+    let results = folder.join("results");
+    let mut bench = Bench::begin(cli.quick).await?;
+    let done = bench.measure(&cli.only, &results, told_to_stop()).await?;
+    let report = bench.report();
+    // What lacks something leaves the last one that did not as it is.
+    let name = match (done, cli.only.is_empty()) {
+        (false, _) => RUNNING,
+        (true, true) => "latest",
+        (true, false) => "only",
+    };
+    if done {
+        report.finish(&results, name)?;
     }
-    let (report, worse) = bench.finish(&folder.join("floors.toml"))?;
-    report.write(&folder.join("results"), name)?;
     let mut out = std::io::stdout();
-    writeln!(out, "{}", report.markdown())?;
-    for worse in &worse {
-        writeln!(out, "worse: {worse}")?;
+    writeln!(out, "{}", report.markdown(name))?;
+    let wrong = floors.wrong(report);
+    for wrong in &wrong {
+        writeln!(out, "{wrong}")?;
     }
-    Ok(if worse.is_empty() && bench.failed() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    writeln!(out, "This is bench/results/{name}.md")?;
+    Ok(if wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

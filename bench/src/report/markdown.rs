@@ -5,27 +5,33 @@ use std::fmt::Write;
 use super::{Report, Row};
 
 impl Report {
-    /// The table, its conditions and the plots.
-    pub fn markdown(&self) -> String {
+    /// The table, its conditions and the plots of a report of this name.
+    pub fn markdown(&self, name: &str) -> String {
         let mut page = format!(
-            "# Figures\n\n{}. Commit {}, {}{}. Load average before: {:.2}.\n\n",
+            "# Figures\n\n{}. Commit {}, {}{}. It took {:.0} s. Before it, other things used {:.0} % of the \
+             processors.\n\n",
             self.machine,
             self.commit,
             self.date,
             if self.quick { ", quick run" } else { "" },
-            self.load_before,
+            self.took_s,
+            self.busy_before * 100.0,
         );
+        if !self.whole {
+            let groups = if self.groups.is_empty() { "no group".to_owned() } else { self.groups.join(", ") };
+            // Writing to a string cannot fail.
+            let _ = writeln!(page, "**Not whole: only {groups} measured to the end.**\n");
+        }
         page.push_str("| What | Ours | Beside | Ratio | Target | |\n|---|---:|---:|---:|---:|---|\n");
         for row in &self.rows {
             page.push_str(&line(row));
         }
         page.push_str("\nConditions:\n\n");
         for row in self.rows.iter().filter(|row| !row.note.is_empty()) {
-            // Writing to a string cannot fail.
             let _ = writeln!(page, "- **{}**: {}", row.name, row.note);
         }
         for plot in &self.plots {
-            let _ = write!(page, "\n![{}]({}.svg)\n", plot.title, plot.file);
+            let _ = write!(page, "\n![{}]({})\n", plot.title, plot.file(name));
         }
         page
     }

@@ -1,6 +1,7 @@
 //! What a run found: rows of figures, and whether they are good enough.
 
 mod floors;
+pub(crate) mod machine;
 mod markdown;
 mod plot;
 
@@ -8,10 +9,13 @@ use std::path::Path;
 
 use serde::Serialize;
 
-pub use floors::{Floors, Worse};
+pub use floors::{Floors, Wrong};
 pub use plot::{Line, Plot};
 
 use crate::Error;
+
+/// What the files of a run are called that has not come to its end.
+pub const RUNNING: &str = "running";
 
 /// What a figure shall be.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -115,7 +119,7 @@ impl Row {
 }
 
 /// What all rows of a run have in common, and the rows.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
     /// Where it was measured.
     pub machine: String,
@@ -125,8 +129,14 @@ pub struct Report {
     pub date: String,
     /// Whether the shorter runs were chosen.
     pub quick: bool,
-    /// How busy the machine was with other things before: the load average of the last minute.
-    pub load_before: f64,
+    /// Whether all groups of rows were measured to their end.
+    pub whole: bool,
+    /// Those that were.
+    pub groups: Vec<String>,
+    /// How long all of it took, in seconds.
+    pub took_s: f64,
+    /// How busy the machine was with other things before: the share of its processors' time.
+    pub busy_before: f64,
     /// The figures.
     pub rows: Vec<Row>,
     /// Drawn beside the table.
@@ -135,15 +145,58 @@ pub struct Report {
 }
 
 impl Report {
-    /// Writes `<name>.json`, `<name>.md` and the plots into a folder.
+    /// Writes `<name>.json`, `<name>.md` and the plots, `<name>-<plot>.svg`, into a folder.
     ///
     /// # Errors
     /// When the files cannot be written.
     pub fn write(&self, folder: &Path, name: &str) -> Result<(), Error> {
         std::fs::create_dir_all(folder)?;
         let json = serde_json::to_string_pretty(self).map_err(Error::other)?;
-        std::fs::write(folder.join(format!("{name}.json")), json + "\n")?;
-        std::fs::write(folder.join(format!("{name}.md")), self.markdown())?;
-        self.plots.iter().try_for_each(|plot| plot.draw(folder))
+        self.plots.iter().try_for_each(|plot| plot.draw(&folder.join(plot.file(name))))?;
+        replace(&folder.join(format!("{name}.md")), &self.markdown(name))?;
+        replace(&folder.join(format!("{name}.json")), &(json + "\n"))
+    }
+
+    /// Writes what has come to its end, in place of what was written while it ran.
+    ///
+    /// # Errors
+    /// When the files cannot be written.
+    pub fn finish(&self, folder: &Path, name: &str) -> Result<(), Error> {
+        self.write(folder, name)?;
+        let plots = self.plots.iter().map(|plot| plot.file(RUNNING));
+        for file in plots.chain([format!("{RUNNING}.md"), format!("{RUNNING}.json")]) {
+            // What is not there was not drawn.
+            let _ = std::fs::remove_file(folder.join(file));
+        }
+        Ok(())
+    }
+}
+
+/// Whoever reads the file finds the old text or the new one, also when this process is killed meanwhile.
+fn replace(path: &Path, text: &str) -> Result<(), Error> {
+    let beside = path.with_extension("new");
+    std::fs::write(&beside, text)?;
+    Ok(std::fs::rename(beside, path)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_has_its_name_on_all_its_files_and_leaves_none_of_the_running_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let line = Line { name: "ours".to_owned(), points: vec![(1.0, 1.0), (2.0, 3.0)] };
+        let plot = Plot { file: "append", title: "Rates", across: "writers", up: "events/s", lines: vec![line] };
+        let report = Report { plots: vec![plot], groups: vec!["Append".to_owned()], ..Report::default() };
+        report.write(folder.path(), RUNNING).unwrap();
+        report.finish(folder.path(), "only").unwrap();
+        let files = std::fs::read_dir(folder.path()).unwrap();
+        let mut files: Vec<_> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+        files.sort();
+        assert_eq!(files, ["only-append.svg", "only.json", "only.md"]);
+        let page = std::fs::read_to_string(folder.path().join("only.md")).unwrap();
+        assert!(page.contains("(only-append.svg)"), "{page}");
+        assert!(page.contains("Not whole: only Append"), "{page}");
     }
 }

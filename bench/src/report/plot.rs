@@ -27,7 +27,7 @@ pub struct Line {
 /// A drawing.
 #[derive(Clone, Debug)]
 pub struct Plot {
-    /// The file, without `.svg`.
+    /// What its file's name ends in, before `.svg`.
     pub file: &'static str,
     /// Above it.
     pub title: &'static str,
@@ -40,11 +40,16 @@ pub struct Plot {
 }
 
 impl Plot {
-    /// Draws it into a file of the folder.
+    /// The file's name in a report of this name.
+    pub fn file(&self, report: &str) -> String {
+        format!("{report}-{}.svg", self.file)
+    }
+
+    /// Draws it into a file.
     ///
     /// # Errors
     /// When that cannot be written.
-    pub fn draw(&self, folder: &Path) -> Result<(), Error> {
+    pub fn draw(&self, path: &Path) -> Result<(), Error> {
         let points = || self.lines.iter().flat_map(|line| line.points.iter().copied());
         let least = points().map(|(x, _)| x).fold(f64::INFINITY, f64::min);
         let most = points().map(|(x, _)| x).fold(f64::NEG_INFINITY, f64::max);
@@ -52,8 +57,7 @@ impl Plot {
         if !(least > 0.0 && most > least && highest > 0.0) {
             return Ok(());
         }
-        let path = folder.join(format!("{}.svg", self.file));
-        let area = SVGBackend::new(&path, SIZE).into_drawing_area();
+        let area = SVGBackend::new(path, SIZE).into_drawing_area();
         area.fill(&WHITE).map_err(Error::other)?;
         let mut chart = ChartBuilder::on(&area)
             .caption(self.title, ("sans-serif", 18))

@@ -36,12 +36,11 @@ struct Side {
     p99: Vec<f64>,
 }
 
-pub(super) async fn measure(plan: Plan) -> Result<Found, Error> {
+pub(super) async fn measure(plan: Plan, found: &mut Found) -> Result<(), Error> {
     let fleet = servers(1, NO_PROVIDER, "").await?;
     let mut pgbench = Pgbench::find(&fleet.postgres, &fleet.pool).await?;
     let ours = Ours::over(&fleet, "bestchat", 1).await?;
     let theirs = Theirs::over(&fleet).await?;
-    let mut found = Found::default();
     let mut lines = [const { Vec::new() }; 3];
     let mut inserts = f64::NAN;
     for writers in WRITERS {
@@ -53,7 +52,7 @@ pub(super) async fn measure(plan: Plan) -> Result<Found, Error> {
             they.add(&theirs.run(writers, WARM_UP, plan.run()).await?);
         }
         inserts = bench.rate();
-        rows(&mut found, writers, &we, &bench, &they);
+        rows(found, writers, &we, &bench, &they);
         for (line, side) in lines.iter_mut().zip([&we, &bench, &they]) {
             line.push((number(writers as u64), side.rate()));
         }
@@ -61,7 +60,7 @@ pub(super) async fn measure(plan: Plan) -> Result<Found, Error> {
     found.rows.extend(variants(&fleet, &ours, inserts, plan).await?);
     found.rows.push(beside_a_held_transaction(&fleet, &ours, plan).await?);
     found.plots.push(plot(lines));
-    Ok(found)
+    Ok(())
 }
 
 /// What the main rows hold besides the append: loading, and batches that are smaller because there are more shards.

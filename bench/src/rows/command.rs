@@ -24,7 +24,7 @@ const WARM_UP: Duration = Duration::from_millis(500);
 /// The subject on which the bare request goes.
 const ECHO: &str = "internal.bench.echo";
 
-pub(super) async fn measure(plan: Plan) -> Result<Found, Error> {
+pub(super) async fn measure(plan: Plan, found: &mut Found) -> Result<(), Error> {
     let fleet = servers(SHARDS, NO_PROVIDER, "").await?;
     let stack = Stack::start(&fleet).await?;
     let mut pgbench = Pgbench::find(&fleet.postgres, &fleet.pool).await?;
@@ -48,7 +48,8 @@ pub(super) async fn measure(plan: Plan) -> Result<Found, Error> {
         .target(Target::AtMost(2.0))
         .note(note);
     let p99 = Row::new("Command p99, one client, frame → ack", median(ours_p99), "ms");
-    Ok(Found { rows: vec![p50, p99], plots: Vec::new() })
+    found.rows.extend([p50, p99]);
+    Ok(())
 }
 
 /// A client that says one thing after the other, in one conversation after the other.

@@ -21,7 +21,7 @@ const TEXTS: usize = 1_000;
 /// How many runs pass before they count.
 const WARM_UP: usize = 20;
 
-pub(super) fn measure(plan: Plan) -> Result<Found, Error> {
+pub(super) fn measure(plan: Plan, found: &mut Found) -> Result<(), Error> {
     let (streams, runs) = (Stream::all(TEXTS), plan.pick(150, 1_000));
     let mut times = vec![(Vec::new(), Vec::new()); streams.len()];
     for run in 0..WARM_UP + runs {
@@ -33,11 +33,10 @@ pub(super) fn measure(plan: Plan) -> Result<Found, Error> {
             }
         }
     }
-    let mut found = Found::default();
     for (stream, (decoded, parsed)) in streams.iter().zip(times) {
-        rows(&mut found, stream, median(decoded), median(parsed));
+        rows(found, stream, median(decoded), median(parsed));
     }
-    Ok(found)
+    Ok(())
 }
 
 fn rows(found: &mut Found, stream: &Stream, decoded: f64, parsed: f64) {

@@ -39,7 +39,7 @@ const QUESTIONS: usize = 10;
 const OTHERS: usize = 20;
 const OTHERS_SCRIPT: Script = Script { tokens: 500, pace: Duration::from_millis(20), wait: Duration::ZERO };
 
-pub(super) async fn measure(plan: Plan) -> Result<Found, Error> {
+pub(super) async fn measure(plan: Plan, found: &mut Found) -> Result<(), Error> {
     let (provider, theirs) = (Provider::start(SCRIPT).await?, Provider::start(OTHERS_SCRIPT).await?);
     let settings = format!(
         "[[providers]]\nid = \"others\"\nprotocol = \"openai-chat\"\nbase_url = \"{}\"\napi_key = \"none\"\n\
@@ -51,7 +51,6 @@ pub(super) async fn measure(plan: Plan) -> Result<Found, Error> {
     let (core, edge) = (fleet.nats.core_url(), fleet.nats.edge_url());
     let mut whole = Whole { chat: Chat::login(stack.api.address, "asker", 0).await?, edge: edge.clone() };
     let mut bare = Bare::open(&core, &edge, provider.first_bytes()).await?;
-    let mut found = Found::default();
     found.rows.push(own_work(&core, provider.first_bytes(), plan.pick(60, 100)).await?);
     found.rows.extend(compared(plan, &mut whole, &mut bare, &provider, "").await?);
     let mut others = others(stack.api.address).await?;
@@ -59,7 +58,7 @@ pub(super) async fn measure(plan: Plan) -> Result<Found, Error> {
     found.rows.extend(compared(plan, &mut whole, &mut bare, &provider, &among).await?);
     match others.try_join_next() {
         Some(ended) => Err(ended.unwrap_or_else(Error::other)),
-        None => Ok(found),
+        None => Ok(()),
     }
 }
 

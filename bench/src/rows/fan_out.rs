@@ -40,12 +40,11 @@ struct Side {
     gathered: Vec<f64>,
 }
 
-pub(super) async fn measure(plan: Plan) -> Result<Found, Error> {
-    let mut found = Found::default();
+pub(super) async fn measure(plan: Plan, found: &mut Found) -> Result<(), Error> {
     for pace in PACES {
-        at_pace(pace, plan, &mut found).await?;
+        at_pace(pace, plan, found).await?;
     }
-    Ok(found)
+    Ok(())
 }
 
 async fn at_pace(pace: Duration, plan: Plan, found: &mut Found) -> Result<(), Error> {

@@ -41,13 +41,12 @@ struct Stage {
     proxy: Result<LiteLlm, Error>,
 }
 
-pub(super) async fn measure(plan: Plan) -> Result<Found, Error> {
+pub(super) async fn measure(plan: Plan, found: &mut Found) -> Result<(), Error> {
     let provider = Provider::start(Script::new(TOKENS, Duration::ZERO)).await?;
     let fleet = servers(SHARDS, &provider.base_url(), "reply_concurrency = 256").await?;
     let stack = Stack::start(&fleet).await?;
     let proxy = LiteLlm::start(&provider.base_url(), fleet.folder()).await;
     let stage = Stage { provider, fleet, stack, proxy };
-    let mut found = Found::default();
     let mut lines = [const { Vec::new() }; 3];
     for askers in ASKERS {
         say(&format!("  first token with {askers} askers"));
@@ -56,16 +55,16 @@ pub(super) async fn measure(plan: Plan) -> Result<Found, Error> {
             line.push((number(askers as u64), way.rate()));
         }
         if askers == 1 {
-            first_token(&mut found, &straight, &ours, &theirs);
+            first_token(found, &straight, &ours, &theirs);
         }
-        throughput(&mut found, askers, &straight, &ours, &theirs);
+        throughput(found, askers, &straight, &ours, &theirs);
     }
     if let Err(error) = &stage.proxy {
         found.rows.push(Row::skipped("LiteLLM", error));
     }
     found.plots.push(plot(lines));
     stack_stays(&stage.fleet, stage.stack).await?;
-    Ok(found)
+    Ok(())
 }
 
 impl Stage {

@@ -28,7 +28,7 @@ const FEW: usize = 10;
 /// How often a list is asked for.
 const LISTS: usize = 200;
 
-pub(super) async fn measure(plan: Plan) -> Result<Found, Error> {
+pub(super) async fn measure(plan: Plan, found: &mut Found) -> Result<(), Error> {
     let provider = Provider::start(Script::new(4, Duration::ZERO)).await?;
     let fleet = servers(SHARDS, &provider.base_url(), "").await?;
     let story = |owner: &str, events, bytes| Story { id: Uuid::new_v4(), owner: owner.to_owned(), events, bytes };
@@ -47,14 +47,13 @@ pub(super) async fn measure(plan: Plan) -> Result<Found, Error> {
     all.push(ids(&long));
     let mut steps = walk(stack.api.address, &provider, &all, plan.pick(4, 12)).await?;
     let long = steps.pop().ok_or_else(|| Error("there are no lengths".to_owned()))?;
-    let mut found = lengths(&steps);
+    lengths(found, &steps);
     found.rows.extend(of_long(&long));
     found.rows.push(lists(stack.api.address).await?);
-    Ok(found)
+    Ok(())
 }
 
-fn lengths(steps: &[Steps]) -> Found {
-    let mut found = Found::default();
+fn lengths(found: &mut Found, steps: &[Steps]) {
     let mut lines = [const { Vec::new() }; 3];
     for ((events, count), steps) in LENGTHS.iter().zip(steps) {
         let note = format!(
@@ -81,7 +80,6 @@ fn lengths(steps: &[Steps]) -> Found {
         vec![line("command, frame → ack", command), line("opening it", open), line("log → request body", prompt)];
     let (across, up) = ("events in the conversation", "ms, median");
     found.plots.push(Plot { file: "growth", title: "What grows with a conversation", across, up, lines });
-    found
 }
 
 fn of_long(long: &Steps) -> Vec<Row> {

@@ -15,12 +15,12 @@ mod stack;
 
 use std::io::Write;
 use std::path::Path;
-use std::process::Command;
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use crate::Error;
 use crate::measure::open_many_files;
-use crate::report::{Floors, Plot, Report, Row, Worse};
+use crate::report::{Plot, RUNNING, Report, Row, machine};
 
 /// A group of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -67,7 +67,7 @@ const ALL: [Which; 11] = [
 #[derive(Debug)]
 pub struct Bench {
     report: Report,
-    failed: usize,
+    begun: Instant,
 }
 
 /// How long and how often things are measured.
@@ -76,7 +76,7 @@ struct Plan {
     quick: bool,
 }
 
-/// What a group of rows gives.
+/// What a group of rows has given so far.
 #[derive(Debug, Default)]
 struct Found {
     rows: Vec<Row>,
@@ -101,68 +101,88 @@ impl Plan {
 }
 
 impl Bench {
-    /// A run that has measured nothing yet.
+    /// A run that has measured nothing yet, once the machine has come to rest from what was done before.
     ///
     /// # Errors
-    /// When the system does not tell what it is.
-    pub fn new(quick: bool) -> Result<Self, Error> {
+    /// When the system does not tell how busy it is.
+    pub async fn begin(quick: bool) -> Result<Self, Error> {
         let files = open_many_files();
-        let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-        let load_before = load.split(' ').next().and_then(|field| field.parse().ok()).unwrap_or(f64::NAN);
-        let machine = format!("{}, {files} open files allowed", machine());
-        let date = chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::now()).to_rfc3339();
-        let (rows, plots) = (Vec::new(), Vec::new());
-        Ok(Self { report: Report { machine, commit: commit(), date, quick, load_before, rows, plots }, failed: 0 })
+        say("waiting for the machine to come to rest …");
+        let report = Report {
+            machine: format!("{}, {files} open files allowed", machine::name()),
+            commit: machine::commit(),
+            date: chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::now()).to_rfc3339(),
+            quick,
+            busy_before: machine::busy_at_rest().await?,
+            ..Report::default()
+        };
+        Ok(Self { report, begun: Instant::now() })
     }
 
-    /// Measures these rows, or all. One that fails is in the table with its reason, and the others go on.
-    pub async fn measure(&mut self, only: &[Which]) {
-        let plan = Plan { quick: self.report.quick };
+    /// Measures these groups of rows, or all, until told to stop; whether all of them came to their end. What was found
+    /// is written after each, so that nothing takes it away again.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn measure(
+        &mut self,
+        only: &[Which],
+        results: &Path,
+        stop: impl Future<Output = ()>,
+    ) -> Result<bool, Error> {
+        let mut stop = pin!(stop);
+        let (plan, mut done) = (Plan { quick: self.report.quick }, true);
         for which in ALL.into_iter().filter(|which| only.is_empty() || only.contains(which)) {
             say(&format!("{which:?} …"));
-            let begun = Instant::now();
-            match rows(which, plan).await {
-                Ok(found) => {
-                    self.report.rows.extend(found.rows);
-                    self.report.plots.extend(found.plots);
-                }
-                Err(error) => {
-                    self.failed += 1;
-                    self.report.rows.push(Row::skipped(format!("{which:?}"), error));
-                }
-            }
+            let (begun, mut found) = (Instant::now(), Found::default());
+            let (measured, stopped) = tokio::select! {
+                biased;
+                () = &mut stop => (Err(Error("interrupted".to_owned())), true),
+                measured = rows(which, plan, &mut found) => (measured, false),
+            };
             say(&format!("{which:?}: {:.0} s", begun.elapsed().as_secs_f64()));
+            done &= measured.is_ok();
+            self.take_in(which, found, measured);
+            self.report.write(results, RUNNING)?;
+            if stopped {
+                break;
+            }
         }
+        Ok(done)
     }
 
-    /// How many groups of rows could not be measured at all.
-    pub fn failed(&self) -> usize {
-        self.failed
+    /// A group that failed is in the table with its reason, beside the rows that it has given.
+    fn take_in(&mut self, which: Which, found: Found, measured: Result<(), Error>) {
+        let report = &mut self.report;
+        report.rows.extend(found.rows);
+        report.plots.extend(found.plots);
+        match measured {
+            Ok(()) => report.groups.push(format!("{which:?}")),
+            Err(error) => report.rows.push(Row::skipped(format!("{which:?}"), error)),
+        }
+        report.whole = report.groups.len() == ALL.len();
+        report.took_s = self.begun.elapsed().as_secs_f64();
     }
 
-    /// The report, and the rows that are worse than their floors.
-    ///
-    /// # Errors
-    /// When the floors cannot be read.
-    pub fn finish(&self, floors: &Path) -> Result<(Report, Vec<Worse>), Error> {
-        let worse = Floors::read(floors)?.worse(&self.report.rows);
-        Ok((self.report.clone(), worse))
+    /// What was found.
+    pub fn report(&self) -> &Report {
+        &self.report
     }
 }
 
-async fn rows(which: Which, plan: Plan) -> Result<Found, Error> {
+async fn rows(which: Which, plan: Plan, found: &mut Found) -> Result<(), Error> {
     match which {
-        Which::Append => append::measure(plan).await,
-        Which::Command => command::measure(plan).await,
-        Which::Propagation => propagation::measure(plan).await,
-        Which::Decode => decode::measure(plan),
-        Which::Delta => delta::measure(plan).await,
-        Which::FirstToken => first_token::measure(plan).await,
-        Which::FanOut => fan_out::measure(plan).await,
-        Which::Sockets => sockets::measure(plan).await,
-        Which::Projections => projections::measure(plan).await,
-        Which::Growth => growth::measure(plan).await,
-        Which::ScaleOut => scale_out::measure(plan).await,
+        Which::Append => append::measure(plan, found).await,
+        Which::Command => command::measure(plan, found).await,
+        Which::Propagation => propagation::measure(plan, found).await,
+        Which::Decode => decode::measure(plan, found),
+        Which::Delta => delta::measure(plan, found).await,
+        Which::FirstToken => first_token::measure(plan, found).await,
+        Which::FanOut => fan_out::measure(plan, found).await,
+        Which::Sockets => sockets::measure(plan, found).await,
+        Which::Projections => projections::measure(plan, found).await,
+        Which::Growth => growth::measure(plan, found).await,
+        Which::ScaleOut => scale_out::measure(plan, found).await,
     }
 }
 
@@ -172,23 +192,46 @@ fn say(what: &str) {
     let _ = writeln!(std::io::stderr(), "bench: {what}");
 }
 
-fn machine() -> String {
-    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
-    let read = |path: &str, key: &str| {
-        let text = std::fs::read_to_string(path).ok()?;
-        text.lines().find(|line| line.starts_with(key))?.split_once(':').map(|(_, value)| value.trim().to_owned())
-    };
-    let model = read("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown processor".to_owned());
-    let memory = read("/proc/meminfo", "MemTotal").unwrap_or_else(|| "unknown".to_owned());
-    format!("{cores} cores ({model}), memory {memory}, {}", std::env::consts::OS)
-}
+#[cfg(test)]
+mod tests {
+    use std::future::ready;
 
-fn commit() -> String {
-    let git = |arguments: &[&str]| {
-        let output = Command::new("git").args(arguments).current_dir(crate::peer::root()).output().ok()?;
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
-    };
-    let commit = git(&["rev-parse", "--short=12", "HEAD"]).unwrap_or_else(|| "unknown".to_owned());
-    let changed = git(&["status", "--porcelain", "--untracked-files=no"]).is_some_and(|changes| !changes.is_empty());
-    if changed { format!("{commit} with changes") } else { commit }
+    use super::*;
+
+    fn bench() -> Bench {
+        Bench { report: Report::default(), begun: Instant::now() }
+    }
+
+    #[test]
+    fn a_group_that_fails_keeps_the_rows_that_it_has() {
+        let mut bench = bench();
+        let found = Found { rows: vec![Row::new("rate", 1.0, "")], plots: Vec::new() };
+        bench.take_in(Which::Append, found, Err(Error("no pgbench".to_owned())));
+        let names: Vec<&str> = bench.report.rows.iter().map(|row| row.name.as_str()).collect();
+        assert_eq!((names, bench.report.groups.len()), (vec!["rate", "Append"], 0));
+    }
+
+    #[test]
+    fn a_report_is_whole_when_every_group_came_to_its_end() {
+        let mut bench = bench();
+        for which in ALL {
+            assert!(!bench.report.whole, "{which:?} is not there yet");
+            bench.take_in(which, Found::default(), Ok(()));
+        }
+        assert!(bench.report.whole);
+    }
+
+    #[tokio::test]
+    async fn an_interrupt_leaves_what_was_found_in_a_file() {
+        let results = tempfile::tempdir().unwrap();
+        let mut bench = bench();
+        bench.take_in(Which::Append, Found { rows: vec![Row::new("rate", 1.0, "")], plots: Vec::new() }, Ok(()));
+        assert!(!bench.measure(&[Which::Command, Which::Delta], results.path(), ready(())).await.unwrap());
+        let json = std::fs::read_to_string(results.path().join("running.json")).unwrap();
+        let report: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(report["whole"], false);
+        assert_eq!(report["groups"], serde_json::json!(["Append"]));
+        let names: Vec<_> = report["rows"].as_array().into_iter().flatten().map(|row| row["name"].clone()).collect();
+        assert_eq!(names, ["rate", "Command"], "the next group is not begun");
+    }
 }

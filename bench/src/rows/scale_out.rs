@@ -27,7 +27,7 @@ const SHARE_DEADLINE: Duration = Duration::from_secs(30);
 /// The pause between two looks.
 const POLL: Duration = Duration::from_millis(50);
 
-pub(super) async fn measure(plan: Plan) -> Result<Found, Error> {
+pub(super) async fn measure(plan: Plan, found: &mut Found) -> Result<(), Error> {
     let fleet = servers(SHARDS, NO_PROVIDER, "").await?;
     let mut rates = [const { Vec::new() }; PROCESSES.len()];
     for round in 1..=plan.pick(2, 5) {
@@ -43,12 +43,12 @@ pub(super) async fn measure(plan: Plan) -> Result<Found, Error> {
          clients, so more processes can win only where one cannot use them",
         std::thread::available_parallelism().map_or(0, std::num::NonZero::get)
     );
-    let rows = vec![
+    found.rows.extend([
         row("one process", one).note(note),
         row("two processes", two).over(one, "one process"),
         row("four processes", four).over(one, "one process"),
-    ];
-    Ok(Found { rows, plots: Vec::new() })
+    ]);
+    Ok(())
 }
 
 async fn run(fleet: &Fleet, processes: usize, time: Duration) -> Result<f64, Error> {

@@ -35,15 +35,15 @@ const EVERY: Duration = Duration::from_secs(10);
 /// What the model answers: a second and a half of text.
 const SCRIPT: Script = Script { tokens: 75, pace: Duration::from_millis(20), wait: Duration::ZERO };
 
-pub(super) async fn measure(plan: Plan) -> Result<Found, Error> {
+pub(super) async fn measure(plan: Plan, found: &mut Found) -> Result<(), Error> {
     say("  idle sockets");
-    let mut found = idle().await?;
+    found.rows.extend(idle().await?);
     say("  people chatting");
     found.rows.extend(chatting(Duration::from_secs(plan.pick(25, 60))).await?);
-    Ok(found)
+    Ok(())
 }
 
-async fn idle() -> Result<Found, Error> {
+async fn idle() -> Result<[Row; 2], Error> {
     let fleet = servers(SHARDS, NO_PROVIDER, "").await?;
     let stack = Stack::start(&fleet).await?;
     let edge = stack.api.process.pid();
@@ -63,8 +63,7 @@ async fn idle() -> Result<Found, Error> {
         format!("{sockets} sockets of as many people, logged in, following no conversation; the edge's resident set");
     let row = Row::new("Memory per idle socket", number(used) / number(sockets) / 1024.0, "KB");
     let count = Row::new("Idle sockets on one edge", number(sockets), "sockets");
-    let rows = vec![row.target(Target::AtMost(12.0)).note(note), count.target(Target::AtLeast(10_000.0))];
-    Ok(Found { rows, plots: Vec::new() })
+    Ok([row.target(Target::AtMost(12.0)).note(note), count.target(Target::AtLeast(10_000.0))])
 }
 
 async fn open(stack: &Stack, from: usize, count: usize) -> Result<Vec<Chat>, Error> {

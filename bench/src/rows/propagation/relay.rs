@@ -11,8 +11,8 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use super::super::Plan;
 use super::super::stack::{NO_PROVIDER, servers};
-use super::super::{Found, Plan};
 use super::stream;
 use crate::Error;
 use crate::load::seed::{Story, ids_in, seed};
@@ -28,7 +28,7 @@ const DEADLINE: Duration = Duration::from_mins(1);
 /// Events of a conversation.
 const CONVERSATION: usize = 21;
 
-pub(super) async fn measure(plan: Plan) -> Result<Found, Error> {
+pub(super) async fn measure(plan: Plan) -> Result<Row, Error> {
     let rounds = u16::try_from(plan.rounds()).map_err(Error::other)?;
     // A shard for each round, since a relay that has caught up has nothing more to do.
     let fleet = servers(rounds, NO_PROVIDER, "").await?;
@@ -53,10 +53,9 @@ pub(super) async fn measure(plan: Plan) -> Result<Found, Error> {
         relaying.await.map_err(Error::other)?;
         bare.push(publish(&jetstream, shard, &events).await?);
     }
-    let row = Row::new("Relay catching up, log → stream", median(ours), "events/s")
+    Ok(Row::new("Relay catching up, log → stream", median(ours), "events/s")
         .over(median(bare), "the same bodies published, pipelined")
-        .note("it reads the log, encodes, and expects of each its predecessor; the bare side has the bodies at hand");
-    Ok(Found { rows: vec![row], plots: Vec::new() })
+        .note("it reads the log, encodes, and expects of each its predecessor; the bare side has the bodies at hand"))
 }
 
 async fn arrived(jetstream: &Context, name: &str, last: usize) -> Result<(), Error> {
