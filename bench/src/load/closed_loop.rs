@@ -19,7 +19,7 @@ pub trait Client: Send + 'static {
 pub struct Done {
     /// Steps a second, all clients together.
     pub rate: f64,
-    /// How many steps there were in all: those of the warm-up and each client's last one, which do not count, among them.
+    /// How many steps there were in all, with those that do not count: the warm-up's, and each client's last one.
     pub all: u64,
     /// How long the measured part of each that counts took.
     pub latencies: Latencies,

@@ -104,8 +104,8 @@ impl Watch {
         Self { warm_up: WARM_UP, time: plan.run() }
     }
 
-    /// Where many ask at once, an answer of the proxy's takes seconds, and at first all come together: the warm-up lasts
-    /// until each asker has had one, the time until each has had several.
+    /// Where many ask at once, an answer of the proxy's takes seconds, and at first all come together: the warm-up
+    /// lasts until each asker has had one, the time until each has had several.
     fn of_proxy(askers: usize, plan: Plan) -> Self {
         let (warm_up, time) = match askers {
             1 => return Self::usual(plan),
@@ -167,8 +167,8 @@ fn first_token(found: &mut Found, [straight, ours, theirs]: &[Way; 3]) {
 fn throughput(found: &mut Found, askers: usize, [straight, ours, theirs]: &[Way; 3], plan: Plan) {
     let (usual, of_proxy) = (Watch::usual(plan), Watch::of_proxy(askers, plan));
     let note = format!(
-        "{} rounds of {} s after {} s; LiteLLM's of {} s after {} s, in which each asker had {:.1} answers; straight {:.0} \
-         replies/s",
+        "{} rounds of {} s after {} s; LiteLLM's of {} s after {} s, in which each asker had {:.1} answers; straight \
+         {:.0} replies/s",
         ours.rate.len(),
         usual.time.as_secs(),
         usual.warm_up.as_secs(),

@@ -20,8 +20,8 @@ use steps::{Found as Steps, walk};
 const LENGTHS: [(usize, usize); 4] = [(10, 160), (100, 40), (1_000, 8), (10_000, 2)];
 /// How long each message is, in bytes.
 const BYTES: usize = 200;
-/// How many events a conversation of 200,000 tokens has, at four bytes a token, and how long each message is, in bytes: 400
-/// pages, and 2,000 messages as people chat.
+/// How many events a conversation of 200,000 tokens has, at four bytes a token, and how long each message is, in
+/// bytes: 400 pages, and 2,000 messages as people chat.
 const LONG: [(usize, usize); 2] = [(801, 2_000), (4_001, 400)];
 /// A person with many conversations, and one with few.
 const MANY: usize = 10_000;
@@ -59,8 +59,8 @@ fn lengths(steps: &[Steps]) -> Found {
     let mut lines = [const { Vec::new() }; 3];
     for ((events, count), steps) in LENGTHS.iter().zip(steps) {
         let note = format!(
-            "{} commands in {count} such conversations, in turn with the other lengths; first command there, nothing in \
-             memory: {:.2} ms; open p50 {:.2} ms; log → request body p50 {:.2} ms",
+            "{} commands in {count} such conversations, in turn with the other lengths; first command there, nothing \
+             in memory: {:.2} ms; open p50 {:.2} ms; log → request body p50 {:.2} ms",
             steps.command.count(),
             steps.cold.p50_ms(),
             steps.open.p50_ms(),
@@ -88,8 +88,8 @@ fn lengths(steps: &[Steps]) -> Found {
 
 fn of_long(bytes: usize, long: &Steps) -> [Row; 2] {
     let note = format!(
-        "{} of them; from the time at which Postgres recorded the claim (its transaction's begin) until the provider has read \
-         the whole body: the flush, the way back and the transfer are in it",
+        "{} of them; from the time at which Postgres recorded the claim (its transaction's begin) until the provider \
+         has read the whole body: the flush, the way back and the transfer are in it",
         long.prompt.count()
     );
     let name = format!("200,000 tokens in messages of {bytes} bytes");

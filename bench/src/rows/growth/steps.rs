@@ -29,7 +29,7 @@ pub(super) struct Found {
     pub(super) prompt: Latencies,
 }
 
-/// Does each step so many times at every length, the lengths in turn, so that whatever changes meanwhile changes for all.
+/// Does each step so many times at every length, the lengths in turn, so that what changes meanwhile changes for all.
 /// No length may be without a conversation.
 pub(super) async fn walk(
     address: SocketAddr,
