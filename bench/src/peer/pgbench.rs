@@ -105,7 +105,7 @@ impl Pgbench {
 
     /// What its log tells of the time after the warm-up.
     fn latencies(&self, name: &str) -> Result<Latencies, Error> {
-        let mut all = Vec::new();
+        let mut all: Vec<(Duration, Duration)> = Vec::new();
         for file in std::fs::read_dir(self.folder.path())?.flatten() {
             // `run-1.<pid>` and, of further threads, `run-1.<pid>.<n>`.
             if file.file_name().to_string_lossy().starts_with(&format!("{name}.")) {

@@ -66,7 +66,7 @@ pub(super) async fn measure(plan: Plan) -> Result<Found, Error> {
 async fn variants(fleet: &Fleet, ours: &Ours, pgbench: &mut Pgbench, plan: Plan) -> Result<[Row; 2], Error> {
     let spread = Ours::over(fleet, "spread", 4).await?;
     let [mut warm, mut inserts, mut four] = [const { Vec::new() }; 3];
-    for _ in 0..plan.pick(3, 4) {
+    for _ in 0..plan.pick(2, 4) {
         warm.push(ours.run(64, LONG_CONVERSATION, WARM_UP, plan.run()).await?.rate);
         inserts.push(pgbench.run(64, plan.run()).await?.rate);
         four.push(spread.run(64, CONVERSATION, WARM_UP, plan.run()).await?.rate);
@@ -135,7 +135,7 @@ async fn beside_a_held_transaction(fleet: &Fleet, ours: &Ours, plan: Plan) -> Re
     let (mut free, mut stalled) = (Vec::new(), Vec::new());
     let run = async || Ok::<f64, Error>(ours.run(16, CONVERSATION, WARM_UP, plan.run()).await?.rate);
     // Half of it before and half after: a table that grows does not make a difference then.
-    let half = plan.pick(2, 3);
+    let half = plan.pick(1, 3);
     for _ in 0..half {
         free.push(run().await?);
     }

@@ -21,7 +21,7 @@ use crowd::{Crowd, Delivered};
 /// its frames carry one token and gathering wins nothing; and as a fast one does.
 const PACES: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(5)];
 /// How long an answer takes, in a quick run and otherwise.
-const ANSWER: [Duration; 2] = [Duration::from_millis(2_500), Duration::from_secs(8)];
+const ANSWER: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(8)];
 /// How many conversations are written in at once.
 const CONVERSATIONS: usize = 5;
 /// How many sockets follow each of them: what either side can serve, and more than it can.
