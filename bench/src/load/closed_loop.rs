@@ -19,9 +19,9 @@ pub trait Client: Send + 'static {
 pub struct Done {
     /// Steps a second, all clients together.
     pub rate: f64,
-    /// How many steps.
-    pub steps: u64,
-    /// How long the measured part of each took.
+    /// How many steps there were in all, with those that do not count: the warm-up's, and each client's last one.
+    pub all: u64,
+    /// How long the measured part of each that counts took.
     pub latencies: Latencies,
 }
 
@@ -41,27 +41,48 @@ pub async fn closed_loop<C: Client>(
         running.spawn(one(client, from, until));
     }
     let mut clients = Vec::new();
-    let mut latencies = Latencies::new()?;
+    let (mut latencies, mut all) = (Latencies::new()?, 0);
     while let Some(ended) = running.join_next().await {
-        let (client, measured) = ended.map_err(Error::other)??;
+        let (client, measured, steps) = ended.map_err(Error::other)??;
         latencies.add(&measured)?;
+        all += steps;
         clients.push(client);
     }
-    let steps = latencies.count();
-    Ok((clients, Done { rate: number(steps) / time.as_secs_f64(), steps, latencies }))
+    Ok((clients, Done { rate: number(latencies.count()) / time.as_secs_f64(), all, latencies }))
 }
 
-async fn one<C: Client>(mut client: C, from: Instant, until: Instant) -> Result<(C, Latencies), Error> {
-    let mut latencies = Latencies::new()?;
+async fn one<C: Client>(mut client: C, from: Instant, until: Instant) -> Result<(C, Latencies, u64), Error> {
+    let (mut latencies, mut all) = (Latencies::new()?, 0);
     loop {
         let took = client.step().await?;
         let now = Instant::now();
+        all += 1;
         // A step counts where it ends: those that began before the time and end after it make up for each other.
         if now >= until {
-            return Ok((client, latencies));
+            return Ok((client, latencies, all));
         }
         if now >= from {
             latencies.record(took);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Idle;
+
+    impl Client for Idle {
+        async fn step(&mut self) -> Result<Duration, Error> {
+            tokio::task::yield_now().await;
+            Ok(Duration::ZERO)
+        }
+    }
+
+    #[tokio::test]
+    async fn steps_that_end_too_late_are_among_all() {
+        let (clients, done) = closed_loop(vec![Idle, Idle], Duration::ZERO, Duration::ZERO).await.unwrap();
+        assert_eq!((clients.len(), done.all, done.latencies.count()), (2, 2, 0));
     }
 }

@@ -15,6 +15,11 @@ use crate::fleet::MODEL;
 
 /// How many events an append takes.
 const AT_ONCE: usize = 500;
+/// What words are made of.
+const SYLLABLES: [&str; 32] = [
+    "al", "an", "ba", "co", "de", "el", "en", "fa", "ge", "hi", "in", "jo", "ka", "li", "mo", "na", "or", "pe", "qui",
+    "ra", "re", "sa", "ste", "ti", "tra", "un", "va", "we", "xi", "ya", "zo", "ing",
+];
 /// The tenant of logins that name none.
 pub const TENANT: &str = "default";
 
@@ -41,8 +46,8 @@ impl Story {
         let mut told =
             vec![Event::ConversationStarted { owner: owner.clone(), tenant, title, model: None, system_prompt: None }];
         let mut leaf = None;
-        let text = "The moon pulls. ".repeat(self.bytes / 16 + 1);
-        let parts = || vec![Part::Text { text: text[..self.bytes].to_owned() }];
+        let mut random = fastrand::Rng::with_seed(0);
+        let mut parts = || vec![Part::Text { text: words(&mut random, self.bytes) }];
         while told.len() < self.events {
             let (message, reply) = (MessageId(Uuid::new_v4()), MessageId(Uuid::new_v4()));
             let author = owner.clone();
@@ -102,6 +107,19 @@ impl Story {
     }
 }
 
+/// So many bytes of words that vary as a language's do: what repeats itself would take next to no room in the database.
+fn words(random: &mut fastrand::Rng, bytes: usize) -> String {
+    let mut text = String::new();
+    while text.len() < bytes {
+        for _ in 0..random.usize(1..=4) {
+            text.push_str(SYLLABLES[random.usize(..SYLLABLES.len())]);
+        }
+        text.push(' ');
+    }
+    text.truncate(bytes);
+    text
+}
+
 /// Writes them; nobody else may append meanwhile. Gives what was recorded, in order within each shard.
 ///
 /// # Errors
@@ -147,4 +165,19 @@ pub fn since(at: &str, now: std::time::SystemTime) -> Result<std::time::Duration
     let now = chrono::DateTime::<Utc>::from(now);
     // Microseconds are what the database knows; a moment before is now.
     Ok((now - at.to_utc()).to_std().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn texts_vary_and_are_the_same_in_every_run() {
+        let text = words(&mut fastrand::Rng::with_seed(0), 2_000);
+        assert_eq!((text.len(), &text), (2_000, &words(&mut fastrand::Rng::with_seed(0), 2_000)));
+        let pieces: HashSet<&[u8]> = text.as_bytes().windows(12).collect();
+        assert!(pieces.len() > 1_900, "{}", pieces.len());
+    }
 }

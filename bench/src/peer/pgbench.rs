@@ -11,7 +11,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::Error;
-use crate::measure::{Latencies, number};
+use crate::measure::Latencies;
 
 /// Its table has the seven columns and the key of postgres-es, which is less than ours has, and its rows are as long.
 const TABLE: &str = "
@@ -24,7 +24,8 @@ create table if not exists pgbench_events (
 const SCRIPT: &str = r#"\set n :n + 1
 insert into pgbench_events values ('conversation', '0190163d-8694-739b-aea5-' || :run::text || '-' || :client_id::text, :n::bigint, 'MessageSubmitted', '1.0', '{"type":"MessageSubmitted","message":"0190163d-8694-739b-aea5-966c26f8ad91","parent":"0190163d-8694-739b-aea5-966c26f8ad92","author":"ann","parts":[{"type":"text","text":"How do the tides follow the moon, and why are there two of them a day?"}],"edit_of": null}', '{"actor":"user ann","command":"0190163d-8694-739b-aea5-966c26f8ad93","digest":"00112233445566778899aabbccddeeff"}');
 "#;
-/// How long it runs before it counts.
+/// The part of a run that does not count, since the server's processes for it are new: a second, as it tells its rate by
+/// the second.
 const WARM_UP: Duration = Duration::from_secs(1);
 /// How long it may take beyond its time.
 const GRACE: Duration = Duration::from_mins(1);
@@ -74,25 +75,17 @@ impl Pgbench {
     /// # Errors
     /// When it fails.
     pub async fn run(&mut self, clients: usize, time: Duration) -> Result<Run, Error> {
-        // So short a run may end before its first transaction on a busy machine, and then has no rate.
-        self.once(clients, WARM_UP).await?;
-        let (rate, latencies) = self.once(clients, time).await?;
-        let rate = rate.ok_or_else(|| Error("pgbench finished no transaction".to_owned()))?;
-        Ok(Run { rate, latencies })
-    }
-
-    async fn once(&mut self, clients: usize, time: Duration) -> Result<(Option<f64>, Latencies), Error> {
         self.runs += 1;
         let name = format!("run-{}", self.runs);
         let mut command = Command::new(&self.program);
         // The log costs it something where commits come fast.
         let sampling = if clients == 1 { "1" } else { "0.1" };
         command
-            .args(["--no-vacuum", "--protocol=prepared", "--file=insert.sql", "--log", "--define=n=0"])
+            .args(["--no-vacuum", "--protocol=prepared", "--file=insert.sql", "--log", "--progress=1", "--define=n=0"])
             .arg(format!("--define=run={}", self.runs))
             .arg(format!("--client={clients}"))
             .arg(format!("--jobs={}", clients.min(2)))
-            .arg(format!("--time={}", time.as_secs().max(1)))
+            .arg(format!("--time={}", (WARM_UP + time).as_secs()))
             .arg(format!("--log-prefix={name}"))
             .arg(format!("--sampling-rate={sampling}"))
             .arg(&self.url)
@@ -102,28 +95,71 @@ impl Pgbench {
         let output =
             timeout(time + GRACE, command.output()).await.map_err(|_| Error("pgbench does not end".to_owned()))?;
         let output = output?;
-        let said = String::from_utf8_lossy(&output.stdout);
+        let (said, progress) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         if !output.status.success() {
-            return Err(Error(format!("pgbench failed: {}", String::from_utf8_lossy(&output.stderr))));
+            return Err(Error(format!("pgbench failed: {progress}")));
         }
-        let rate = said.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
-        Ok((rate, self.latencies(&name)?))
+        let rate = rate(&said, &progress, time).ok_or_else(|| Error("pgbench finished no transaction".to_owned()))?;
+        Ok(Run { rate, latencies: self.latencies(&name)? })
     }
 
-    /// pgbench's log: client, transaction, microseconds, and when.
+    /// What its log tells of the time after the warm-up.
     fn latencies(&self, name: &str) -> Result<Latencies, Error> {
-        let mut latencies = Latencies::new()?;
+        let mut all: Vec<(Duration, Duration)> = Vec::new();
         for file in std::fs::read_dir(self.folder.path())?.flatten() {
             // `run-1.<pid>` and, of further threads, `run-1.<pid>.<n>`.
-            if !file.file_name().to_string_lossy().starts_with(&format!("{name}.")) {
-                continue;
-            }
-            for line in std::fs::read_to_string(file.path())?.lines() {
-                if let Some(micros) = line.split(' ').nth(2).and_then(|field| field.parse::<u64>().ok()) {
-                    latencies.record(Duration::from_secs_f64(number(micros) / 1e6));
-                }
+            if file.file_name().to_string_lossy().starts_with(&format!("{name}.")) {
+                all.extend(std::fs::read_to_string(file.path())?.lines().filter_map(logged));
             }
         }
+        let from = all.iter().map(|(at, _)| *at).min().unwrap_or_default() + WARM_UP;
+        let mut latencies = Latencies::new()?;
+        for (_, took) in all.into_iter().filter(|(at, _)| *at >= from) {
+            latencies.record(took);
+        }
         Ok(latencies)
+    }
+}
+
+/// Commits a second, those of the first second taken off: `tps = 4389.1 (…)` is of the whole run, and
+/// `progress: 1.0 s, 4200.0 tps, …` of one second.
+fn rate(said: &str, progress: &str, time: Duration) -> Option<f64> {
+    let whole: f64 = said.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok())?;
+    let second = |line: &str| {
+        let rate = line.strip_prefix("progress: ")?.split(", ").nth(1)?.strip_suffix(" tps")?;
+        rate.parse::<f64>().ok()
+    };
+    // It tells none when it had not a moment for it; then nothing is taken off.
+    let first = progress.lines().find_map(second).unwrap_or(whole);
+    let warm_up = WARM_UP.as_secs_f64();
+    Some((whole * (warm_up + time.as_secs_f64()) - first * warm_up) / time.as_secs_f64())
+}
+
+/// When a transaction had ended, since the epoch, and how long it took. A line of the log: client, transaction,
+/// microseconds, script, and the end in seconds and microseconds.
+fn logged(line: &str) -> Option<(Duration, Duration)> {
+    let numbers: Vec<u64> = line.split(' ').map(|field| field.parse().ok()).collect::<Option<_>>()?;
+    let [_, _, took, _, seconds, micros, ..] = numbers[..] else { return None };
+    Some((Duration::from_secs(seconds) + Duration::from_micros(micros), Duration::from_micros(took)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_second_does_not_count() {
+        let said = "number of failed transactions: 0 (0.000%)\ntps = 4000.5 (without initial connection time)\n";
+        let progress = "pgbench (17.5)\nprogress: 1.0 s, 3001.5 tps, lat 0.3 ms stddev 0.1, 0 failed\n\
+                        progress: 2.0 s, 4500.0 tps, lat 0.2 ms stddev 0.1, 0 failed\n";
+        assert_eq!(rate(said, progress, Duration::from_secs(2)), Some(4500.0));
+        assert_eq!(rate(said, "", Duration::from_secs(2)), Some(4000.5));
+    }
+
+    #[test]
+    fn a_line_of_the_log_tells_when_and_how_long() {
+        let read = logged("0 199 2241 0 1175850568 995598");
+        assert_eq!(read, Some((Duration::from_micros(1_175_850_568_995_598), Duration::from_micros(2_241))));
+        assert_eq!(logged("0 199 failed 0 1175850568 995598"), None);
     }
 }

@@ -10,6 +10,8 @@ use crate::{Error, login};
 
 /// What it says when it takes connections.
 const READY: &str = "listening on http://";
+/// As `npm start` starts it.
+const TUNING: &str = "--max-semi-space-size=64";
 
 /// A running one.
 #[derive(Debug)]
@@ -29,7 +31,7 @@ impl SocketIoServer {
         // npm writes this file last: a folder without it is half installed.
         installed("bench/peers/express-socketio/node_modules/.package-lock.json")?;
         let mut command = Command::new("node");
-        command.arg(root().join("bench/peers/express-socketio/src/server.js")).envs([
+        command.arg(TUNING).arg(root().join("bench/peers/express-socketio/src/server.js")).envs([
             ("NODE_ENV", "production"),
             ("PORT", "0"),
             ("DATABASE_URL", database),

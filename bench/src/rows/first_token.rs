@@ -4,7 +4,7 @@ mod asking;
 
 use std::time::Duration;
 
-use super::stack::{SHARDS, Stack, servers};
+use super::stack::{COUNTED, SHARDS, Stack, servers};
 use super::{Found, Plan, say};
 use crate::Error;
 use crate::fleet::Fleet;
@@ -21,8 +21,6 @@ const TOKENS: usize = 64;
 const ASKERS: [usize; 3] = [1, 50, 200];
 /// How long a load runs before it counts.
 const WARM_UP: Duration = Duration::from_secs(1);
-/// How much longer the proxy is watched where many ask: its answers take seconds then.
-const PROXY_FACTOR: u32 = 4;
 
 /// What one way gave.
 #[derive(Default)]
@@ -30,7 +28,15 @@ struct Way {
     rate: Vec<f64>,
     p50: Vec<f64>,
     p99: Vec<f64>,
-    cpu_ms: Vec<f64>,
+    /// For each round, what each process used for a reply.
+    cpu_ms: Vec<Vec<f64>>,
+}
+
+/// How long one way is watched.
+#[derive(Clone, Copy)]
+struct Watch {
+    warm_up: Duration,
+    time: Duration,
 }
 
 /// Everything that answers.
@@ -50,14 +56,14 @@ pub(super) async fn measure(plan: Plan, found: &mut Found) -> Result<(), Error> 
     let mut lines = [const { Vec::new() }; 3];
     for askers in ASKERS {
         say(&format!("  first token with {askers} askers"));
-        let [straight, ours, theirs] = stage.run(askers, plan).await?;
-        for (line, way) in lines.iter_mut().zip([&straight, &ours, &theirs]) {
+        let ways = stage.run(askers, plan).await?;
+        for (line, way) in lines.iter_mut().zip(&ways) {
             line.push((number(askers as u64), way.rate()));
         }
         if askers == 1 {
-            first_token(found, &straight, &ours, &theirs);
+            first_token(found, &ways);
         }
-        throughput(found, askers, &straight, &ours, &theirs);
+        throughput(found, askers, &ways, plan);
     }
     if let Err(error) = &stage.proxy {
         found.rows.push(Row::skipped("LiteLLM", error));
@@ -81,14 +87,31 @@ impl Stage {
             Err(_) => Vec::new(),
         };
         for _ in 0..if askers == 1 { plan.rounds() } else { plan.pick(1, 3) } {
-            direct = straight.run(direct, plan.run(), || Ok(Duration::ZERO)).await?;
-            through = ours.run(through, plan.run(), || self.stack.cpu(&self.fleet)).await?;
+            direct = straight.run(direct, Watch::usual(plan), || Ok(Vec::new())).await?;
+            through = ours.run(through, Watch::usual(plan), || self.stack.cpu_of_each(&self.fleet)).await?;
             if let Ok(proxy) = &self.proxy {
-                let time = if askers == 1 { plan.run() } else { plan.run() * PROXY_FACTOR };
-                proxied = theirs.run(proxied, time, || cpu(proxy.process.pid())).await?;
+                let used = || cpu(proxy.process.pid()).map(|used| vec![used]);
+                proxied = theirs.run(proxied, Watch::of_proxy(askers, plan), used).await?;
             }
         }
         Ok([straight, ours, theirs])
+    }
+}
+
+impl Watch {
+    fn usual(plan: Plan) -> Self {
+        Self { warm_up: WARM_UP, time: plan.run() }
+    }
+
+    /// Where many ask at once, an answer of the proxy's takes seconds, and at first all come together: the warm-up
+    /// lasts until each asker has had one, the time until each has had several.
+    fn of_proxy(askers: usize, plan: Plan) -> Self {
+        let (warm_up, time) = match askers {
+            1 => return Self::usual(plan),
+            2..=50 => (2, plan.pick(8, 24)),
+            _ => (8, plan.pick(16, 32)),
+        };
+        Self { warm_up: Duration::from_secs(warm_up), time: Duration::from_secs(time) }
     }
 }
 
@@ -122,7 +145,7 @@ async fn open_straight(address: std::net::SocketAddr, key: &str, count: usize) -
     Ok(clients)
 }
 
-fn first_token(found: &mut Found, straight: &Way, ours: &Way, theirs: &Way) {
+fn first_token(found: &mut Found, [straight, ours, theirs]: &[Way; 3]) {
     let note = format!(
         "from the question's frame to the first text on the asker's socket; the answer of {TOKENS} tokens is written at once; straight p50 {:.3} ms, p99 {:.3} ms; ours holds two durable \
          commits (the question, the claim of the attempt) that the others do not make",
@@ -140,49 +163,65 @@ fn first_token(found: &mut Found, straight: &Way, ours: &Way, theirs: &Way) {
     );
 }
 
-fn throughput(found: &mut Found, askers: usize, straight: &Way, ours: &Way, theirs: &Way) {
+fn throughput(found: &mut Found, askers: usize, [straight, ours, theirs]: &[Way; 3], plan: Plan) {
+    let (usual, of_proxy) = (Watch::usual(plan), Watch::of_proxy(askers, plan));
     let note = format!(
-        "first token p50/p99: straight {:.1}/{:.1} ms, ours {:.1}/{:.1} ms, LiteLLM {:.1}/{:.1} ms; straight {:.0} replies/s",
-        straight.p50(),
-        straight.p99(),
-        ours.p50(),
-        ours.p99(),
-        theirs.p50(),
-        theirs.p99(),
+        "{} rounds of {} s after {} s; LiteLLM's of {} s after {} s, in which each asker had {:.1} answers; straight \
+         {:.0} replies/s",
+        ours.rate.len(),
+        usual.time.as_secs(),
+        usual.warm_up.as_secs(),
+        of_proxy.time.as_secs(),
+        of_proxy.warm_up.as_secs(),
+        theirs.rate() * of_proxy.time.as_secs_f64() / number(askers as u64),
         straight.rate()
     );
-    found.rows.push(
-        Row::new(format!("Replies, {askers} askers"), ours.rate(), "replies/s")
-            .over(theirs.rate(), "LiteLLM")
-            .note(note),
+    let row = Row::new(format!("Replies, {askers} askers"), ours.rate(), "replies/s").over(theirs.rate(), "LiteLLM");
+    found.rows.push(row.note(note));
+    // One asker's has rows of its own, with what a reply takes straight from the provider taken off.
+    if askers > 1 {
+        let row = Row::new(format!("First token p50, {askers} askers"), ours.p50(), "ms").over(theirs.p50(), "LiteLLM");
+        found.rows.push(row.note(format!(
+            "straight {:.1} ms; p99: straight {:.1} ms, ours {:.1} ms, LiteLLM {:.1} ms",
+            straight.p50(),
+            straight.p99(),
+            ours.p99(),
+            theirs.p99()
+        )));
+    }
+    found.rows.push(cpu_per_reply(askers, ours, theirs));
+}
+
+fn cpu_per_reply(askers: usize, ours: &Way, theirs: &Way) -> Row {
+    let parts = COUNTED.iter().enumerate().map(|(nth, who)| format!("{who} {:.2}", ours.cpu_ms_of(nth)));
+    let note = format!(
+        "ours is of {} ms; the proxy's is the proxy alone, which stores nothing",
+        parts.collect::<Vec<_>>().join(", ")
     );
-    let cpu = Row::new(format!("CPU per reply, {askers} askers"), ours.cpu_ms(), "ms").over(theirs.cpu_ms(), "LiteLLM");
-    let all =
-        "ours counts edge, worker, projector, Postgres and NATS; the proxy's is the proxy alone, which stores nothing";
-    found.rows.push(cpu.note(if askers == 1 { all } else { "" }));
+    let row = Row::new(format!("CPU per reply, {askers} askers"), ours.cpu_ms(), "ms");
+    row.over(theirs.cpu_ms(), "LiteLLM").note(note)
 }
 
 impl Way {
     async fn run<C: Client>(
         &mut self,
         clients: Vec<C>,
-        time: Duration,
-        cpu: impl Fn() -> Result<Duration, Error>,
+        watch: Watch,
+        cpu: impl Fn() -> Result<Vec<Duration>, Error>,
     ) -> Result<Vec<C>, Error> {
         let before = cpu()?;
-        let (clients, done) = closed_loop(clients, WARM_UP, time).await?;
-        let used = cpu()?.saturating_sub(before);
-        self.add(&done, used, time);
+        let (clients, done) = closed_loop(clients, watch.warm_up, watch.time).await?;
+        self.add(&done, &before, &cpu()?);
         Ok(clients)
     }
 
-    fn add(&mut self, done: &Done, used: Duration, time: Duration) {
+    fn add(&mut self, done: &Done, before: &[Duration], after: &[Duration]) {
         self.rate.push(done.rate);
         self.p50.push(done.latencies.p50_ms());
         self.p99.push(done.latencies.p99_ms());
-        // The warm-up's replies cost as much and are not counted: they have their share of the time.
-        let share = time.as_secs_f64() / (time + WARM_UP).as_secs_f64();
-        self.cpu_ms.push(used.as_secs_f64() * 1e3 * share / number(done.steps));
+        // Replies that do not count cost as much as those that do.
+        let used = before.iter().zip(after).map(|(before, after)| after.saturating_sub(*before));
+        self.cpu_ms.push(used.map(|used| used.as_secs_f64() * 1e3 / number(done.all)).collect());
     }
 
     fn rate(&self) -> f64 {
@@ -197,7 +236,13 @@ impl Way {
         median(self.p99.clone())
     }
 
+    /// What all processes used for a reply.
     fn cpu_ms(&self) -> f64 {
-        median(self.cpu_ms.clone())
+        median(self.cpu_ms.iter().map(|each| each.iter().sum()).collect())
+    }
+
+    /// What one of them used.
+    fn cpu_ms_of(&self, nth: usize) -> f64 {
+        median(self.cpu_ms.iter().filter_map(|each| each.get(nth).copied()).collect())
     }
 }

@@ -17,11 +17,12 @@ use steps::{Found as Steps, walk};
 
 /// How many events a conversation has, and how many such conversations there are: a short one must not have become a long
 /// one by the time that all its commands are measured.
-const LENGTHS: [(usize, usize); 4] = [(10, 60), (100, 10), (1_000, 4), (10_000, 2)];
+const LENGTHS: [(usize, usize); 4] = [(10, 160), (100, 40), (1_000, 8), (10_000, 2)];
 /// How long each message is, in bytes.
 const BYTES: usize = 200;
-/// A conversation of 200,000 tokens, at four bytes a token: 400 messages of 2,000 bytes.
-const LONG: (usize, usize) = (801, 2_000);
+/// How many events a conversation of 200,000 tokens has, at four bytes a token, and how long each message is, in
+/// bytes: 400 pages, and 2,000 messages as people chat.
+const LONG: [(usize, usize); 2] = [(801, 2_000), (4_001, 400)];
 /// A person with many conversations, and one with few.
 const MANY: usize = 10_000;
 const FEW: usize = 10;
@@ -34,7 +35,7 @@ pub(super) async fn measure(plan: Plan, found: &mut Found) -> Result<(), Error> 
     let story = |owner: &str, events, bytes| Story { id: Uuid::new_v4(), owner: owner.to_owned(), events, bytes };
     let classes: Vec<Vec<Story>> =
         LENGTHS.iter().map(|(events, count)| (0..*count).map(|_| story("ann", *events, BYTES)).collect()).collect();
-    let long = vec![story("ann", LONG.0, LONG.1)];
+    let long = LONG.map(|(events, bytes)| story("ann", events, bytes));
     let many = (0..MANY).map(|_| story("many", 1, BYTES));
     let few = (0..FEW).map(|_| story("few", 1, BYTES));
     let all: Vec<Story> = classes.iter().flatten().chain(&long).cloned().chain(many).chain(few).collect();
@@ -44,11 +45,11 @@ pub(super) async fn measure(plan: Plan, found: &mut Found) -> Result<(), Error> 
     say("  walking through the lengths");
     let ids = |stories: &[Story]| stories.iter().map(|story| story.id).collect::<Vec<Uuid>>();
     let mut all: Vec<Vec<Uuid>> = classes.iter().map(|stories| ids(stories)).collect();
-    all.push(ids(&long));
-    let mut steps = walk(stack.api.address, &provider, &all, plan.pick(4, 12)).await?;
-    let long = steps.pop().ok_or_else(|| Error("there are no lengths".to_owned()))?;
+    all.extend(long.iter().map(|story| vec![story.id]));
+    let mut steps = walk(stack.api.address, &provider, &all, plan).await?;
+    let long = steps.split_off(LENGTHS.len());
     lengths(found, &steps);
-    found.rows.extend(of_long(&long));
+    found.rows.extend(LONG.iter().zip(&long).flat_map(|((_, bytes), steps)| of_long(*bytes, steps)));
     found.rows.push(lists(stack.api.address).await?);
     Ok(())
 }
@@ -57,8 +58,9 @@ fn lengths(found: &mut Found, steps: &[Steps]) {
     let mut lines = [const { Vec::new() }; 3];
     for ((events, count), steps) in LENGTHS.iter().zip(steps) {
         let note = format!(
-            "{count} such conversations, in turn with the other lengths; first command there, nothing in memory: {:.2} ms; \
-             open p50 {:.2} ms; log → request body p50 {:.2} ms",
+            "{} commands in {count} such conversations, in turn with the other lengths; first command there, nothing \
+             in memory: {:.2} ms; open p50 {:.2} ms; log → request body p50 {:.2} ms",
+            steps.command.count(),
             steps.cold.p50_ms(),
             steps.open.p50_ms(),
             steps.prompt.p50_ms()
@@ -82,15 +84,18 @@ fn lengths(found: &mut Found, steps: &[Steps]) {
     found.plots.push(Plot { file: "growth", title: "What grows with a conversation", across, up, lines });
 }
 
-fn of_long(long: &Steps) -> Vec<Row> {
-    let note = "from the time at which Postgres recorded the claim (its transaction's begin) until the provider has read the \
-                whole body: the flush, the way back and the transfer are in it";
-    vec![
-        Row::new("Prompt of 200,000 tokens, log → request body, p50", long.prompt.p50_ms(), "ms")
+fn of_long(bytes: usize, long: &Steps) -> [Row; 2] {
+    let note = format!(
+        "{} of them; from the time at which Postgres recorded the claim (its transaction's begin) until the provider \
+         has read the whole body: the flush, the way back and the transfer are in it",
+        long.prompt.count()
+    );
+    let name = format!("200,000 tokens in messages of {bytes} bytes");
+    [
+        Row::new(format!("Prompt of {name}, log → request body, p50"), long.prompt.p50_ms(), "ms")
             .target(Target::AtMost(20.0))
             .note(note),
-        Row::new("Opening a conversation of 200,000 tokens, p50", long.open.p50_ms(), "ms")
-            .target(Target::AtMost(100.0)),
+        Row::new(format!("Opening {name}, p50"), long.open.p50_ms(), "ms").target(Target::AtMost(100.0)),
     ]
 }
 

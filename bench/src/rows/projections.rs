@@ -49,8 +49,8 @@ async fn rebuilding(plan: Plan) -> Result<Vec<Row>, Error> {
     }
     let copy = median(copies);
     let note = format!(
-        "{events:.0} events of {} conversations in {SHARDS} shards; the program's start is in it; COPY (select …) TO STDOUT \
-         of the same rows, read and thrown away",
+        "{events:.0} events of {} conversations in {SHARDS} shards; the program's start is in it; COPY events TO \
+         STDOUT gives all columns of the same rows, which are read and thrown away",
         stories.len()
     );
     let row = |(view, rates): (&str, Vec<f64>)| {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use crate::fleet::{Api, Fleet, MODEL, Options};
-use crate::measure::cpu_of;
+use crate::measure::cpu;
 use crate::process::Process;
 use crate::{Error, login};
 
@@ -31,6 +31,9 @@ pub(super) fn database(fleet: &Fleet, name: &str) -> String {
     let server = url.rsplit_once('/').map_or(url.as_str(), |(server, _)| server);
     format!("{server}/{name}")
 }
+
+/// Whose processor time [`Stack::cpu_of_each`] gives.
+pub(super) const COUNTED: [&str; 5] = ["edge", "worker", "projector", "Postgres", "NATS"];
 
 /// One process of each role.
 #[derive(Debug)]
@@ -69,8 +72,13 @@ impl Stack {
 
     /// The processor time of all processes, the servers' among them.
     pub(super) fn cpu(&self, fleet: &Fleet) -> Result<Duration, Error> {
+        Ok(self.cpu_of_each(fleet)?.into_iter().sum())
+    }
+
+    /// The processor time of each of [`COUNTED`].
+    pub(super) fn cpu_of_each(&self, fleet: &Fleet) -> Result<Vec<Duration>, Error> {
         let ours = [self.api.process.pid(), self.worker.pid(), self.projector.pid()];
-        cpu_of(&[&ours[..], &[fleet.postgres.pid(), fleet.nats.pid()]].concat())
+        ours.into_iter().chain([fleet.postgres.pid(), fleet.nats.pid()]).map(cpu).collect()
     }
 }
 

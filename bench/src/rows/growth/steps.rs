@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::time::timeout;
 use uuid::Uuid;
 
+use super::super::Plan;
 use crate::Error;
 use crate::load::Chat;
 use crate::load::chat::message;
@@ -14,10 +15,10 @@ use crate::load::socket::PATIENCE;
 use crate::measure::Latencies;
 use crate::provider::Provider;
 
-/// How many commands a conversation gets in a turn: so few that one of ten events stays short.
+/// How many commands a conversation gets before it is another's turn: so few that one of ten events stays short.
 const COMMANDS: usize = 2;
-/// How many commands each length gets in a turn, in all its conversations together.
-const EACH: usize = 60;
+/// How many commands elsewhere pass before anything counts.
+const WARM_UP: usize = 50;
 
 /// What was found at one length.
 pub(super) struct Found {
@@ -28,42 +29,46 @@ pub(super) struct Found {
     pub(super) prompt: Latencies,
 }
 
-/// Goes through all lengths so many times.
+/// Does each step so many times at every length, the lengths in turn, so that what changes meanwhile changes for all.
+/// No length may be without a conversation.
 pub(super) async fn walk(
     address: SocketAddr,
     provider: &Provider,
     lengths: &[Vec<Uuid>],
-    turns: usize,
+    plan: Plan,
 ) -> Result<Vec<Found>, Error> {
     let mut chat = Chat::login(address, "ann", 0).await?;
     let mut found: Vec<Found> = lengths.iter().map(|_| Found::new()).collect::<Result<_, _>>()?;
+    let elsewhere = chat.start().await?;
+    for _ in 0..WARM_UP {
+        command(&mut chat, elsewhere).await?;
+    }
     for (ids, found) in lengths.iter().zip(&mut found) {
         for id in ids {
             found.cold.record(command(&mut chat, *id).await?);
         }
     }
-    for turn in 0..turns {
-        for (ids, found) in lengths.iter().zip(&mut found) {
-            // The short ones are used up by and by: a turn takes only its share of them.
-            let share = ids.len().div_ceil(turns);
-            let here: Vec<Uuid> = ids.iter().cycle().skip(turn * share).take(share).copied().collect();
-            for id in &here {
-                for _ in 0..COMMANDS.max(EACH / turns / share) {
-                    found.command.record(command(&mut chat, *id).await?);
-                }
-            }
-            for id in here.iter().cycle().take(10) {
-                let begun = Instant::now();
-                chat.follow(*id).await?;
-                found.open.record(begun.elapsed());
-                chat.unfollow(*id).await?;
-            }
-            if let Some(id) = here.first() {
-                found.prompt.record(prompt(&mut chat, provider, *id).await?);
-            }
+    for nth in 0..plan.pick(160, 320) {
+        for (id, found) in one_of_each(lengths, nth / COMMANDS).zip(&mut found) {
+            found.command.record(command(&mut chat, id).await?);
+        }
+    }
+    for nth in 0..plan.pick(40, 120) {
+        for (id, found) in one_of_each(lengths, nth).zip(&mut found) {
+            found.open.record(open(&mut chat, id).await?);
+        }
+    }
+    for nth in 0..plan.pick(30, 60) {
+        for (id, found) in one_of_each(lengths, nth).zip(&mut found) {
+            found.prompt.record(prompt(&mut chat, provider, id).await?);
         }
     }
     Ok(found)
+}
+
+/// The `nth` conversation of each length, over and over.
+fn one_of_each(lengths: &[Vec<Uuid>], nth: usize) -> impl Iterator<Item = Uuid> {
+    lengths.iter().map(move |ids| ids[nth % ids.len()])
 }
 
 impl Found {
@@ -78,6 +83,14 @@ async fn command(chat: &mut Chat, conversation: Uuid) -> Result<Duration, Error>
     let begun = Instant::now();
     chat.command(conversation, &message("And?", false)).await?;
     Ok(begun.elapsed())
+}
+
+async fn open(chat: &mut Chat, conversation: Uuid) -> Result<Duration, Error> {
+    let begun = Instant::now();
+    chat.follow(conversation).await?;
+    let took = begun.elapsed();
+    chat.unfollow(conversation).await?;
+    Ok(took)
 }
 
 /// From the record of an attempt's claim until the provider has the whole request.
