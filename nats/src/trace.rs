@@ -49,7 +49,8 @@ pub fn following(traceparent: Option<&str>, span: impl FnOnce() -> Span) -> Span
     span
 }
 
-/// Has a span go on with a client's trace. Whether it is sampled is decided here and not by the client.
+/// Has a span go on with a client's trace. Whether it is sampled is drawn here, and is not the client's to say: neither by its
+/// flag nor by its id.
 pub fn follow_client(span: &Span, traceparent: &str) {
     if span.is_disabled() {
         return;

@@ -5,17 +5,19 @@ use serde_json::json;
 use crate::support::{API_KEY, App, Client, Collector, SECRET, Span, id, token, until};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+/// A trace that every share of them holds, by its id.
+const LOWEST: &str = "4bf92f3577b34da60000000000000000";
 const PARENT: &str = "00f067aa0ba902b7";
 const SAID: &str = "xyzzy-was-said";
 
 /// Asks in a conversation of its own, as a part of the client's trace; gives the reply's end.
-async fn ask(ann: &mut Client, question: &str) -> serde_json::Value {
+async fn ask(ann: &mut Client, trace: &str, question: &str) -> serde_json::Value {
     let conversation = ann.start().await;
     ann.follow(&conversation).await;
     let (command, reply) = (id(), id());
     let frame = json!({
         // Not sampled, says the client: that is not for it to say.
-        "type": "command", "id": command, "conversation": conversation, "traceparent": format!("00-{TRACE}-{PARENT}-00"),
+        "type": "command", "id": command, "conversation": conversation, "traceparent": format!("00-{trace}-{PARENT}-00"),
         "command": { "type": "SubmitMessage", "text": question, "reply": reply },
     });
     ann.answer_to(&command, &frame).await.unwrap().unwrap();
@@ -33,7 +35,7 @@ async fn one_trace_leads_from_the_frame_to_the_last_word_and_holds_nothing_of_wh
     let (mut owner, mut replier, mut api) = (app.worker("commands").await, app.worker("reply").await, app.api().await);
     app.until_owned("commands", 1).await;
     let mut ann = app.client(&api, "ann").await;
-    assert_eq!(ask(&mut ann, &format!("recover 20 {SAID}")).await["attempt"], 2);
+    assert_eq!(ask(&mut ann, TRACE, &format!("recover 20 {SAID}")).await["attempt"], 2);
 
     // What they have not sent yet, they send before they end.
     let (owner, replier, api) = tokio::join!(owner.stop(), replier.stop(), api.process.stop());
@@ -71,13 +73,13 @@ async fn one_trace_leads_from_the_frame_to_the_last_word_and_holds_nothing_of_wh
 }
 
 #[tokio::test]
-async fn what_is_not_sampled_is_neither_sent_nor_written_down() {
+async fn what_is_not_sampled_is_neither_sent_nor_written_down_whatever_id_a_client_gives() {
     let collector = Collector::start().await;
-    let app = App::with(&format!("otlp_endpoint = \"{}\"\ntrace_sampling = 0.0", collector.endpoint)).await;
+    let app = App::with(&format!("otlp_endpoint = \"{}\"\ntrace_sampling = 0.000001", collector.endpoint)).await;
     let (mut worker, mut api) = (app.worker("commands,reply").await, app.api().await);
     app.until_owned("commands", 1).await;
     let mut ann = app.client(&api, "ann").await;
-    assert_eq!(ask(&mut ann, "say 3 words").await["type"], "ReplyCompleted");
+    assert_eq!(ask(&mut ann, LOWEST, "say 3 words").await["type"], "ReplyCompleted");
     let (worker, api) = tokio::join!(worker.stop(), api.process.stop());
     assert!(worker.success() && api.success());
     assert!(collector.spans().is_empty(), "{:?}", collector.spans());
@@ -94,7 +96,7 @@ async fn a_collector_that_is_away_is_noticed_by_nobody_but_the_log() {
     let (mut worker, api) = (app.worker("commands,reply").await, app.api().await);
     app.until_owned("commands", 1).await;
     let mut ann = app.client(&api, "ann").await;
-    assert_eq!(ask(&mut ann, "say 3 words").await["type"], "ReplyCompleted");
+    assert_eq!(ask(&mut ann, TRACE, "say 3 words").await["type"], "ReplyCompleted");
     until("it is said", async || worker.log().contains("opentelemetry")).await;
     assert!(worker.stop().await.success());
 }
