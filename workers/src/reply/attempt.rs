@@ -34,6 +34,8 @@ pub(super) struct Attempt<'a> {
     pub(super) number: u32,
     /// What the reply was asked for, and the attempts before this one.
     pub(super) asked: Asked,
+    /// The trace of the command that asked for the reply; none when it is not traced.
+    pub(super) traceparent: Option<String>,
     /// What whoever asked may use.
     pub(super) offer: Offer,
     /// Cancelled when a person stops the reply.

@@ -8,13 +8,9 @@ use store::Recorded;
 use tracing::Span;
 use tracing::field::Empty;
 
-/// The attempt that an event asks for.
-pub(super) fn first_attempt(requested: &Recorded, conversation: ConversationId) -> Span {
-    if !trace::is_on() {
-        return Span::none();
-    }
-    let metadata = requested.metadata();
-    attempt(metadata.and_then(|metadata| metadata.traceparent).as_deref(), conversation, 1)
+/// The trace of the command that asked for what was recorded; none where nothing is traced.
+pub(super) fn traceparent(recorded: &Recorded) -> Option<String> {
+    if trace::is_on() { recorded.metadata()?.traceparent } else { None }
 }
 
 /// An attempt, in the trace of the command that asked for the reply; none when that is not traced.
@@ -27,7 +23,7 @@ pub(super) fn attempt(traceparent: Option<&str>, conversation: ConversationId, n
             messaging.system = "nats",
             messaging.operation.type = "process",
             gen_ai.conversation.id = %conversation,
-            bestchat.attempt = number,
+            bestchat.attempt = i64::from(number),
         )
     })
 }
@@ -56,7 +52,7 @@ pub(super) fn chat(model: &ModelRef, conversation: ConversationId) -> Span {
 
 /// What the model's answer came to.
 pub(super) fn answered(span: &Span, finish: Finish, usage: &Usage) {
-    let sum = |counts: &[Option<u64>]| counts.iter().copied().flatten().reduce(u64::saturating_add);
+    let sum = |counts: &[Option<u64>]| counts.iter().copied().flatten().reduce(u64::saturating_add).map(number);
     span.record(
         "gen_ai.response.finish_reasons",
         match finish {
@@ -67,12 +63,13 @@ pub(super) fn answered(span: &Span, finish: Finish, usage: &Usage) {
             Finish::Other => "other",
         },
     );
-    if let Some(input) = sum(&[usage.input, usage.cached_input, usage.cache_write]) {
-        span.record("gen_ai.usage.input_tokens", input);
-    }
-    if let Some(output) = sum(&[usage.output, usage.reasoning]) {
-        span.record("gen_ai.usage.output_tokens", output);
-    }
+    span.record("gen_ai.usage.input_tokens", sum(&[usage.input, usage.cached_input, usage.cache_write]));
+    span.record("gen_ai.usage.output_tokens", sum(&[usage.output, usage.reasoning]));
+}
+
+/// A number as spans hold it: of one that is unsigned they make a text.
+fn number(unsigned: u64) -> i64 {
+    i64::try_from(unsigned).unwrap_or(i64::MAX)
 }
 
 /// That there was no whole answer, and the kind of error; its message may hold what the provider said.

@@ -60,7 +60,8 @@ impl Reply {
             Ok(Err(error)) => return Err(endpoint.unreachable(&error)),
             Err(_) => return Err(endpoint.late(Deadline::FirstToken)),
         };
-        span.record("http.response.status_code", response.status().as_u16());
+        // Signed: of other numbers spans make texts.
+        span.record("http.response.status_code", i64::from(response.status().as_u16()));
         if !response.status().is_success() {
             return Err(refused(&endpoint, response).await);
         }
