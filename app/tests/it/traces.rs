@@ -1,5 +1,6 @@
 //! One trace from a client's frame to the last word of the answer, through every process that has a part in it.
 
+use reqwest::{Method, Url};
 use serde_json::{Value, json};
 
 use crate::support::{API_KEY, App, Client, Collector, Provider, SECRET, Span, id, token, until};
@@ -98,6 +99,8 @@ async fn spans_say_what_was_asked_of_whom_and_how_it_went() {
     let app = routed(&collector, &other).await;
     let (mut worker, mut api) = (app.worker("commands,reply").await, app.api().await);
     app.until_owned("commands", 1).await;
+    let limits = json!({ "tokens_per_day": 1_000_000 });
+    assert_eq!(api.ask("ann", Method::PUT, "/api/limits", &limits).await.0, 200);
     let mut ann = app.client(&api, "ann").await;
     assert_eq!(ask(&mut ann, TRACE, "route/fast", "refused").await["attempt"], 2);
     let (worker, api) = tokio::join!(worker.stop(), api.process.stop());
@@ -106,12 +109,28 @@ async fn spans_say_what_was_asked_of_whom_and_how_it_went() {
     // The worker that failed goes on with the next model by itself, in a span beside the first.
     let spans = collector.spans();
     let find = |name| find(&spans, "bestchat-worker", name);
-    let (attempts, chats) = (find("reply.attempt"), find("chat model"));
-    assert_eq!((attempts.len(), chats.len()), (2, 2), "{spans:#?}");
-    for (at, (attempt, chat)) in attempts.iter().zip(chats).enumerate() {
+    let (attempts, chats, posts) = (find("reply.attempt"), find("chat model"), find("POST"));
+    assert_eq!((attempts.len(), chats.len(), posts.len()), (2, 2, 2), "{spans:#?}");
+    for (at, (attempt, chat)) in attempts.iter().zip(&chats).enumerate() {
         assert_says(attempt, &json!({ "bestchat.attempt": at + 1 }));
         assert_eq!((&attempt.parent, &chat.parent), (&attempts[0].parent, &attempt.id));
     }
+
+    let failed = |span: &&Span| span.failed;
+    assert_eq!([chats.iter().map(failed).collect::<Vec<_>>(), posts.iter().map(failed).collect()], [[true, false]; 2]);
+    assert_says(chats[0], &json!({ "error.type": "auth", "gen_ai.response.finish_reasons": null }));
+    assert_says(posts[0], &json!({ "error.type": "401", "http.response.status_code": 401 }));
+    let port = Url::parse(&other.base_url).unwrap().port();
+    let server = json!({ "server.address": "127.0.0.1", "server.port": port, "error.type": null });
+    assert_says(posts[1], &server);
+    assert_says(posts[1], &json!({ "http.request.method": "POST", "http.response.status_code": 200 }));
+    assert_says(chats[1], &server);
+    let said = json!({
+        "gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": "model",
+        "gen_ai.request.stream": true, "gen_ai.request.max_tokens": 4096, "gen_ai.response.finish_reasons": ["stop"],
+        "gen_ai.usage.input_tokens": 100, "gen_ai.usage.output_tokens": 7,
+    });
+    assert_says(chats[1], &said);
 }
 
 #[tokio::test]

@@ -4,9 +4,12 @@
 use domain::conversation::{Finish, Usage};
 use domain::{ConversationId, ModelRef};
 use nats::trace::{self, TARGET};
+use reqwest::Url;
 use store::Recorded;
 use tracing::Span;
 use tracing::field::Empty;
+
+use crate::provider::{Protocol, ProviderConfig, known};
 
 /// The trace of the command that asked for what was recorded; none where nothing is traced.
 pub(super) fn traceparent(recorded: &Recorded) -> Option<String> {
@@ -29,10 +32,16 @@ pub(super) fn attempt(traceparent: Option<&str>, conversation: ConversationId, n
 }
 
 /// The call to a model.
-pub(super) fn chat(model: &ModelRef, conversation: ConversationId) -> Span {
+pub(super) fn chat(
+    model: &ModelRef,
+    config: &ProviderConfig,
+    conversation: ConversationId,
+    max_output: Option<u64>,
+) -> Span {
     if !trace::is_traced() {
         return Span::none();
     }
+    let url = config.base_url.as_deref().and_then(|url| Url::parse(url).ok());
     tracing::info_span!(
         target: TARGET,
         "chat",
@@ -40,31 +49,60 @@ pub(super) fn chat(model: &ModelRef, conversation: ConversationId) -> Span {
         otel.kind = "client",
         otel.status_code = Empty,
         gen_ai.operation.name = "chat",
-        gen_ai.provider.name = model.provider(),
+        gen_ai.provider.name = provider_name(config),
         gen_ai.request.model = model.model(),
+        gen_ai.request.stream = true,
+        gen_ai.request.max_tokens = max_output.map(number),
         gen_ai.conversation.id = %conversation,
-        gen_ai.response.finish_reasons = Empty,
+        server.address = url.as_ref().and_then(Url::host_str),
+        server.port = url.as_ref().and_then(Url::port_or_known_default).map(i64::from),
         gen_ai.usage.input_tokens = Empty,
+        gen_ai.usage.cache_read.input_tokens = Empty,
+        gen_ai.usage.cache_creation.input_tokens = Empty,
         gen_ai.usage.output_tokens = Empty,
+        gen_ai.usage.reasoning.output_tokens = Empty,
         error.type = Empty,
     )
 }
 
+/// What the conventions call a provider: of a known one its name, of another the one whose protocol it speaks. So it is never a
+/// name that people choose.
+fn provider_name(config: &ProviderConfig) -> &'static str {
+    let known = known::provider(&config.id).filter(|known| known.protocol == config.protocol);
+    match (known.map(|known| known.id.as_str()), config.protocol) {
+        (Some("azure"), _) => "azure.ai.openai",
+        (Some("vertex"), _) => "gcp.vertex_ai",
+        (Some("mistral"), _) => "mistral_ai",
+        (Some("xai"), _) => "x_ai",
+        (Some("moonshot"), _) => "moonshot_ai",
+        (_, Protocol::Gemini) => "gcp.gemini",
+        (_, Protocol::Bedrock) => "aws.bedrock",
+        (Some(known), _) => known,
+        (None, Protocol::OpenaiChat | Protocol::OpenaiResponses) => "openai",
+        (None, spoken) => spoken.as_str(),
+    }
+}
+
 /// What the model's answer came to.
 pub(super) fn answered(span: &Span, finish: Finish, usage: &Usage) {
-    let sum = |counts: &[Option<u64>]| counts.iter().copied().flatten().reduce(u64::saturating_add).map(number);
-    span.record(
-        "gen_ai.response.finish_reasons",
-        match finish {
-            Finish::Stop => "stop",
-            Finish::Length => "length",
-            Finish::ToolCalls => "tool_calls",
-            Finish::ContentFilter => "content_filter",
-            Finish::Other => "other",
-        },
-    );
-    span.record("gen_ai.usage.input_tokens", sum(&[usage.input, usage.cached_input, usage.cache_write]));
-    span.record("gen_ai.usage.output_tokens", sum(&[usage.output, usage.reasoning]));
+    let reason = match finish {
+        Finish::Stop => "stop",
+        Finish::Length => "length",
+        Finish::ToolCalls => "tool_calls",
+        Finish::ContentFilter => "content_filter",
+        Finish::Other => "other",
+    };
+    trace::record_list(span, "gen_ai.response.finish_reasons", &[reason]);
+    let sum = |counts: &[Option<u64>]| counts.iter().copied().flatten().reduce(u64::saturating_add);
+    for (name, tokens) in [
+        ("gen_ai.usage.input_tokens", sum(&[usage.input, usage.cached_input, usage.cache_write])),
+        ("gen_ai.usage.cache_read.input_tokens", usage.cached_input),
+        ("gen_ai.usage.cache_creation.input_tokens", usage.cache_write),
+        ("gen_ai.usage.output_tokens", sum(&[usage.output, usage.reasoning])),
+        ("gen_ai.usage.reasoning.output_tokens", usage.reasoning),
+    ] {
+        span.record(name, tokens.map(number));
+    }
 }
 
 /// A number as spans hold it: of one that is unsigned they make a text.
@@ -72,8 +110,30 @@ fn number(unsigned: u64) -> i64 {
     i64::try_from(unsigned).unwrap_or(i64::MAX)
 }
 
-/// That there was no whole answer, and the kind of error; its message may hold what the provider said.
-pub(super) fn failed(span: &Span, kind: &'static str) {
-    span.record("otel.status_code", "ERROR");
-    span.record("error.type", kind);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_provider_is_called_as_the_conventions_know_it_and_never_by_a_name_of_peoples_own() {
+        for (id, protocol, name) in [
+            ("openai", Protocol::OpenaiResponses, "openai"),
+            ("azure", Protocol::OpenaiChat, "azure.ai.openai"),
+            ("google", Protocol::Gemini, "gcp.gemini"),
+            ("vertex", Protocol::Gemini, "gcp.vertex_ai"),
+            ("bedrock", Protocol::Bedrock, "aws.bedrock"),
+            ("mistral", Protocol::OpenaiChat, "mistral_ai"),
+            ("xai", Protocol::OpenaiChat, "x_ai"),
+            ("moonshot", Protocol::OpenaiChat, "moonshot_ai"),
+            ("groq", Protocol::OpenaiChat, "groq"),
+            ("cohere", Protocol::Cohere, "cohere"),
+            ("anns-own", Protocol::OpenaiChat, "openai"),
+            ("anns-own", Protocol::Anthropic, "anthropic"),
+            // Under a known name, but something else.
+            ("azure", Protocol::Anthropic, "anthropic"),
+        ] {
+            let config = ProviderConfig { id: id.to_owned(), protocol, ..ProviderConfig::demo() };
+            assert_eq!(provider_name(&config), name, "{id} {protocol:?}");
+        }
+    }
 }
