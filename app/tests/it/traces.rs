@@ -86,6 +86,12 @@ async fn routed(collector: &Collector, other: &Provider) -> App {
     .await
 }
 
+/// The form of the subject of what a span processes.
+fn subject(span: &Span) -> &str {
+    assert_says(span, &json!({ "messaging.system": "nats", "messaging.operation.name": "process" }));
+    span.attributes["messaging.destination.template"].as_str().unwrap()
+}
+
 /// Asserts that a span has these attributes, and none where one is null.
 fn assert_says(span: &Span, attributes: &Value) {
     for (name, value) in attributes.as_object().unwrap() {
@@ -131,6 +137,17 @@ async fn spans_say_what_was_asked_of_whom_and_how_it_went() {
         "gen_ai.usage.input_tokens": 100, "gen_ai.usage.output_tokens": 7,
     });
     assert_says(chats[1], &said);
+
+    let mut asked: Vec<_> = find("command.process").into_iter().map(subject).collect();
+    asked.sort_unstable();
+    let (person, worker) = ("cmd.<shard>.<aggregate>.<id>", "internal.<shard>.<aggregate>.<id>");
+    // The question, and for each attempt its claim and its end.
+    assert_eq!(asked, [person, worker, worker, worker, worker]);
+    assert_eq!(subject(attempts[0]), "evt.<shard>.<aggregate>.<id>.<event_type>");
+    // What came by HTTP has begun a trace, too.
+    let is_of_none = |span: &Span| !span.attributes.contains_key("gen_ai.conversation.id");
+    let put = spans.iter().find(|span| span.name == "edge.command" && is_of_none(span)).unwrap();
+    assert!(spans.iter().any(|span| span.name == "command.process" && span.parent == put.id), "{spans:#?}");
 }
 
 #[tokio::test]

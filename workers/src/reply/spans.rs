@@ -3,6 +3,7 @@
 
 use domain::conversation::{Finish, Usage};
 use domain::{ConversationId, ModelRef};
+use nats::subject;
 use nats::trace::{self, TARGET};
 use reqwest::Url;
 use store::Recorded;
@@ -24,7 +25,10 @@ pub(super) fn attempt(traceparent: Option<&str>, conversation: ConversationId, n
             "reply.attempt",
             otel.kind = "consumer",
             messaging.system = "nats",
+            messaging.operation.name = "process",
             messaging.operation.type = "process",
+            // An attempt works upon the event that asks for the reply, whatever brought it.
+            messaging.destination.template = subject::EVENT,
             gen_ai.conversation.id = %conversation,
             bestchat.attempt = i64::from(number),
         )
