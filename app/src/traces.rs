@@ -3,11 +3,13 @@
 
 use std::time::Duration;
 
-use opentelemetry::trace::{Link, SpanKind, TraceContextExt, TraceId, TracerProvider};
+use opentelemetry::trace::{Link, SpanKind, TraceId, TracerProvider};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::{Sampler, SamplingResult, SdkTracer, SdkTracerProvider, ShouldSample};
+use opentelemetry_sdk::trace::{
+    IdGenerator, RandomIdGenerator, Sampler, SamplingResult, SdkTracer, SdkTracerProvider, ShouldSample,
+};
 use tracing_opentelemetry::OpenTelemetryLayer;
 use tracing_subscriber::Registry;
 
@@ -34,9 +36,11 @@ impl Traces {
         let instance = KeyValue::new("service.instance.id", uuid::Uuid::new_v4().to_string());
         let version = KeyValue::new("service.version", env!("CARGO_PKG_VERSION"));
         let resource = Resource::builder().with_service_name(service).with_attributes([instance, version]).build();
+        let drawn = Drawn(Sampler::TraceIdRatioBased(settings.trace_sampling));
         let provider = SdkTracerProvider::builder()
             .with_batch_exporter(exporter)
-            .with_sampler(Sampling(Sampler::TraceIdRatioBased(settings.trace_sampling)))
+            // What has an unsampled remote parent comes from a client (`nats::trace`); our own processes pass on none.
+            .with_sampler(Sampler::parent_based(drawn.clone()).with_remote_parent_not_sampled(drawn))
             .with_resource(resource)
             .build();
         Ok(Self(Some(provider)))
@@ -69,23 +73,22 @@ impl Traces {
     }
 }
 
-/// Which traces are kept: what another of our processes keeps, and otherwise the part of all that the settings want, by
-/// the trace's id. So processes agree, and a client, whose word on it counts for nothing (`nats::trace`), cannot choose.
+/// Keeps the part of all traces that the settings want, by an id that is drawn for this alone: the trace's own may be a
+/// client's choice, who would choose one that is always kept.
 #[derive(Clone, Debug)]
-struct Sampling(Sampler);
+struct Drawn(Sampler);
 
-impl ShouldSample for Sampling {
+impl ShouldSample for Drawn {
     fn should_sample(
         &self,
         parent: Option<&Context>,
-        trace: TraceId,
+        _: TraceId,
         name: &str,
         kind: &SpanKind,
         attributes: &[KeyValue],
         links: &[Link],
     ) -> SamplingResult {
-        let kept = parent.is_some_and(|parent| parent.span().span_context().is_sampled());
-        let sampler = if kept { &Sampler::AlwaysOn } else { &self.0 };
-        sampler.should_sample(parent, trace, name, kind, attributes, links)
+        let drawn = RandomIdGenerator::default().new_trace_id();
+        self.0.should_sample(parent, drawn, name, kind, attributes, links)
     }
 }

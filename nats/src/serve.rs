@@ -65,24 +65,30 @@ impl Incoming {
     pub fn request<C: Ask>(&self) -> Option<Request<C>> {
         let request: Request<C> = serde_json::from_slice(&self.message.payload).ok()?;
         let asker = &request.asked.asker;
-        let internal = self.message.subject.as_str().starts_with("internal.");
         let is_named = self.aggregate() == Some(C::TYPE)
             && self.message.subject.as_str().rsplit('.').next() == Some(request.id.to_string().as_str());
-        let may_ask = internal == asker.actor.user().is_none() && C::may_ask(&request.id, asker);
+        let may_ask = self.is_internal() == asker.actor.user().is_none() && C::may_ask(&request.id, asker);
         (is_named && may_ask).then_some(request)
+    }
+
+    /// Whether it came on the subject of our own workers.
+    fn is_internal(&self) -> bool {
+        self.message.subject.as_str().starts_with("internal.")
     }
 
     /// A span for the work upon it, in the trace that it belongs to; none when it belongs to none.
     pub fn span(&self) -> Span {
         let traceparent = self.message.headers.as_ref().and_then(|headers| headers.get(trace::HEADER));
+        let subject = if self.is_internal() { subject::INTERNAL_COMMAND } else { subject::COMMAND };
         trace::following(traceparent.map(HeaderValue::as_str), || {
             tracing::info_span!(
                 target: trace::TARGET,
                 "command.process",
                 otel.kind = "consumer",
                 messaging.system = "nats",
+                messaging.operation.name = "process",
                 messaging.operation.type = "process",
-                messaging.destination.template = "cmd.<shard>.<aggregate>.<id>",
+                messaging.destination.template = subject,
             )
         })
     }

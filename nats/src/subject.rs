@@ -24,6 +24,13 @@ pub fn internal_commands(shard: Shard) -> String {
     format!("internal.{shard}.>")
 }
 
+/// How traces name the subject of a command: people's, and our workers'.
+pub(crate) const COMMAND: &str = "cmd.<shard>.<aggregate>.<id>";
+/// See [`COMMAND`].
+pub(crate) const INTERNAL_COMMAND: &str = "internal.<shard>.<aggregate>.<id>";
+/// How traces name the subject of an event.
+pub const EVENT: &str = "evt.<shard>.<aggregate>.<id>.<event_type>";
+
 /// One event: `evt.<shard>.<aggregate>.<id>.<event_type>`.
 pub fn event(event: &Recorded) -> String {
     let Recorded { shard, aggregate_type, aggregate_id, event_type, .. } = event;

@@ -6,7 +6,7 @@
 //!
 //! Source: <https://www.w3.org/TR/trace-context/>, version 00.
 
-use opentelemetry::Context;
+use opentelemetry::{Context, StringValue, Value};
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 use tracing::{Level, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
@@ -49,7 +49,8 @@ pub fn following(traceparent: Option<&str>, span: impl FnOnce() -> Span) -> Span
     span
 }
 
-/// Has a span go on with a client's trace. Whether it is sampled is decided here and not by the client.
+/// Has a span go on with a client's trace. Whether it is sampled is drawn here, and is not the client's to say: neither by its
+/// flag nor by its id.
 pub fn follow_client(span: &Span, traceparent: &str) {
     if span.is_disabled() {
         return;
@@ -59,6 +60,18 @@ pub fn follow_client(span: &Span, traceparent: &str) {
         let (trace, parent) = (context.trace_id(), context.span_id());
         go_on(span, SpanContext::new(trace, parent, TraceFlags::NOT_SAMPLED, true, TraceState::NONE));
     }
+}
+
+/// Has a span say that what it tells of has failed, by a code: a message may hold what a provider said.
+pub fn failed(span: &Span, kind: &str) {
+    span.record("otel.status_code", "ERROR");
+    span.record("error.type", kind);
+}
+
+/// Gives a span a list, which no field of it can be.
+pub fn record_list(span: &Span, name: &'static str, values: &[&'static str]) {
+    let values: Vec<StringValue> = values.iter().copied().map(StringValue::from).collect();
+    span.set_attribute(name, Value::Array(values.into()));
 }
 
 fn go_on(span: &Span, context: SpanContext) {

@@ -19,7 +19,7 @@ use store::sealing::{Owner, Sealing};
 use crate::own;
 use crate::provider::catalog::{Catalog, unknown};
 use crate::provider::price::Price;
-use crate::provider::{ApiKey, ConfigError, Connected, Error, ErrorKind, ModelConfig, Provider, known};
+use crate::provider::{ApiKey, ConfigError, Connected, Error, ErrorKind, ModelConfig, known};
 use crate::reply::Person;
 
 /// What one person may use, as it was when this was made.
@@ -82,8 +82,9 @@ impl Offer {
     ///
     /// # Errors
     /// When the person has none such, or it cannot be called as they saved it.
-    pub(crate) fn resolve(&self, model: &ModelRef) -> Result<Arc<dyn Provider>, Error> {
-        self.provider(model.provider())?.ok_or_else(|| unknown(model))?.for_model(model)
+    pub(crate) fn resolve(&self, model: &ModelRef) -> Result<Connected, Error> {
+        let connected = self.provider(model.provider())?.ok_or_else(|| unknown(model))?;
+        Ok(Connected { provider: connected.for_model(model)?, ..connected })
     }
 
     /// A provider as this person uses it: their own, else the installation's.

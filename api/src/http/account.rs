@@ -7,8 +7,10 @@ use axum::http::request::Parts;
 use domain::account::Command;
 use domain::{Asked, CommandId, ProviderId};
 use nats::ask::Request;
+use nats::trace;
 use serde::{Deserialize, Serialize};
 use store::Position;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::access;
@@ -38,7 +40,8 @@ pub(super) async fn ask(edge: &Edge, identity: &Identity, command: Command) -> R
         expected_sequence: None,
         asked: Asked { asker: identity.asker(), command },
     };
-    let accepted = edge.asking.ask(&request).await?;
+    let span = tracing::info_span!(target: trace::TARGET, "edge.command", otel.kind = "server");
+    let accepted = edge.asking.ask(&request).instrument(span).await?;
     Ok(Json(Saved { position: accepted.position }))
 }
 

@@ -74,7 +74,8 @@ impl Writer {
             let tried = timeout(BATCH_DEADLINE, self.try_batch(&batch)).await;
             match tried.unwrap_or(Err(Again::Silent(Error::Silent))) {
                 Ok(decided) => {
-                    let size = batch.len();
+                    // Signed: of other numbers spans make texts.
+                    let size = i64::try_from(batch.len()).unwrap_or(i64::MAX);
                     for (pending, decided) in batch.into_iter().zip(decided) {
                         pending.span.record("db.operation.batch.size", size);
                         pending.asked.answer(decided.into_outcome());

@@ -92,7 +92,7 @@ fn key(offer: &Offer, provider: &str) -> Option<String> {
     config.api_key.as_ref().map(|key| key.expose().to_owned())
 }
 
-fn kind_of(refused: Result<Arc<dyn Provider>, Error>) -> (ErrorKind, String) {
+fn kind_of(refused: Result<Connected, Error>) -> (ErrorKind, String) {
     let error = refused.err().unwrap();
     (error.kind, error.message)
 }

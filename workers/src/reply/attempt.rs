@@ -6,8 +6,6 @@ mod lease;
 mod set_aside;
 mod stream;
 
-use std::sync::Arc;
-
 use domain::conversation::Command;
 use domain::{Actor, Asker, CommandId, ConversationId, MessageId, ModelRef, shard_of};
 use nats::ask::Request;
@@ -23,7 +21,7 @@ use super::parts::Parts;
 use super::prompt::{self, Found};
 use super::{ATTEMPT_LEASE, Worker};
 use crate::offer::Offer;
-use crate::provider::{self, Provider};
+use crate::provider::{self, Connected};
 
 pub(super) use gate::Gate;
 
@@ -34,6 +32,8 @@ pub(super) struct Attempt<'a> {
     pub(super) number: u32,
     /// What the reply was asked for, and the attempts before this one.
     pub(super) asked: Asked,
+    /// The trace of the command that asked for the reply; none when it is not traced.
+    pub(super) traceparent: Option<String>,
     /// What whoever asked may use.
     pub(super) offer: Offer,
     /// Cancelled when a person stops the reply.
@@ -164,7 +164,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// The provider that it calls, and the model that it asks there.
-    fn provider(&self) -> Result<(Arc<dyn Provider>, ModelRef), provider::Error> {
+    fn provider(&self) -> Result<(Connected, ModelRef), provider::Error> {
         let (model, _) = self.choice()?;
         Ok((self.offer.resolve(&model)?, model))
     }

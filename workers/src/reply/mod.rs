@@ -170,9 +170,8 @@ impl Worker {
         let conversation: ConversationId =
             recorded.aggregate_id.parse().map_err(|_| Failure::Fatal("the aggregate's id is no uuid".to_owned()))?;
         let Event::ReplyRequested { reply, model, .. } = event else { return Ok(()) };
-        let span = spans::first_attempt(&recorded, conversation);
         let asked = Asked { by: Person::who_asked_for(&recorded), model, tried: Tried::default() };
-        self.answer(conversation, reply, 1, asked).instrument(span).await
+        self.answer(conversation, reply, 1, asked, spans::traceparent(&recorded)).await
     }
 
     /// Claims an attempt at what was asked and carries it through, and those that follow at once; nothing to do when it is not
@@ -183,6 +182,7 @@ impl Worker {
         reply: MessageId,
         number: u32,
         asked: Asked,
+        traceparent: Option<String>,
     ) -> Result<(), Failure> {
         // Beyond its asker's share a reply waits among the open ones, where this or another process finds it once there is room.
         // That is no failure: those are parked when they last for long.
@@ -191,7 +191,8 @@ impl Worker {
         let done = match self.offer(asked.by.as_ref()).await {
             Ok(offer) => {
                 let gate = Gate::default();
-                let attempt = Attempt { worker: self, conversation: id, reply, number, asked, offer, stopped, gate };
+                let attempt =
+                    Attempt { worker: self, conversation: id, reply, number, asked, traceparent, offer, stopped, gate };
                 Box::pin(self.carry_out(attempt)).await
             }
             Err(error) => Err(Failure::Retry(error.to_string())),
@@ -209,7 +210,8 @@ impl Worker {
     async fn carry_out(&self, mut attempt: Attempt<'_>) -> Result<(), Failure> {
         // The aggregate bounds how often.
         loop {
-            match attempt.carry_out().await? {
+            let span = spans::attempt(attempt.traceparent.as_deref(), attempt.conversation, attempt.number);
+            match attempt.carry_out().instrument(span).await? {
                 Some(next) if !self.cancelled.is_cancelled() => attempt = next,
                 _ => return Ok(()),
             }

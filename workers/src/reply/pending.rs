@@ -7,7 +7,6 @@ use std::time::Duration;
 use nats::consume::Failure;
 use store::{Position, dead_letter, log};
 use tokio::sync::OwnedSemaphorePermit;
-use tracing::Instrument;
 
 use super::asked::Asked;
 use super::{WAKE, Worker, prompt, spans};
@@ -46,9 +45,8 @@ async fn find_once(worker: &Arc<Worker>) -> Result<(), sqlx::Error> {
         let slot = slots.pop();
         let this = Arc::clone(worker);
         worker.tasks.spawn(async move {
-            let OpenReply { conversation, reply, attempt } = found;
-            let span = spans::attempt(this.traceparent(found).await.as_deref(), conversation, attempt + 1);
-            if let Err(failure) = this.answer_found(found).instrument(span).await {
+            if let Err(failure) = this.answer_found(found).await {
+                let reply = found.reply;
                 tracing::warn!(%reply, %failure, "a waiting reply could not be answered; it is found again");
             }
             drop(slot);
@@ -66,7 +64,7 @@ impl Worker {
             Err(store::Error::Undecodable { .. }) => Asked::default(),
             Err(error) => return Err(Failure::Retry(error.to_string())),
         };
-        self.answer(conversation, reply, attempt + 1, asked).await
+        self.answer(conversation, reply, attempt + 1, asked, self.traceparent(found).await).await
     }
 
     /// The trace of the command that asked for a reply, which its further attempts belong to as well.
@@ -77,7 +75,7 @@ impl Worker {
         let pool = &self.replies.pool;
         let Position { shard, pos } = open_replies::requested_at(pool, found).await.ok()??;
         let requested = log::read(pool, shard, pos.checked_sub(1)?, 1).await.ok()?.into_iter().next()?;
-        requested.metadata()?.traceparent
+        spans::traceparent(&requested)
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::{Arc, Mutex};
 
+use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -15,6 +16,9 @@ pub(crate) struct Span {
     pub(crate) id: String,
     pub(crate) parent: String,
     pub(crate) name: String,
+    pub(crate) attributes: HashMap<String, Value>,
+    /// Whether its status says so.
+    pub(crate) failed: bool,
 }
 
 pub(crate) struct Collector {
@@ -81,45 +85,60 @@ async fn take(socket: TcpStream, bodies: Arc<Mutex<Vec<Vec<u8>>>>) -> Option<()>
 fn spans(request: &[u8]) -> Vec<Span> {
     let mut spans = Vec::new();
     for resource_spans in fields(request, 1) {
-        let resource = fields(resource_spans, 1).concat();
-        let attribute = |pair: &&[u8]| {
-            let value = fields(pair, 2).concat();
-            (text(&fields(pair, 1).concat()), text(&fields(&value, 1).concat()))
-        };
-        let attributes: HashMap<String, String> = fields(&resource, 1).iter().map(attribute).collect();
+        let resource = attributes(&fields(&fields(resource_spans, 1).concat(), 1));
         for span in fields(resource_spans, 2).into_iter().flat_map(|scope| fields(scope, 2)) {
             spans.push(Span {
-                service: attributes["service.name"].clone(),
+                service: resource["service.name"].as_str().unwrap().to_owned(),
                 trace: hex(&fields(span, 1).concat()),
                 id: hex(&fields(span, 2).concat()),
                 parent: hex(&fields(span, 4).concat()),
                 name: text(&fields(span, 5).concat()),
+                attributes: attributes(&fields(span, 9)),
+                failed: parse(&fields(span, 15).concat()).iter().any(|(key, code, _)| (key >> 3, *code) == (3, 2)),
             });
         }
     }
     spans
 }
 
+/// `KeyValue`s, by the field numbers of opentelemetry/proto/common/v1/common.proto.
+fn attributes(pairs: &[&[u8]]) -> HashMap<String, Value> {
+    pairs.iter().map(|pair| (text(&fields(pair, 1).concat()), value(&fields(pair, 2).concat()))).collect()
+}
+
+/// An `AnyValue`.
+fn value(any: &[u8]) -> Value {
+    let Some(&(key, number, bytes)) = parse(any).first() else { return Value::Null };
+    match key >> 3 {
+        1 => text(bytes).into(),
+        2 => (number != 0).into(),
+        3 => number.cast_signed().into(),
+        5 => fields(bytes, 1).into_iter().map(value).collect(),
+        kind => panic!("an attribute of the kind {kind}"),
+    }
+}
+
 /// The length-delimited fields of a message with this number.
-fn fields(mut message: &[u8], number: u64) -> Vec<&[u8]> {
+fn fields(message: &[u8], number: u64) -> Vec<&[u8]> {
+    let wanted = number << 3 | 2;
+    parse(message).into_iter().filter(|(key, ..)| *key == wanted).map(|(_, _, bytes)| bytes).collect()
+}
+
+/// The fields of a message: the key of each, and the number or the bytes that it holds.
+fn parse(mut message: &[u8]) -> Vec<(u64, u64, &[u8])> {
     let mut found = Vec::new();
     while !message.is_empty() {
         let key = varint(&mut message);
-        let size = match key & 7 {
-            0 => {
-                varint(&mut message);
-                0
-            }
-            1 => 8,
-            2 => usize::try_from(varint(&mut message)).unwrap(),
-            5 => 4,
+        let (number, size) = match key & 7 {
+            0 => (varint(&mut message), 0),
+            1 => (0, 8),
+            2 => (0, usize::try_from(varint(&mut message)).unwrap()),
+            5 => (0, 4),
             kind => panic!("no protobuf: {kind}"),
         };
-        let (field, rest) = message.split_at(size);
+        let (bytes, rest) = message.split_at(size);
         message = rest;
-        if key == number << 3 | 2 {
-            found.push(field);
-        }
+        found.push((key, number, bytes));
     }
     found
 }

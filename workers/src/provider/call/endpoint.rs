@@ -82,6 +82,11 @@ impl Endpoint {
         self.base.host_str()
     }
 
+    /// The port, for traces.
+    pub(super) fn port(&self) -> Option<i64> {
+        self.base.port_or_known_default().map(i64::from)
+    }
+
     /// An error in our words.
     pub(super) fn error(&self, kind: ErrorKind, message: &str) -> Error {
         Error::told(kind, &self.id, message, None)

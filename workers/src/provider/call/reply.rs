@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use nats::trace;
 use reqwest::Response;
 use reqwest::header::CONTENT_TYPE;
 use tokio::time::{Instant, timeout_at};
@@ -55,13 +56,18 @@ impl Reply {
         let deadline = Instant::now() + endpoint.deadlines.first_token;
         let (call, taken) = endpoint.post(request)?;
         let span = span(&endpoint);
-        let response = match timeout_at(deadline, call.send()).instrument(span.clone()).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) => return Err(endpoint.unreachable(&error)),
-            Err(_) => return Err(endpoint.late(Deadline::FirstToken)),
+        let answered = match timeout_at(deadline, call.send()).instrument(span.clone()).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) => Err(endpoint.unreachable(&error)),
+            Err(_) => Err(endpoint.late(Deadline::FirstToken)),
         };
-        span.record("http.response.status_code", response.status().as_u16());
-        if !response.status().is_success() {
+        let response = answered.inspect_err(|error| trace::failed(&span, error.code()))?;
+        let status = response.status();
+        // Signed: of other numbers spans make texts.
+        span.record("http.response.status_code", i64::from(status.as_u16()));
+        if !status.is_success() {
+            trace::failed(&span, status.as_str());
+            drop(span);
             return Err(refused(&endpoint, response).await);
         }
         let decoder = Decoder::new(endpoint.wire.as_ref(), Declared::by(content_type(&response)));
@@ -136,16 +142,19 @@ impl Reply {
 
 /// From the request to the head of its answer, if it belongs to a trace. The provider is not told of the trace.
 fn span(endpoint: &Endpoint) -> Span {
-    if !nats::trace::is_traced() {
+    if !trace::is_traced() {
         return Span::none();
     }
     tracing::info_span!(
-        target: nats::trace::TARGET,
+        target: trace::TARGET,
         "POST",
         otel.kind = "client",
+        otel.status_code = Empty,
         http.request.method = "POST",
-        server.address = endpoint.host(),
         http.response.status_code = Empty,
+        server.address = endpoint.host(),
+        server.port = endpoint.port(),
+        error.type = Empty,
     )
 }
 

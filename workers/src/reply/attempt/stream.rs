@@ -30,7 +30,7 @@ impl Attempt<'_> {
         max_output: Option<u64>,
         told: (&mut Parts, &mut LiveText),
     ) -> (Ended, Option<Spent>) {
-        let (provider, model) = match self.provider() {
+        let (connected, model) = match self.provider() {
             Ok(resolved) => resolved,
             Err(error) => return (Ended::Failed(error), None),
         };
@@ -45,9 +45,9 @@ impl Attempt<'_> {
         // A conversation is read again with every question.
         let request =
             provider::Request { model: name, messages, max_output, cache: true, ..provider::Request::default() };
-        let (mut call, span) =
-            (Call::begin(&self.worker.replies.catalog, &model), spans::chat(&model, self.conversation));
-        let chunks = continuation::without_echo(self.gate.listen(provider.stream(request)), prompt.before);
+        let mut call = Call::begin(&self.worker.replies.catalog, &model);
+        let span = spans::chat(&model, &connected.config, self.conversation, max_output);
+        let chunks = continuation::without_echo(self.gate.listen(connected.provider.stream(request)), prompt.before);
         let passing = self.pass_on(chunks, model, told, (&mut call, &mut meter));
         let ended = passing.instrument(span.clone()).await;
         call.ended(ended.name());
@@ -59,7 +59,7 @@ impl Attempt<'_> {
             }
             Ended::Failed(error) => {
                 call.failed(error);
-                spans::failed(&span, error.code());
+                nats::trace::failed(&span, error.code());
             }
             _ => {}
         }
