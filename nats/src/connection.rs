@@ -12,7 +12,7 @@ const MAX_RECONNECT_PAUSE: Duration = Duration::from_secs(2);
 /// is cut off notices within some seconds.
 const PING_EVERY: Duration = Duration::from_secs(2);
 /// How long closing may take.
-const CLOSE_DEADLINE: Duration = Duration::from_secs(3);
+pub const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Under which prefix a connection receives its answers; an account's permissions name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,9 +57,12 @@ pub async fn connect(url: &str, name: &str, inbox: Inbox) -> Result<Client, Erro
 
 /// Sends what is still to be sent and closes, within a deadline.
 pub async fn close(client: &Client) {
-    // Draining returns before it is done; the flush is what waits.
-    let _ = tokio::time::timeout(CLOSE_DEADLINE, client.flush()).await;
-    let _ = tokio::time::timeout(CLOSE_DEADLINE, client.drain()).await;
+    let closing = async {
+        // Draining returns before it is done; the flush is what waits.
+        let _ = client.flush().await;
+        let _ = client.drain().await;
+    };
+    let _ = tokio::time::timeout(CLOSE_DEADLINE, closing).await;
 }
 
 /// Doubling pauses with full jitter, so that many clients do not come back at once.

@@ -234,3 +234,22 @@ async fn a_process_is_not_ready_before_it_has_its_part_in_the_leases() {
     // Nor is it for ever when others own everything.
     let _another = app.worker("commands").await;
 }
+
+#[tokio::test]
+async fn a_process_that_is_told_to_stop_while_it_starts_ends() {
+    let app = App::new().await;
+    let nowhere = [("NATS_URL", "nats://127.0.0.1:1"), ("NATS_EDGE_URL", "nats://127.0.0.1:1")];
+    let settings = &[&nowhere[..], &[("BESTCHAT_METRICS_LISTEN", "127.0.0.1:0")]].concat();
+    let app = &app;
+    let arguments: [&[&str]; 3] = [&["api"], &["worker"], &["projector"]];
+    let told = arguments.map(|arguments| async move {
+        let mut process = app.start_with(arguments, app.folder(), settings);
+        // Said before anything is waited for.
+        process.says("metrics are told").await;
+        let took = Instant::now();
+        assert!(within(EXIT, "the process ends", process.stop()).await.success());
+        assert!(!process.log().contains(READY));
+        took.elapsed()
+    });
+    println!("they ended after {:?}", futures::future::join_all(told).await);
+}
