@@ -39,7 +39,7 @@ impl Inbox {
 /// When the URL is none or the server does not let us in.
 pub async fn connect(url: &str, name: &str, inbox: Inbox) -> Result<Client, Error> {
     let address: ServerAddr = url.parse().map_err(Error::from_any)?;
-    // The client itself passes over what the URL says of the user.
+    // The client itself passes over what the URL says of the user, but would log it.
     let options = match (address.username(), address.password()) {
         (Some(user), Some(password)) => ConnectOptions::with_user_and_password(user.to_owned(), password.to_owned()),
         _ => ConnectOptions::new(),
@@ -50,9 +50,16 @@ pub async fn connect(url: &str, name: &str, inbox: Inbox) -> Result<Client, Erro
         .ping_interval(PING_EVERY)
         .reconnect_delay_callback(pause)
         .event_callback(|event| async move { log(&event) })
-        .connect(address)
+        .connect(without_login(address)?)
         .await
         .map_err(Error::from_any)
+}
+
+fn without_login(address: ServerAddr) -> Result<ServerAddr, Error> {
+    let mut url = address.into_inner();
+    let removed = url.set_password(None).and_then(|()| url.set_username(""));
+    removed.map_err(|()| Error("the URL of a server names none".to_owned()))?;
+    ServerAddr::from_url(url).map_err(Error::from_any)
 }
 
 /// Sends what is still to be sent and closes, within a deadline.
