@@ -2,16 +2,21 @@
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use domain::ConversationId;
 use store::{Position, Role};
+use tokio::runtime::Runtime;
 
 use crate::config::{Settings, WorkerRole};
 use crate::replay::Speed;
 use crate::roles::{self, Process};
 use crate::wire::Error;
 use crate::{dead_letters, providers, replay, rotate_keys, shutdown, telemetry, up, wire};
+
+/// How long a process waits at its end for what cannot be cancelled: the name of a host is looked up on a thread of its own.
+pub(crate) const LEAVE_DEADLINE: Duration = Duration::from_secs(1);
 
 /// The chat backend that loses nothing.
 #[derive(Debug, Parser)]
@@ -84,9 +89,14 @@ impl Command {
 }
 
 /// Does what the command line says.
-pub async fn run() -> ExitCode {
+pub fn run() -> ExitCode {
     let cli = Cli::parse();
-    match carry_out(cli.command).await {
+    let outcome = Runtime::new().map_err(Error::other).and_then(|runtime| {
+        let outcome = runtime.block_on(carry_out(cli.command));
+        runtime.shutdown_timeout(LEAVE_DEADLINE);
+        outcome
+    });
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "bestchat: {error}");
@@ -143,7 +153,10 @@ async fn carry_out_as_set(command: Command, settings: Settings) -> Result<(), Er
 /// Runs one process of a distributed installation until it is told to stop.
 async fn serve(settings: &Settings, worker_roles: &[WorkerRole], process: Process) -> Result<(), Error> {
     let mut signals = shutdown::Signals::listen().map_err(Error::other)?;
-    let running = roles::start(settings, worker_roles, process).await?;
+    let running = tokio::select! {
+        () = signals.received() => return Ok(()),
+        started = roles::start(settings, worker_roles, process) => started?,
+    };
     if let Some(address) = running.address() {
         tracing::info!(%address, "ready");
     } else {

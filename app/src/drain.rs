@@ -10,11 +10,24 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-/// How long edges, replies and projections may take: sockets are closed within five seconds, replies finished or handed
+use crate::{cli, traces};
+
+/// How long a process may take to end, all in all; docs/operations.md promises it.
+const STOP_DEADLINE: Duration = Duration::from_secs(20);
+/// How long edges, replies and projections may take: sockets are closed within seven seconds, replies finished or handed
 /// back within ten.
 const FIRST_DEADLINE: Duration = Duration::from_secs(12);
 /// How long the owners of shards may take to answer what was asked and to publish what was committed.
 const OWNERS_DEADLINE: Duration = Duration::from_secs(3);
+
+const _: () = assert!(
+    FIRST_DEADLINE.as_millis()
+        + OWNERS_DEADLINE.as_millis()
+        + nats::CLOSE_DEADLINE.as_millis()
+        + traces::CLOSE_DEADLINE.as_millis()
+        + cli::LEAVE_DEADLINE.as_millis()
+        <= STOP_DEADLINE.as_millis()
+);
 
 /// A role at work: how it is told to stop, and its end.
 pub(crate) type Role = (CancellationToken, JoinHandle<()>);

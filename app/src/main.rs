@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use app::cli;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    cli::run().await
+fn main() -> ExitCode {
+    cli::run()
 }

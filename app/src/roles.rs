@@ -9,7 +9,9 @@ use projections::Projector;
 use sqlx::PgPool;
 use store::Role;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use workers::commands::Commands;
@@ -161,8 +163,11 @@ impl Running {
                     self.roles.first.push((cancelled.clone(), tokio::spawn(replies.run(cancelled))));
                 }
                 WorkerRole::Commands => {
-                    let commands = Commands { pool, client, shards, process };
-                    self.roles.owners.push((cancelled.clone(), tokio::spawn(commands.run(cancelled))));
+                    let stopping = self.roles.stopping.clone();
+                    let commands = Commands { pool, client, shards, process, stopping };
+                    let (ready, is_ready) = watch::channel(false);
+                    self.roles.owners.push((cancelled.clone(), tokio::spawn(commands.run(ready, cancelled))));
+                    until_ready(is_ready).await?;
                 }
             }
         }
@@ -179,8 +184,9 @@ impl Running {
             metrics.look_at_log(pool.clone(), "projector");
         }
         let projector = Projector { pool: pool.clone(), client: client.clone(), process: Uuid::new_v4() };
-        let cancelled = CancellationToken::new();
-        self.roles.first.push((cancelled.clone(), tokio::spawn(projector.run(cancelled))));
+        let (cancelled, (ready, is_ready)) = (CancellationToken::new(), watch::channel(false));
+        self.roles.first.push((cancelled.clone(), tokio::spawn(projector.run(ready, cancelled))));
+        until_ready(is_ready).await?;
         self.tell_health(settings, pool, client.clone()).await?;
         self.clients.push(client);
         Ok(())
@@ -204,5 +210,14 @@ impl Running {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// Returns once a role has its part in sharing out the shards: before that, nobody may count on it to take what others give
+/// up, and so no process is ready.
+async fn until_ready(mut ready: watch::Receiver<bool>) -> Result<(), Error> {
+    match timeout(wire::START_DEADLINE, ready.wait_for(|ready| *ready)).await {
+        Ok(Ok(_)) => Ok(()),
+        _ => Err(Error::other("the leases of shards could not be renewed in time")),
     }
 }

@@ -18,7 +18,7 @@ use crate::config::{Error, Settings};
 /// How long the collector may take to take a batch.
 const EXPORT_DEADLINE: Duration = Duration::from_secs(5);
 /// How long it may take to take what is left when the process ends.
-const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
+pub(crate) const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
 
 /// The traces of this process, if it keeps any.
 pub struct Traces(Option<SdkTracerProvider>);
@@ -66,8 +66,10 @@ impl Traces {
         if let Some(provider) = self.0 {
             // It waits for the collector on the thread that asks.
             let closing = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(CLOSE_DEADLINE));
-            if let Ok(Ok(Err(error))) = tokio::time::timeout(2 * CLOSE_DEADLINE, closing).await {
-                tracing::warn!(%error, "the last traces were not sent");
+            match tokio::time::timeout(CLOSE_DEADLINE, closing).await {
+                Ok(Ok(Err(error))) => tracing::warn!(%error, "the last traces were not sent"),
+                Err(_) => tracing::warn!("the last traces were not sent in time"),
+                Ok(_) => {}
             }
         }
     }

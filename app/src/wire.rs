@@ -16,7 +16,7 @@ pub const PRODUCTION_SHARDS: u16 = 16;
 /// The file in the data folder that tells other commands where the private Postgres of a running `up` is.
 pub(crate) const DATABASE_URL_FILE: &str = "database-url";
 /// How long to wait for servers that start at the same time as we do.
-const START_DEADLINE: Duration = Duration::from_secs(30);
+pub(crate) const START_DEADLINE: Duration = Duration::from_secs(30);
 /// The pause between two looks for them.
 const START_PAUSE: Duration = Duration::from_millis(200);
 

@@ -12,7 +12,7 @@ const MAX_RECONNECT_PAUSE: Duration = Duration::from_secs(2);
 /// is cut off notices within some seconds.
 const PING_EVERY: Duration = Duration::from_secs(2);
 /// How long closing may take.
-const CLOSE_DEADLINE: Duration = Duration::from_secs(3);
+pub const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Under which prefix a connection receives its answers; an account's permissions name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ impl Inbox {
 /// When the URL is none or the server does not let us in.
 pub async fn connect(url: &str, name: &str, inbox: Inbox) -> Result<Client, Error> {
     let address: ServerAddr = url.parse().map_err(Error::from_any)?;
-    // The client itself passes over what the URL says of the user.
+    // The client itself passes over what the URL says of the user, but would log it.
     let options = match (address.username(), address.password()) {
         (Some(user), Some(password)) => ConnectOptions::with_user_and_password(user.to_owned(), password.to_owned()),
         _ => ConnectOptions::new(),
@@ -50,16 +50,26 @@ pub async fn connect(url: &str, name: &str, inbox: Inbox) -> Result<Client, Erro
         .ping_interval(PING_EVERY)
         .reconnect_delay_callback(pause)
         .event_callback(|event| async move { log(&event) })
-        .connect(address)
+        .connect(without_login(address)?)
         .await
         .map_err(Error::from_any)
 }
 
+fn without_login(address: ServerAddr) -> Result<ServerAddr, Error> {
+    let mut url = address.into_inner();
+    let removed = url.set_password(None).and_then(|()| url.set_username(""));
+    removed.map_err(|()| Error("the URL of a server names none".to_owned()))?;
+    ServerAddr::from_url(url).map_err(Error::from_any)
+}
+
 /// Sends what is still to be sent and closes, within a deadline.
 pub async fn close(client: &Client) {
-    // Draining returns before it is done; the flush is what waits.
-    let _ = tokio::time::timeout(CLOSE_DEADLINE, client.flush()).await;
-    let _ = tokio::time::timeout(CLOSE_DEADLINE, client.drain()).await;
+    let closing = async {
+        // Draining returns before it is done; the flush is what waits.
+        let _ = client.flush().await;
+        let _ = client.drain().await;
+    };
+    let _ = tokio::time::timeout(CLOSE_DEADLINE, closing).await;
 }
 
 /// Doubling pauses with full jitter, so that many clients do not come back at once.

@@ -25,7 +25,7 @@ pub mod test_server;
 pub mod trace;
 
 pub use async_nats::{Client, Subscriber};
-pub use connection::{Inbox, close, connect, is_connected};
+pub use connection::{CLOSE_DEADLINE, Inbox, close, connect, is_connected};
 pub use kv::opaque;
 
 /// A failure of the bus, already in words.

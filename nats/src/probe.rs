@@ -6,12 +6,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::{Client, Message};
+use async_nats::{Client, Message, Subject};
 use domain::{AccountId, ProviderId, Tenant, UserId};
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::{Error, subject};
 
@@ -19,6 +20,10 @@ use crate::{Error, subject};
 pub const DEADLINE: Duration = Duration::from_secs(30);
 /// How many probes a process has under way, whatever they wait for; while there are as many, further ones are refused.
 const AT_ONCE: usize = 256;
+/// How long probes that are under way may go on when the process stops.
+const FINISH_GRACE: Duration = Duration::from_secs(5);
+/// How long the bus may take then to bring what was asked before.
+const DRAIN_DEADLINE: Duration = Duration::from_millis(500);
 /// The pause after a failure.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
@@ -123,66 +128,106 @@ pub async fn ask(client: &Client, request: &Request) -> Result<Outcome, Error> {
 }
 
 /// Answers edges until cancelled, each probe by what `answer` gives, and none later for another's sake. Processes share the
-/// probes.
+/// probes. Then nobody is left without an answer: what is under way may end, what is not over by then and what was not begun
+/// is refused.
 pub async fn serve<F, A>(client: Client, answer: F, cancelled: CancellationToken)
 where
     F: Fn(Request) -> A + Send + Sync + 'static,
     A: Future<Output = Outcome> + Send + 'static,
 {
-    let (answer, slots) = (Arc::new(answer), Arc::new(Semaphore::new(AT_ONCE)));
-    loop {
+    let (slots, tasks, over) = (Arc::new(Semaphore::new(AT_ONCE)), TaskTracker::new(), CancellationToken::new());
+    let service = Service { client, answer: Arc::new(answer), slots, tasks, over };
+    while let Err(error) = service.listen(&cancelled).await {
+        tracing::warn!(%error, "the probe service starts over");
         tokio::select! {
-            () = cancelled.cancelled() => return,
-            served = listen(&client, &answer, &slots) => if let Err(error) = served {
-                tracing::warn!(%error, "the probe service starts over");
-            }
+            () = cancelled.cancelled() => break,
+            () = tokio::time::sleep(RETRY_PAUSE) => {}
         }
-        tokio::time::sleep(RETRY_PAUSE).await;
+    }
+    service.tasks.close();
+    if tokio::time::timeout(FINISH_GRACE, service.tasks.wait()).await.is_err() {
+        service.over.cancel();
+        service.tasks.wait().await;
     }
 }
 
-async fn listen<F, A>(client: &Client, answer: &Arc<F>, slots: &Arc<Semaphore>) -> Result<(), Error>
+/// A process that answers.
+struct Service<F> {
+    client: Client,
+    answer: Arc<F>,
+    slots: Arc<Semaphore>,
+    /// The probes under way.
+    tasks: TaskTracker,
+    /// They are waited for no longer.
+    over: CancellationToken,
+}
+
+impl<F, A> Service<F>
 where
     F: Fn(Request) -> A + Send + Sync + 'static,
     A: Future<Output = Outcome> + Send + 'static,
 {
-    let queue = "probe".to_owned();
-    let mut asked = client.queue_subscribe(subject::PROBES, queue).await.map_err(Error::from_any)?;
-    while let Some(message) = asked.next().await {
-        let Ok(slot) = Arc::clone(slots).try_acquire_owned() else {
-            refuse(client, message).await;
-            continue;
+    /// Takes probes until cancelled.
+    async fn listen(&self, cancelled: &CancellationToken) -> Result<(), Error> {
+        let queue = "probe".to_owned();
+        let mut asked = self.client.queue_subscribe(subject::PROBES, queue).await.map_err(Error::from_any)?;
+        loop {
+            let message = tokio::select! {
+                // Nothing is begun any more once it is.
+                biased;
+                () = cancelled.cancelled() => break,
+                message = asked.next() => message.ok_or_else(|| Error("the subscription ended".to_owned()))?,
+            };
+            match Arc::clone(&self.slots).try_acquire_owned() {
+                Ok(slot) => self.begin(message, slot),
+                Err(_) => tell(&self.client, message.reply, &Err(Refusal::Busy)).await,
+            }
+        }
+        let refused = async {
+            // Without a connection nothing comes any more either.
+            let _ = asked.drain().await;
+            while let Some(message) = asked.next().await {
+                tell(&self.client, message.reply, &Err(Refusal::Unavailable)).await;
+            }
         };
-        let (client, answer) = (client.clone(), Arc::clone(answer));
-        tokio::spawn(async move {
-            answer_one(&client, message, answer.as_ref()).await;
+        let _ = tokio::time::timeout(DRAIN_DEADLINE, refused).await;
+        Ok(())
+    }
+
+    fn begin(&self, message: Message, slot: OwnedSemaphorePermit) {
+        let (client, answer, over) = (self.client.clone(), Arc::clone(&self.answer), self.over.clone());
+        self.tasks.spawn(async move {
+            answer_one(&client, message, answer.as_ref(), &over).await;
             drop(slot);
         });
     }
-    Err(Error("the subscription ended".to_owned()))
 }
 
-async fn refuse(client: &Client, message: Message) {
-    let refused: Outcome = Err(Refusal::Busy);
-    let (Some(reply), Ok(body)) = (message.reply, serde_json::to_vec(&refused)) else { return };
-    // Whoever asked runs out of time if this is lost.
-    let _ = client.publish(reply, body.into()).await;
-}
-
-async fn answer_one<F, A>(client: &Client, message: Message, answer: &F)
+async fn answer_one<F, A>(client: &Client, message: Message, answer: &F, over: &CancellationToken)
 where
     F: Fn(Request) -> A,
     A: Future<Output = Outcome>,
 {
-    let (Ok(request), Some(reply)) = (serde_json::from_slice::<Request>(&message.payload), message.reply) else {
+    let (Ok(request), reply @ Some(_)) = (serde_json::from_slice::<Request>(&message.payload), message.reply) else {
         return;
     };
     // Only for the account that the subject names.
     if message.subject.as_str() != subject::probe(AccountId::of(&request.tenant, &request.user)) {
         return;
     }
-    let outcome = tokio::time::timeout(DEADLINE, answer(request)).await;
-    let Ok(Ok(body)) = outcome.map(|outcome| serde_json::to_vec(&outcome)) else { return };
-    // Whoever asked asks again if the answer is lost.
+    let outcome = tokio::select! {
+        () = over.cancelled() => Err(Refusal::Unavailable),
+        outcome = tokio::time::timeout(DEADLINE, answer(request)) => match outcome {
+            Ok(outcome) => outcome,
+            // Nobody waits for it any more.
+            Err(_) => return,
+        },
+    };
+    tell(client, reply, &outcome).await;
+}
+
+/// Answers whoever asked. If that is lost, they run out of time and ask again.
+async fn tell(client: &Client, reply: Option<Subject>, outcome: &Outcome) {
+    let (Some(reply), Ok(body)) = (reply, serde_json::to_vec(outcome)) else { return };
     let _ = client.publish(reply, body.into()).await;
 }

@@ -9,6 +9,7 @@ use nats::tail::Tail;
 use sqlx::PgPool;
 use store::Recorded;
 use store::lease::{Leases, RENEW_EVERY};
+use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
@@ -39,8 +40,8 @@ pub struct Projector {
 }
 
 impl Projector {
-    /// Projects its share of the shards until cancelled.
-    pub async fn run(self, cancelled: CancellationToken) {
+    /// Projects its share of the shards until cancelled. `ready` is told once it has its part in sharing them out, however small.
+    pub async fn run(self, ready: watch::Sender<bool>, cancelled: CancellationToken) {
         let leases = Leases::new(&self.pool, "projector", self.process);
         let mut following: BTreeMap<Shard, DropGuard> = BTreeMap::new();
         let mut tick = tokio::time::interval(RENEW_EVERY);
@@ -63,6 +64,7 @@ impl Projector {
             for shard in owned.keep {
                 following.entry(shard).or_insert_with(|| self.follow(shard));
             }
+            ready.send_replace(true);
         }
         drop(following);
         if let Err(error) = leases.leave().await {

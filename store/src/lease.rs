@@ -25,8 +25,8 @@ pub const TERM: Duration = Duration::from_secs(2);
 /// How often it is renewed, and how often a free one is looked for.
 pub const RENEW_EVERY: Duration = Duration::from_millis(500);
 
-/// Says that the process is alive, renews what it owns and takes what is free, up to its fair share: the shards divided by
-/// the processes alive, the remainder going to the first of them, one each. It waits for no one but to write its own rows; it
+/// Says that the process is alive, renews what it owns and, if it may (`$4`), takes what is free, up to its fair share: the
+/// shards divided by the processes alive, the remainder going to the first of them, one each. It waits for no one but to write its own rows; it
 /// looks for the silent after having said so itself (`silent` reads `alive`), for two that find each other silent would else
 /// wait for each other.
 const RENEW: &str = "\
@@ -48,7 +48,7 @@ with alive as (
 ), renewed as (
     update leases set expires_at = now() + make_interval(secs => $3) where role = $1 and owner = $2 returning shard
 ), wanted as (
-    select greatest(share - (select count(*) from renewed), 0) as shards from fair
+    select case when $4 then greatest(share - (select count(*) from renewed), 0) else 0 end as shards from fair
 ), expired as (
     select shard from leases where role = $1 and owner <> $2 and expires_at < now()
     order by shard limit (select shards from wanted) for update skip locked
@@ -99,10 +99,22 @@ impl Leases {
     /// # Errors
     /// When Postgres does not answer; what was owned then holds until it ends.
     pub async fn renew(&self) -> Result<Owned, Error> {
+        self.renew_as(true).await
+    }
+
+    /// The same, but takes nothing: what a process that is about to leave would take, it would soon give up again.
+    ///
+    /// # Errors
+    /// As for [`Self::renew`].
+    pub async fn renew_taking_nothing(&self) -> Result<Owned, Error> {
+        self.renew_as(false).await
+    }
+
+    async fn renew_as(&self, may_take: bool) -> Result<Owned, Error> {
         // Taken before the question is sent, so that it ends no later than the row.
         let valid_until = Instant::now() + TERM;
         // An answer that comes later says what was.
-        let rows = timeout(TERM, self.ask_renewal()).await.map_err(|_| Error::Silent)??;
+        let rows = timeout(TERM, self.ask_renewal(may_take)).await.map_err(|_| Error::Silent)??;
         let share = rows.first().map_or(0, |(share, _)| usize::try_from(*share).unwrap_or(0));
         let owned: BTreeSet<Shard> = rows.into_iter().filter_map(|(_, shard)| Shard::try_from(shard?).ok()).collect();
         self.has(&owned);
@@ -110,11 +122,11 @@ impl Leases {
         Ok(Owned { keep: &owned - &give_up, give_up, valid_until })
     }
 
-    async fn ask_renewal(&self) -> Result<Vec<(i64, Option<i32>)>, Error> {
+    async fn ask_renewal(&self, may_take: bool) -> Result<Vec<(i64, Option<i32>)>, Error> {
         let mut own = self.connection.lock().await;
         let mut connection = own.take().await?;
         let asking = sqlx::query_as(RENEW).bind(self.role).bind(self.process).bind(TERM.as_secs_f64());
-        let rows = asking.fetch_all(&mut connection).await?;
+        let rows = asking.bind(may_take).fetch_all(&mut connection).await?;
         own.give_back(connection);
         Ok(rows)
     }

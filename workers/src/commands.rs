@@ -52,11 +52,14 @@ pub struct Commands {
     pub shards: Shard,
     /// This process.
     pub process: Uuid,
+    /// Cancelled when the process begins to stop: it keeps what it owns until its turn comes, and takes nothing more.
+    pub stopping: CancellationToken,
 }
 
 impl Commands {
-    /// Owns and serves shards until cancelled, then gives them up.
-    pub async fn run(self, cancelled: CancellationToken) {
+    /// Owns and serves shards until cancelled, then gives them up. `ready` is told once it has its part in sharing them out,
+    /// however small: from then on it takes what others give up.
+    pub async fn run(self, ready: watch::Sender<bool>, cancelled: CancellationToken) {
         let (each, most) = WARM_CONNECTIONS;
         // A shard is taken from a process that serves it well: whoever takes it must not begin by connecting.
         store::warm(&self.pool, most.min(each * u32::from(self.shards))).await;
@@ -75,8 +78,13 @@ impl Commands {
             if !nats::is_connected(&self.client) {
                 continue;
             }
-            match leases.renew().await {
-                Ok(owned) => self.adjust(&leases, &mut owners, &owned).await,
+            let renewed =
+                if self.stopping.is_cancelled() { leases.renew_taking_nothing().await } else { leases.renew().await };
+            match renewed {
+                Ok(owned) => {
+                    self.adjust(&leases, &mut owners, &owned).await;
+                    ready.send_replace(true);
+                }
                 Err(error) => tracing::warn!(%error, "the leases could not be renewed"),
             }
         }

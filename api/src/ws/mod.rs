@@ -31,6 +31,8 @@ const TOKEN_PROTOCOL: &str = "bestchat.auth.";
 
 /// Upgrades to the WebSocket protocol.
 pub(crate) async fn upgrade(State(edge): State<Arc<Edge>>, headers: HeaderMap, upgrade: WebSocketUpgrade) -> Response {
+    // Before it is asked whether the process stops: whoever waits then for all sockets to be closed waits for this one, too.
+    let open = edge.sockets.token();
     if edge.stopping.is_cancelled() {
         return Problem::unavailable().into_response();
     }
@@ -45,9 +47,9 @@ pub(crate) async fn upgrade(State(edge): State<Arc<Edge>>, headers: HeaderMap, u
         .max_write_buffer_size(MAX_WRITE_BUFFER_BYTES)
         .max_message_size(frame::MAX_FRAME_BYTES)
         .max_frame_size(frame::MAX_FRAME_BYTES)
-        .on_upgrade(move |socket| {
-            let sockets = edge.sockets.clone();
-            sockets.track_future(Socket::run(edge, socket, token))
+        .on_upgrade(move |socket| async move {
+            Socket::run(edge, socket, token).await;
+            drop(open);
         })
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::error::Error as _;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,8 +13,7 @@ use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, SplitSink, SplitStream};
 use futures::{SinkExt, StreamExt};
 use tokio::sync::mpsc;
-use tokio::time::error::Elapsed;
-use tokio::time::{Instant, MissedTickBehavior, sleep, timeout, timeout_at};
+use tokio::time::{Instant, MissedTickBehavior, sleep, timeout};
 use tokio_tungstenite::tungstenite;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -29,7 +28,7 @@ use crate::metrics;
 
 /// Over how long sockets are closed when the process stops, so that their clients do not all come back in the same moment.
 const CLOSE_SPREAD: Duration = Duration::from_secs(1);
-/// How long what a client has asked for may still take then.
+/// How long what a client has asked for may still take then, and how long a client that does not read may.
 const FINISH_DEADLINE: Duration = Duration::from_secs(2);
 /// How many frames that are none a client may send.
 const MAX_MALFORMED: u32 = 20;
@@ -153,10 +152,13 @@ impl Socket {
 
     /// Answers what the client has asked for, but nothing more, and ends: its next command is another process's.
     async fn finish_all(&mut self) -> Result<(), Close> {
-        let deadline = Instant::now() + FINISH_DEADLINE;
-        while let Ok(Some(done)) = timeout_at(deadline, self.doing.next()).await {
-            self.finish(done).await?;
-        }
+        let finishing = async {
+            while let Some(done) = self.doing.next().await {
+                self.finish(done).await?;
+            }
+            Ok::<(), Close>(())
+        };
+        timeout(FINISH_DEADLINE, finishing).await.unwrap_or(Ok(()))?;
         Err(Close::Restart)
     }
 
@@ -222,15 +224,17 @@ impl Socket {
     /// Sends frames. The deadline is one frame's: a client that reads slowly, but reads, is not a stuck one.
     pub(super) async fn send(&mut self, frames: Vec<Utf8Bytes>) -> Result<(), Close> {
         let unread = self.edge.limits.unread;
+        let mut overdue = pin!(overdue(&self.edge.stopping));
         metrics::sent(frames.len());
         for frame in frames {
-            finish_sending(timeout(unread, self.sink.feed(Message::Text(frame))).await)?;
+            finish_sending(unread, self.sink.feed(Message::Text(frame)), overdue.as_mut()).await?;
         }
-        finish_sending(timeout(unread, self.sink.flush()).await)
+        finish_sending(unread, self.sink.flush(), overdue.as_mut()).await
     }
 
     async fn send_message(&mut self, message: Message) -> Result<(), Close> {
-        finish_sending(timeout(self.edge.limits.unread, self.sink.send(message)).await)
+        let overdue = pin!(overdue(&self.edge.stopping));
+        finish_sending(self.edge.limits.unread, self.sink.send(message), overdue).await
     }
 }
 
@@ -241,8 +245,23 @@ async fn closing(stopping: CancellationToken, session: Uuid) {
     sleep(CLOSE_SPREAD.mul_f64(f64::from(u16::from_be_bytes([high, low])) / f64::from(u16::MAX))).await;
 }
 
-fn finish_sending(sent: Result<Result<(), axum::Error>, Elapsed>) -> Result<(), Close> {
-    sent.map_err(|_| Close::Slow)?.map_err(|_| Close::Gone)
+/// Returns when whoever has not read by now keeps the process from stopping.
+async fn overdue(stopping: &CancellationToken) {
+    stopping.cancelled().await;
+    sleep(FINISH_DEADLINE).await;
+}
+
+async fn finish_sending(
+    unread: Duration,
+    sending: impl Future<Output = Result<(), axum::Error>>,
+    overdue: Pin<&mut impl Future<Output = ()>>,
+) -> Result<(), Close> {
+    tokio::select! {
+        // Whoever reads costs no look at anything else.
+        biased;
+        sent = timeout(unread, sending) => sent.map_err(|_| Close::Slow)?.map_err(|_| Close::Gone),
+        () = overdue => Err(Close::Restart),
+    }
 }
 
 /// What a broken stream means. The error is that of the library under axum's: of the same version, or the tests fail.

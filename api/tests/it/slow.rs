@@ -6,7 +6,7 @@ use api::Limits;
 use domain::conversation::{Command, Parent, Part};
 use domain::{ConversationId, MessageId};
 use sqlx::PgPool;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 use crate::support::wait::DEADLINE;
@@ -66,6 +66,21 @@ async fn a_client_that_reads_again_learns_that_it_was_too_slow(pool: PgPool) {
     }
     until("it is given up", async || test.edge.load().people == 0).await;
     assert_eq!(slow.close_code().await, Some(4409));
+}
+
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn a_client_that_does_not_read_keeps_no_process_from_stopping(pool: PgPool) {
+    let test = TestEdge::with_limits(&pool, Limits { unread: Duration::from_mins(10), ..Limits::default() }).await;
+    let id = test.owner.conversation().await;
+    let (mut slow, mut reader) = (test.client("ann").await, test.client("ann").await);
+    slow.follow(id).await;
+    reader.follow(id).await;
+    for sequence in 2..=MESSAGES + 1 {
+        say(&test, id).await;
+        assert_eq!(reader.about(id, "event").await["sequence"], serde_json::json!(sequence));
+    }
+    test.stop();
+    timeout(DEADLINE, test.edge.closed()).await.expect("all sockets are closed in time");
 }
 
 #[sqlx::test(migrator = "store::MIGRATOR")]

@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 
 use figment::value::magic::RelativePathBuf;
+use workers::provider::address::{AddressError, Reach};
 use workers::provider::known;
 
 use super::{Algorithm, Deadlines, Error, Issuer, Protocol, Provider, Sealing, Secret, Settings};
@@ -29,9 +30,8 @@ pub(super) fn complete(settings: &mut Settings) -> Result<(), Error> {
     if !(0.0..=1.0).contains(&settings.trace_sampling) {
         return Err(Error("setting `trace_sampling` must be from 0 to 1".into()));
     }
-    let is_address = |url: &String| url.starts_with("http://") || url.starts_with("https://");
-    if settings.otlp_endpoint.as_ref().is_some_and(|endpoint| !is_address(endpoint)) {
-        return Err(Error("setting `otlp_endpoint` must begin with http:// or https://".into()));
+    if let Some(endpoint) = &settings.otlp_endpoint {
+        check_endpoint(endpoint)?;
     }
     let Deadlines { connect, first_token, between_tokens } = settings.deadlines;
     if [connect, first_token, between_tokens].contains(&0) {
@@ -55,6 +55,16 @@ pub(super) fn complete(settings: &mut Settings) -> Result<(), Error> {
         complete_tenant(&key, issuer, only)?;
     }
     Ok(())
+}
+
+/// It is shown as it stands, so it may hold nothing that must not be seen.
+fn check_endpoint(endpoint: &str) -> Result<(), Error> {
+    let why = match Reach::Anywhere.check(endpoint) {
+        Ok(_) => return Ok(()),
+        Err(AddressError::Login) => "holds a login; give that in OTEL_EXPORTER_OTLP_HEADERS",
+        Err(_) => "must be an address that begins with http:// or https://",
+    };
+    Err(Error(format!("setting `otlp_endpoint` {why}")))
 }
 
 fn complete_provider(key: &str, provider: &mut Provider) -> Result<(), Error> {

@@ -219,6 +219,8 @@ fn mistakes_are_named_with_their_place() {
         ("listen = ", &[], &["bestchat.toml"]),
         ("trace_sampling = 1.5", &[], &["`trace_sampling`", "from 0 to 1"]),
         ("otlp_endpoint = '127.0.0.1:4318'", &[], &["`otlp_endpoint`", "http://"]),
+        ("otlp_endpoint = 'ftp://127.0.0.1'", &[], &["`otlp_endpoint`", "http://"]),
+        ("otlp_endpoint = 'https://u:p@127.0.0.1'", &[], &["`otlp_endpoint`", "holds a login", "OTLP_HEADERS"]),
         ("default_model = 'm1'", &[], &["`default_model`", "provider/model"]),
         ("[[auth.issuers]]\nissuer='a'", &[], &["auth.issuers[0]", "jwks_url"]),
         ("[[auth.issuers]]\nsecret=''", &[], &["`auth.issuers[0].secret`", "32 bytes"]),

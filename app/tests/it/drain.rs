@@ -8,13 +8,16 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::happy::assert_same_as_stored;
-use crate::support::{Api, App, Client, Load, Process, answer, id, until, within};
+use crate::support::{Api, App, Client, Load, Process, SHARDS, answer, id, until, within};
 
 /// What app/src/drain.rs allows, and what it takes to end.
 const EXIT: Duration = Duration::from_secs(25);
 
 /// How long commands are held up while an edge closes its sockets: less than it waits for them.
 const HELD: Duration = Duration::from_millis(700);
+
+/// What a process says when it is ready.
+const READY: &str = r#""message":"ready""#;
 
 /// Stops a process, which must end well within its deadline; says how long that took.
 async fn stop(what: &str, process: &mut Process) {
@@ -46,7 +49,6 @@ async fn a_rolling_restart_of_every_role_loses_and_doubles_nothing() {
         load.until_all_acked_after(Instant::now()).await;
         println!("the longest wait while a worker stopped: {:?}", load.longest_wait());
         *worker = app.worker("commands,reply").await;
-        app.until_owned("commands", 2).await;
         load.until_all_acked_after(Instant::now()).await;
         println!("the longest wait while the next worker took over: {:?}", load.longest_wait());
     }
@@ -60,7 +62,6 @@ async fn a_rolling_restart_of_every_role_loses_and_doubles_nothing() {
     for projector in &mut projectors {
         stop("a projector", projector).await;
         *projector = app.projector().await;
-        app.until_owned("projector", 2).await;
         load.until_all_acked_after(Instant::now()).await;
         println!("the longest wait while a projector restarted: {:?}", load.longest_wait());
     }
@@ -123,10 +124,21 @@ async fn a_worker_that_stops_is_not_ready_and_finishes_what_it_began() {
     worker.signal("TERM");
     until("it is not ready", async || status(&health, "/readyz").await == 503).await;
     assert_eq!(status(&health, "/livez").await, 200);
+    let free = (0..SHARDS).find(|shard| *shard != domain::shard_of(&id, SHARDS)).unwrap();
+    let freed = sqlx::query("delete from leases where role = 'commands' and shard = $1").bind(i32::from(free));
+    assert_eq!(freed.execute(&app.pool).await.unwrap().rows_affected(), 1);
     // Its shards are its own until the reply is over: there is nobody else.
     ann.ask(&id, json!({ "type": "RenameConversation", "title": "while it stops" })).await.unwrap();
     // What comes meanwhile is left to others.
     let later = ann.submit_beside(&id, "say 3 later").await;
+    // So is a shard that is free now. The first of two renewals may have begun before it was.
+    for _ in 0..2 {
+        let before = renewed_at(&app).await;
+        until("it renews its leases", async || renewed_at(&app).await != before).await;
+    }
+    let owned = sqlx::query_scalar("select count(*) from leases where role = 'commands'");
+    let owned: i64 = owned.fetch_one(&app.pool).await.unwrap();
+    assert_eq!(owned, i64::from(SHARDS) - 1, "it keeps its own and takes nothing");
     app.provider.release();
     let end = ann.end_of(&id, &reply).await;
     assert_eq!((&end["type"], &end["attempt"]), (&json!("ReplyCompleted"), &json!(1)), "finished, not handed back");
@@ -182,6 +194,12 @@ async fn an_edge_that_stops_refuses_newcomers_and_answers_what_it_was_asked() {
     assert!(process.exit().unwrap().success());
 }
 
+/// When the only owner of shards last renewed its leases.
+async fn renewed_at(app: &App) -> String {
+    let sql = "select seen_at::text from processes where role = 'commands'";
+    sqlx::query_scalar(sql).fetch_one(&app.pool).await.unwrap()
+}
+
 async fn status(address: &str, path: &str) -> u16 {
     reqwest::get(format!("http://{address}{path}")).await.map_or(0, |answer| answer.status().as_u16())
 }
@@ -196,4 +214,42 @@ async fn an_owner_that_leaves_tells_the_others() {
     client.flush().await.unwrap();
     let (stopped, ()) = tokio::join!(worker.stop(), within(EXIT, "the others are told", freed.heard()));
     assert!(stopped.success());
+}
+
+#[tokio::test]
+async fn a_process_is_not_ready_before_it_has_its_part_in_the_leases() {
+    let app = App::new().await;
+    let mut held = store::begin(&app.pool).await.unwrap();
+    sqlx::query("lock table processes in exclusive mode").execute(&mut *held).await.unwrap();
+    let arguments: [&[&str]; 2] = [&["worker", "--roles", "commands"], &["projector"]];
+    let mut processes = arguments.map(|arguments| app.start_with(arguments, app.folder(), &[]));
+    for process in &mut processes {
+        process.says("the leases could not be renewed").await;
+        assert!(!process.log().contains(READY), "others could not stop now: {}", process.log());
+    }
+    held.rollback().await.unwrap();
+    for process in &mut processes {
+        process.says(READY).await;
+    }
+    // Nor is it for ever when others own everything.
+    let _another = app.worker("commands").await;
+}
+
+#[tokio::test]
+async fn a_process_that_is_told_to_stop_while_it_starts_ends() {
+    let app = App::new().await;
+    let nowhere = [("NATS_URL", "nats://127.0.0.1:1"), ("NATS_EDGE_URL", "nats://127.0.0.1:1")];
+    let settings = &[&nowhere[..], &[("BESTCHAT_METRICS_LISTEN", "127.0.0.1:0")]].concat();
+    let app = &app;
+    let arguments: [&[&str]; 3] = [&["api"], &["worker"], &["projector"]];
+    let told = arguments.map(|arguments| async move {
+        let mut process = app.start_with(arguments, app.folder(), settings);
+        // Said before anything is waited for.
+        process.says("metrics are told").await;
+        let took = Instant::now();
+        assert!(within(EXIT, "the process ends", process.stop()).await.success());
+        assert!(!process.log().contains(READY));
+        took.elapsed()
+    });
+    println!("they ended after {:?}", futures::future::join_all(told).await);
 }

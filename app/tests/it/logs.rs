@@ -10,7 +10,8 @@ const SAID: &str = "xyzzy-was-said";
 #[tokio::test]
 async fn no_log_holds_content_however_much_is_logged() {
     let level = "debug,api=trace,app=trace,nats=trace,projections=trace,store=trace,workers=trace";
-    let app = App::with(&format!("log = \"{level},async_nats=info,sqlx=info,hyper=info,h2=info\"")).await;
+    let others = "async_nats=info,async_nats::connector=debug,sqlx=info,hyper=info,h2=info";
+    let app = App::with(&format!("log = \"{level},{others}\"")).await;
     let (commands, reply) = (app.worker("commands").await, app.worker("reply").await);
     let projector = app.projector().await;
     let api = app.api().await;
@@ -32,13 +33,16 @@ async fn no_log_holds_content_however_much_is_logged() {
 
     let token = token("ann");
     let signature = token.rsplit('.').next().unwrap();
+    let (core, edge) = (app.nats.core_url(), app.nats.edge_url());
+    let [core, edge] = [&core, &edge].map(|url| url.split(['@', ':']).nth(2).unwrap());
     for process in [&commands, &reply, &projector, &api.process] {
         let log = process.log();
         assert!(
             log.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()),
             "JSON line by line: {log}"
         );
-        for hidden in [SAID, "naïve", API_KEY, SECRET, signature, "eyJ"] {
+        assert!(log.contains("attempting connection"), "the bus's client says where it connects to");
+        for hidden in [SAID, "naïve", API_KEY, SECRET, signature, "eyJ", core, edge] {
             let line = log.lines().find(|line| line.contains(hidden));
             assert!(line.is_none(), "{hidden} in {line:?}");
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use domain::conversation::Event;
 use projections::Projector;
 use sqlx::PgPool;
+use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
@@ -17,7 +18,7 @@ use nats::test_server::Server;
 pub(crate) async fn project(pool: &PgPool, server: &Server) -> DropGuard {
     let cancelled = CancellationToken::new();
     let projector = Projector { pool: pool.clone(), client: server.core().await, process: Uuid::new_v4() };
-    tokio::spawn(projector.run(cancelled.clone()));
+    tokio::spawn(projector.run(watch::Sender::new(false), cancelled.clone()));
     cancelled.drop_guard()
 }
 

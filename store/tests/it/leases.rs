@@ -98,6 +98,20 @@ async fn what_is_released_or_left_is_free_at_once(pool: PgPool) {
     assert_eq!(renew(&mine).await.len(), 4, "roles do not touch each other");
 }
 
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn who_is_about_to_leave_keeps_its_own_and_takes_nothing_more(pool: PgPool) {
+    let database = Database::new(pool, 4).await;
+    let (first, second) = (process(&database.pool), process(&database.pool));
+    assert_eq!(renew(&first).await.len(), 4);
+    assert_eq!(renew(&second).await.len(), 0);
+    assert_eq!(renew(&first).await.len(), 2);
+    // Two were given up, and the other one is gone before it took them.
+    second.leave().await.unwrap();
+    let kept = first.renew_taking_nothing().await.unwrap();
+    assert_eq!((kept.keep.len(), kept.give_up.len()), (2, 0));
+    assert_eq!(renew(&first).await.len(), 4, "while it stays, they are its own");
+}
+
 /// As a process leaves them that is frozen in the middle of something.
 #[sqlx::test(migrator = "store::MIGRATOR")]
 async fn rows_that_someone_holds_locked_keep_no_one_else_from_renewing(pool: PgPool) {

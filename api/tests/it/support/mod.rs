@@ -18,6 +18,7 @@ use sqlx::{ConnectOptions, PgPool};
 use store::Role;
 use store::sealing::Sealing;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
@@ -101,7 +102,7 @@ impl TestEdge {
     pub(crate) fn project(&mut self) {
         let cancelled = CancellationToken::new();
         let projector = Projector { pool: self.pool.clone(), client: self.core.clone(), process: Uuid::new_v4() };
-        tokio::spawn(projector.run(cancelled.clone()));
+        tokio::spawn(projector.run(watch::Sender::new(false), cancelled.clone()));
         self.projector = Some(cancelled.drop_guard());
     }
 
