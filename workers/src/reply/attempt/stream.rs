@@ -45,8 +45,7 @@ impl Attempt<'_> {
         // A conversation is read again with every question.
         let request =
             provider::Request { model: name, messages, max_output, cache: true, ..provider::Request::default() };
-        let (mut call, span) =
-            (Call::begin(&self.worker.replies.catalog, &model), spans::chat(&model, self.conversation));
+        let (mut call, span) = (Call::begin(self.offer.names(&model)), spans::chat(&model, self.conversation));
         let chunks = continuation::without_echo(self.gate.listen(provider.stream(request)), prompt.before);
         let passing = self.pass_on(chunks, model, told, (&mut call, &mut meter));
         let ended = passing.instrument(span.clone()).await;
