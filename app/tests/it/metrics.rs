@@ -29,7 +29,7 @@ pub(crate) async fn told_by(process: &mut Process) -> String {
 
 #[tokio::test]
 async fn processes_tell_their_figures_and_nothing_of_anyone() {
-    let app = App::with("metrics_listen = \"127.0.0.1:0\"").await;
+    let mut app = App::with("metrics_listen = \"127.0.0.1:0\"").await;
     let (mut worker, mut projector) = (app.worker("commands,reply").await, app.projector().await);
     let mut api = app.api().await;
     let told = [told_by(&mut worker).await, told_by(&mut projector).await, told_by(&mut api.process).await];
@@ -96,6 +96,14 @@ async fn processes_tell_their_figures_and_nothing_of_anyone() {
         assert!(LIST.contains(&format!("`{name}`")), "docs/operations.md does not list {name}");
     }
     assert!(all.len() > 25, "{all:?}");
+
+    let owns_nothing = async |address: &str, role: &str| {
+        figures(address).await.contains(&format!("bestchat_leases_owned{{role=\"{role}\"}} 0"))
+    };
+    app.nats.kill().await;
+    until("who cannot be asked owns nothing", async || owns_nothing(&told[0], "commands").await).await;
+    app.postgres.kill().await;
+    until("who cannot renew owns nothing", async || owns_nothing(&told[1], "projector").await).await;
 }
 
 #[tokio::test]
