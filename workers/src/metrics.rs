@@ -92,8 +92,12 @@ impl Call {
         }
     }
 
-    pub(crate) fn finished(&self, usage: &Usage) {
+    pub(crate) fn finished(&self) {
         histogram!(CALL_DURATION, self.labels.iter()).record(self.began.elapsed());
+    }
+
+    /// Counts what the provider has counted in the end, of a call that is over in one way or another.
+    pub(crate) fn counted(&self, usage: &Usage) {
         let kinds = [
             ("input", usage.input),
             ("cached_input", usage.cached_input),

@@ -50,6 +50,9 @@ impl Attempt<'_> {
         let passing = self.pass_on(chunks, model, told, (&mut call, &mut meter));
         let ended = passing.instrument(span.clone()).await;
         call.ended(ended.name());
+        if let Some(usage) = meter.counted() {
+            call.counted(usage);
+        }
         match &ended {
             Ended::Finished(command) => {
                 if let Command::CompleteReply { finish, usage, .. } = command.as_ref() {
@@ -101,7 +104,7 @@ impl Attempt<'_> {
                     };
                     meter.hear(&piece);
                     if let Chunk::Finished { finish, usage } = piece {
-                        call.finished(&usage);
+                        call.finished();
                         let whole = said.whole().map(|said| self.complete((said, model), finish, usage, meter.spent()));
                         return whole.map_or_else(|| Ended::Failed(too_long()), |whole| Ended::Finished(Box::new(whole)));
                     }
