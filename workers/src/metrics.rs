@@ -66,6 +66,11 @@ impl Names {
         Self { provider: OWN.to_owned(), model: OTHER.to_owned() }
     }
 
+    /// Of none that anybody could tell.
+    pub(crate) fn other() -> Self {
+        Self { provider: OTHER.to_owned(), model: OTHER.to_owned() }
+    }
+
     fn into_labels(self) -> Vec<Label> {
         vec![Label::new("provider", self.provider), Label::new("model", self.model)]
     }
@@ -107,21 +112,17 @@ impl Call {
         ];
         for (kind, tokens) in kinds {
             if let Some(tokens) = tokens {
-                counter!(TOKENS, self.with("kind", kind).iter()).increment(tokens);
+                counter!(TOKENS, with(&self.labels, "kind", kind).iter()).increment(tokens);
             }
         }
     }
 
     pub(crate) fn failed(&self, error: &Error) {
-        counter!(PROVIDER_ERRORS, self.with("kind", error.code()).iter()).increment(1);
+        counter!(PROVIDER_ERRORS, with(&self.labels, "kind", error.code()).iter()).increment(1);
     }
 
     pub(crate) fn ended(&self, how: &'static str) {
-        counter!(ATTEMPTS, self.with("end", how).iter()).increment(1);
-    }
-
-    fn with(&self, key: &'static str, value: &'static str) -> Vec<Label> {
-        self.labels.iter().cloned().chain([Label::from_static_parts(key, value)]).collect()
+        counter!(ATTEMPTS, with(&self.labels, "end", how).iter()).increment(1);
     }
 }
 
@@ -129,6 +130,15 @@ impl Drop for Call {
     fn drop(&mut self) {
         gauge!(RUNNING).decrement(1);
     }
+}
+
+fn with(labels: &[Label], key: &'static str, value: &'static str) -> Vec<Label> {
+    labels.iter().cloned().chain([Label::from_static_parts(key, value)]).collect()
+}
+
+/// Counts an attempt that ended before this model was asked.
+pub(crate) fn unasked(names: Names, how: &'static str) {
+    counter!(ATTEMPTS, with(&names.into_labels(), "end", how).iter()).increment(1);
 }
 
 /// Counts a reply for which there was no room.

@@ -211,6 +211,7 @@ async fn one_persons_refused_key_is_told_at_once_and_cools_nobody_elses() {
     for sample in [
         "bestchat_breaker_changes_total{provider=\"own\",change=\"opened\"} 1",
         "bestchat_provider_errors_total{provider=\"own\",model=\"other\",kind=\"auth\"} 1",
+        "bestchat_reply_attempts_total{provider=\"own\",model=\"other\",end=\"refused\"} 1",
     ] {
         assert!(told.contains(sample), "{sample} in\n{told}");
     }

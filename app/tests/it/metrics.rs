@@ -52,6 +52,7 @@ async fn processes_tell_their_figures_and_nothing_of_anyone() {
         format!("bestchat_first_token_seconds_count{{{labels}}} 1"),
         format!("bestchat_reply_duration_seconds_count{{{labels}}} 1"),
         format!("bestchat_provider_errors_total{{{labels},kind=\"overload\"}} 3"),
+        "bestchat_reply_attempts_total{provider=\"fake\",model=\"other\",end=\"refused\"} 1".to_owned(),
         "bestchat_reply_ends_total{end=\"completed\"} 1".to_owned(),
         "bestchat_reply_ends_total{end=\"failed\"} 2".to_owned(),
         "bestchat_leases_owned{role=\"commands\"} 4".to_owned(),

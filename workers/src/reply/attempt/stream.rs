@@ -1,6 +1,7 @@
 //! The call of an attempt: what the model says is passed on as it comes.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::ModelRef;
@@ -12,7 +13,7 @@ use tracing::Instrument;
 
 use super::{Attempt, Ended};
 use crate::metrics::Call;
-use crate::provider::{self, Chunk};
+use crate::provider::{self, Chunk, Provider};
 use crate::reply::live_text::LiveText;
 use crate::reply::parts::{MAX_TEXT_BYTES, Parts};
 use crate::reply::prompt::Prompt;
@@ -30,16 +31,13 @@ impl Attempt<'_> {
         max_output: Option<u64>,
         told: (&mut Parts, &mut LiveText),
     ) -> (Ended, Option<Spent>) {
-        let (provider, model) = match self.provider() {
-            Ok(resolved) => resolved,
-            Err(error) => return (Ended::Failed(error), None),
+        let (provider, model) = match self.may_ask() {
+            Ok(may_ask) => may_ask,
+            Err(ended) => {
+                self.unasked(if matches!(ended, Ended::Stopped) { "stopped" } else { "refused" });
+                return (ended, None);
+            }
         };
-        if self.stopped.is_cancelled() {
-            return (Ended::Stopped, None);
-        }
-        if let Some(error) = self.gate.refused.clone() {
-            return (Ended::Failed(error), None);
-        }
         let mut meter = self.meter(&model, &prompt, max_output);
         let (name, messages) = (model.model().to_owned(), prompt.messages);
         // A conversation is read again with every question.
@@ -70,6 +68,15 @@ impl Attempt<'_> {
             _ => Some(meter.spent()),
         };
         (ended, spent)
+    }
+
+    /// The provider and the model that may be asked; else how the attempt ends.
+    fn may_ask(&self) -> Result<(Arc<dyn Provider>, ModelRef), Ended> {
+        let found = self.provider().map_err(Ended::Failed)?;
+        if self.stopped.is_cancelled() {
+            return Err(Ended::Stopped);
+        }
+        self.gate.refused.clone().map_or(Ok(found), |error| Err(Ended::Failed(error)))
     }
 
     fn meter(&self, model: &ModelRef, prompt: &Prompt, max_output: Option<u64>) -> Meter {
