@@ -58,7 +58,7 @@ impl Metrics {
     pub(crate) fn look_at_log(&mut self, pool: PgPool, role: &'static str) {
         let looks = Looks::begin("log", role);
         self.tasks.spawn(async move {
-            let mut looker = Looker::new(pool, role);
+            let mut looker = Looker::new(pool, role, projections::NAMES);
             loop {
                 let done = tokio::time::timeout(LOOK_DEADLINE, looker.look()).await;
                 looks.note(done.map_err(Error::other).and_then(|done| done.map_err(Error::other)));

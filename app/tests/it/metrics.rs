@@ -30,12 +30,20 @@ pub(crate) async fn told_by(process: &mut Process) -> String {
 #[tokio::test]
 async fn processes_tell_their_figures_and_nothing_of_anyone() {
     let mut app = App::with("metrics_listen = \"127.0.0.1:0\"").await;
-    let (mut worker, mut projector) = (app.worker("commands,reply").await, app.projector().await);
-    let mut api = app.api().await;
-    let told = [told_by(&mut worker).await, told_by(&mut projector).await, told_by(&mut api.process).await];
+    let (mut worker, mut api) = (app.worker("commands,reply").await, app.api().await);
     app.until_owned("commands", 1).await;
     let mut ann = app.client(&api, "ann-of-secrets").await;
     let id = ann.start().await;
+    let shard = domain::shard_of(&id, crate::support::SHARDS);
+    let behind = |figures: &str| {
+        let sample = format!("bestchat_projection_lag_events{{projection=\"transcript\",shard=\"{shard}\"}}");
+        value(figures, &sample)
+    };
+    let worker_tells = told_by(&mut worker).await;
+    let lags = async || behind(&figures(&worker_tells).await).is_some_and(|lag| lag > 0.0);
+    until("a projection that nobody has begun lags", lags).await;
+    let mut projector = app.projector().await;
+    let told = [worker_tells, told_by(&mut projector).await, told_by(&mut api.process).await];
     ann.follow(&id).await;
     for question in ["say 20 a-secret-question", "broken always"] {
         let reply = ann.submit(&id, question).await;
@@ -73,11 +81,6 @@ async fn processes_tell_their_figures_and_nothing_of_anyone() {
             && value(&figures, "bestchat_command_duration_seconds_count{asker=\"person\"}") == Some(5.0)
     })
     .await;
-    let shard = domain::shard_of(&id, crate::support::SHARDS);
-    let behind = |figures: &str| {
-        let sample = format!("bestchat_projection_lag_events{{projection=\"transcript\",shard=\"{shard}\"}}");
-        value(figures, &sample)
-    };
     until("the projector tells that it has come to the end", async || behind(&figures(&told[1]).await) == Some(0.0))
         .await;
     projector.signal("STOP");
