@@ -55,6 +55,11 @@ async fn processes_tell_their_figures_and_nothing_of_anyone() {
     let reply = ann.submit(&id, "say 3 words").await;
     ann.end_of(&id, &reply).await;
 
+    // Who looks around tries ids, and what there is not.
+    for path in [format!("/api/conversations/{id}"), format!("/{id}")] {
+        api.get("ann-of-secrets", &path).await;
+    }
+
     let labels = "provider=\"fake\",model=\"model\"";
     let of_worker = [
         format!("bestchat_first_token_seconds_count{{{labels}}} 1"),
@@ -73,7 +78,13 @@ async fn processes_tell_their_figures_and_nothing_of_anyone() {
         of_worker.iter().all(|sample| figures.contains(sample.as_str()))
     })
     .await;
-    let of_edge = ["bestchat_sockets_open 1", "bestchat_commands_total{asker=\"person\",outcome=\"accepted\"} 5"];
+    let of_edge = [
+        "bestchat_sockets_open 1",
+        "bestchat_commands_total{asker=\"person\",outcome=\"accepted\"} 5",
+        "bestchat_http_requests_total{route=\"/ws\",status=\"101\"} 1",
+        "bestchat_http_request_duration_seconds_count{route=\"/api/conversations/{id}\"} 1",
+        "bestchat_http_request_duration_seconds_count{route=\"unmatched\"} 1",
+    ];
     until("the edge tells", async || {
         let figures = figures(&told[2]).await;
         of_edge.iter().all(|sample| figures.contains(sample))
