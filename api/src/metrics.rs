@@ -67,8 +67,7 @@ pub(crate) fn received() {
     counter!(FRAMES_RECEIVED).increment(1);
 }
 
-/// Settles a request's figures. `route` is as it is written in the router, with the names of what stands in a path: the path
-/// itself holds ids.
+/// Settles a request's figures. `route` is as it is written in the router: the path itself holds ids.
 pub(crate) fn answered(route: Option<&str>, status: StatusCode, took: Duration) {
     let route = route.unwrap_or(UNMATCHED).to_owned();
     histogram!(REQUEST_DURATION, "route" => route.clone()).record(took);

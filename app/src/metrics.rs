@@ -123,6 +123,13 @@ fn record() -> Result<PrometheusHandle, Error> {
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
         .and_then(|builder| builder.set_buckets_for_metric(Matcher::Suffix("_events".to_owned()), &EVENTS));
     let handle = builder.map_err(Error::other)?.install_recorder().map_err(Error::other)?;
+    describe();
+    gauge!(INFO, "version" => env!("CARGO_PKG_VERSION")).set(1);
+    Ok(handle)
+}
+
+/// Says what each figure of this program means.
+fn describe() {
     for describe in
         [store::metrics::describe, nats::metrics::describe, workers::metrics::describe, api::metrics::describe]
     {
@@ -130,8 +137,6 @@ fn record() -> Result<PrometheusHandle, Error> {
     }
     describe_gauge!(INFO, "What runs here: 1.");
     describe_gauge!(LOOKED_AT, "When what is told of the log, or of the bus, was last seen, in seconds since 1970.");
-    gauge!(INFO, "version" => env!("CARGO_PKG_VERSION")).set(1);
-    Ok(handle)
 }
 
 /// What histograms gather is taken in now and then, also while nobody asks.
@@ -144,7 +149,58 @@ async fn keep_up(handle: PrometheusHandle) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::Mutex;
+
+    use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+
     use super::*;
+
+    /// The names of what is described.
+    #[derive(Default)]
+    struct Described(Mutex<BTreeSet<String>>);
+
+    impl Described {
+        fn hear(&self, name: &KeyName) {
+            self.0.lock().unwrap().insert(name.as_str().to_owned());
+        }
+    }
+
+    impl Recorder for Described {
+        fn describe_counter(&self, name: KeyName, _: Option<Unit>, _: SharedString) {
+            self.hear(&name);
+        }
+
+        fn describe_gauge(&self, name: KeyName, _: Option<Unit>, _: SharedString) {
+            self.hear(&name);
+        }
+
+        fn describe_histogram(&self, name: KeyName, _: Option<Unit>, _: SharedString) {
+            self.hear(&name);
+        }
+
+        fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
+            Counter::noop()
+        }
+
+        fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+            Gauge::noop()
+        }
+
+        fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+            Histogram::noop()
+        }
+    }
+
+    #[test]
+    fn every_figure_is_documented_and_none_that_there_is_not() {
+        let described = Described::default();
+        metrics::with_local_recorder(&described, describe);
+        let rows = include_str!("../../docs/operations.md").lines().filter(|line| line.starts_with("| `bestchat_"));
+        let names = rows.filter_map(|row| row.split('|').nth(1)).flat_map(|names| names.split(','));
+        let documented: BTreeSet<String> = names.map(|name| name.trim().trim_matches('`').to_owned()).collect();
+        assert_eq!(*described.0.lock().unwrap(), documented);
+    }
 
     #[test]
     fn a_look_that_fails_is_none() {
