@@ -39,7 +39,7 @@ pub fn init(settings: &Settings, service: &'static str) -> Result<Traces, Error>
     Ok(traces)
 }
 
-/// Says where. What a panic says of itself may quote what someone said: a text that was cut in the wrong place, for one.
+/// Says where. What a panic says of itself may quote someone: a text that was cut in the wrong place, for one.
 fn tell_panic(panic: &PanicHookInfo<'_>) {
     let location = panic.location().map(ToString::to_string);
     tracing::error!(location, "a thread panicked");

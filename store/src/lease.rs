@@ -162,8 +162,8 @@ impl Leases {
         Ok(())
     }
 
-    /// Tells that nothing is owned any more, once what was not renewed has ended. A renewal that fails does it; whoever does
-    /// not even try to renew shall.
+    /// Tells that nothing is owned any more, once what was not renewed has ended. A renewal that fails does it; so shall
+    /// whoever does not even try to renew.
     pub fn lapse(&self) {
         let until = self.had.lock().unwrap_or_else(PoisonError::into_inner).1;
         if Instant::now() >= until {

@@ -65,7 +65,7 @@ pub struct Looker {
 }
 
 impl Looker {
-    /// Looks at a pool of a process's `role`, and through it at the log. An `expected` projection that has never been begun lags
+    /// Looks at a pool of a process's `role`, and through it at the log. An `expected` projection that was never begun lags
     /// by all that there is.
     pub fn new(pool: PgPool, role: &'static str, expected: &'static [&'static str]) -> Self {
         Self { pool, role, expected, projections: BTreeSet::new(), consumers: BTreeSet::new() }

@@ -134,12 +134,7 @@ impl Breakers {
     }
 
     /// Asks to be the one that is let through.
-    async fn take_over(
-        &self,
-        bus: &nats::breaker::Breakers,
-        breaker: &Breaker,
-        seen: Seen,
-    ) -> Result<Pass, Shut> {
+    async fn take_over(&self, bus: &nats::breaker::Breakers, breaker: &Breaker, seen: Seen) -> Result<Pass, Shut> {
         let Breaker { key, provider } = breaker;
         let probing = state::probing(seen.open);
         match bus.take_over(key, probing, seen.revision).await {
