@@ -163,7 +163,7 @@ impl Leases {
     }
 
     /// Tells that nothing is owned any more, once what was not renewed has ended. A renewal that fails does it; so shall
-    /// whoever does not even try to renew.
+    /// whoever does not even try.
     pub fn lapse(&self) {
         let until = self.had.lock().unwrap_or_else(PoisonError::into_inner).1;
         if Instant::now() >= until {
