@@ -9,7 +9,7 @@ use domain::ConversationId;
 use store::{Position, Role};
 use tokio::runtime::Runtime;
 
-use crate::config::{Settings, WorkerRole};
+use crate::config::{LogFormat, Settings, WorkerRole};
 use crate::replay::Speed;
 use crate::roles::{self, Process};
 use crate::wire::Error;
@@ -97,7 +97,7 @@ pub fn run() -> ExitCode {
         outcome
     });
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "bestchat: {error}");
             ExitCode::FAILURE
@@ -105,14 +105,23 @@ pub fn run() -> ExitCode {
     }
 }
 
-async fn carry_out(command: Command) -> Result<(), Error> {
+async fn carry_out(command: Command) -> Result<ExitCode, Error> {
     let settings = Settings::load().map_err(Error::other)?;
+    let format = settings.log_format;
     // reqwest and sqlx take whichever TLS implementation the process has; a second call changes nothing.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let traces = telemetry::init(&settings, command.service()).map_err(Error::other)?;
     let outcome = carry_out_as_set(command, settings).await;
     traces.close().await;
-    outcome
+    match outcome {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        // Whoever reads the lines of a log as JSON reads the last word too.
+        Err(error) if format == LogFormat::Json => {
+            tracing::error!(%error, "bestchat ends");
+            Ok(ExitCode::FAILURE)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 async fn carry_out_as_set(command: Command, settings: Settings) -> Result<(), Error> {

@@ -141,7 +141,7 @@ impl Running {
         let client = wire::nats(settings.nats_url.as_ref(), "bestchat worker", nats::Inbox::Core).await?;
         if let Some(metrics) = &mut self.metrics {
             metrics.look_at_log(pool.clone(), "worker");
-            metrics.look_at_bus(&client, pool.clone(), shards);
+            metrics.look_at_bus(&client, pool.clone(), shards, "worker");
         }
         let process = Uuid::new_v4();
         for role in roles {

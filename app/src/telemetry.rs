@@ -4,6 +4,7 @@
 //! travels with a trace.
 
 use std::io;
+use std::panic::{self, PanicHookInfo};
 
 use store::TRACE_TARGET;
 use tracing::Metadata;
@@ -29,9 +30,42 @@ pub fn init(settings: &Settings, service: &'static str) -> Result<Traces, Error>
     let _ = match settings.log_format {
         LogFormat::Text => registry.with(fmt::layer().with_writer(io::stderr).with_filter(logged)).try_init(),
         LogFormat::Json => {
+            // Else a panic is lines for people among those for programs.
+            panic::set_hook(Box::new(tell_panic));
             let layer = fmt::layer().json().flatten_event(true).with_writer(io::stderr);
             registry.with(layer.with_filter(logged)).try_init()
         }
     };
     Ok(traces)
+}
+
+/// Says where. What a panic says of itself may quote someone: a text that was cut in the wrong place, for one.
+fn tell_panic(panic: &PanicHookInfo<'_>) {
+    let location = panic.location().map(ToString::to_string);
+    tracing::error!(location, "a thread panicked");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn a_panic_is_a_line_of_the_log_that_quotes_nothing() {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let layer = fmt::layer().json().flatten_event(true).with_writer(Arc::new(log.reopen().unwrap()));
+        let usual = panic::take_hook();
+        panic::set_hook(Box::new(tell_panic));
+        let nothing = std::hint::black_box(None::<u32>);
+        let panicked = tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+            panic::catch_unwind(|| nothing.expect("what someone said"))
+        });
+        panic::set_hook(usual);
+        assert!(panicked.is_err());
+        let told = std::fs::read_to_string(log.path()).unwrap();
+        let line: serde_json::Value = serde_json::from_str(&told).unwrap();
+        assert!(line["location"].as_str().is_some_and(|location| location.contains("telemetry.rs")), "{told}");
+        assert!(!told.contains("what someone said"), "{told}");
+    }
 }

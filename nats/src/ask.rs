@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_nats::{Client, HeaderMap, client};
 use domain::{Ask, Asked, CommandId, Shard, conversation, shard_of};
 use serde::{Deserialize, Serialize};
+use store::codec;
 use store::writer::{self, Refusal};
 use tokio::time::Instant;
 
@@ -93,7 +94,7 @@ impl Asking {
                     Ok(Err(Refusal::Unavailable)) => {}
                     Ok(outcome) => return outcome,
                     Err(error) => {
-                        tracing::error!(%error, "an answer to a command cannot be read");
+                        tracing::error!(reason = codec::reason(&error), "an answer to a command cannot be read");
                         return Err(Refusal::Unavailable);
                     }
                 }

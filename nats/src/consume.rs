@@ -14,7 +14,7 @@ use async_nats::jetstream::{AckKind, Message};
 use domain::Shard;
 use futures::{FutureExt, StreamExt};
 use sqlx::PgPool;
-use store::{Recorded, dead_letter};
+use store::{Recorded, codec, dead_letter};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -178,7 +178,7 @@ async fn read(message: &Message, wake: Wake) -> Result<Option<Recorded>, Error> 
     match serde_json::from_slice(&message.payload) {
         Ok(event) => Ok(Some(event)),
         Err(error) => {
-            tracing::error!(role = wake.role, %error, "a message on the bus is no event");
+            tracing::error!(role = wake.role, reason = codec::reason(&error), "a message on the bus is no event");
             message.ack_with(AckKind::Term).await.map_err(Error::from_any)?;
             Ok(None)
         }

@@ -37,4 +37,9 @@ impl Error {
     fn from_any(error: impl std::fmt::Display) -> Self {
         Self(error.to_string())
     }
+
+    /// That what came cannot be read. It is not quoted.
+    fn unreadable(error: &serde_json::Error) -> Self {
+        Self(store::codec::reason(error))
+    }
 }

@@ -83,7 +83,7 @@ pub async fn keep(client: &Client, key: ReplyKey, kept: &Kept) -> Result<(), Err
 pub async fn kept(jetstream: &Context, key: ReplyKey) -> Result<Option<Kept>, Error> {
     let stream = jetstream.get_stream_no_info("SNAP").await.map_err(Error::from_any)?;
     match stream.direct_get_last_for_subject(subject::snapshot(key.shard, key.conversation, key.reply)).await {
-        Ok(message) => serde_json::from_slice(&message.payload).map(Some).map_err(Error::from_any),
+        Ok(message) => serde_json::from_slice(&message.payload).map(Some).map_err(|error| Error::unreadable(&error)),
         Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::from_any(error)),
     }
@@ -100,7 +100,7 @@ pub async fn resume(client: &Client, key: ReplyKey) -> Result<Option<Delta>, Err
     if message.payload.is_empty() {
         return Ok(None);
     }
-    serde_json::from_slice(&message.payload).map(Some).map_err(Error::from_any)
+    serde_json::from_slice(&message.payload).map(Some).map_err(|error| Error::unreadable(&error))
 }
 
 /// Answers edges' requests for the text of running replies, until cancelled. Edges have no access to streams.

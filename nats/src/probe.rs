@@ -124,7 +124,7 @@ pub async fn ask(client: &Client, request: &Request) -> Result<Outcome, Error> {
     let body = serde_json::to_vec(request).map_err(Error::from_any)?;
     let asking = async_nats::client::Request::new().payload(body.into()).timeout(Some(DEADLINE));
     let message = client.send_request(subject, asking).await.map_err(Error::from_any)?;
-    serde_json::from_slice(&message.payload).map_err(Error::from_any)
+    serde_json::from_slice(&message.payload).map_err(|error| Error::unreadable(&error))
 }
 
 /// Answers edges until cancelled, each probe by what `answer` gives, and none later for another's sake. Processes share the

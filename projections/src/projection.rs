@@ -162,12 +162,23 @@ async fn halted(tx: &mut PgTransaction<'_>, name: &str, shard: Shard) -> Result<
     Ok(ids.into_iter().collect())
 }
 
-/// A row from the JSON that Postgres makes of it.
+/// A row from the JSON that Postgres makes of it. Why it is none goes into logs, which hold nothing that anyone said.
 pub(crate) fn from_json<T: DeserializeOwned>(row: &str) -> Result<T, sqlx::Error> {
-    serde_json::from_str(row).map_err(|error| sqlx::Error::Decode(error.into()))
+    serde_json::from_str(row).map_err(|error| sqlx::Error::Decode(codec::reason(&error).into()))
 }
 
 /// Rows as the JSON that Postgres makes them of.
 pub(crate) fn to_json<T: Serialize>(rows: &[T]) -> Result<String, sqlx::Error> {
     serde_json::to_string(rows).map_err(|error| sqlx::Error::Encode(error.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::from_json;
+
+    #[test]
+    fn why_a_row_does_not_read_quotes_nothing_of_it() {
+        let error = from_json::<u32>(r#""a secret""#).unwrap_err();
+        assert!(!error.to_string().contains("secret"), "{error}");
+    }
 }

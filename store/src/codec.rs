@@ -36,10 +36,10 @@ pub(crate) fn decode_value<A: Decide>(payload: serde_json::Value) -> Result<A::E
     serde_json::from_value(payload).map_err(|e| reason(&e))
 }
 
-/// Why a payload does not read, without a word of what it says: serde's own message quotes it.
-fn reason(error: &serde_json::Error) -> String {
+/// Why JSON does not read, without a word of what it says: serde's own message quotes it.
+pub fn reason(error: &serde_json::Error) -> String {
     match error.classify() {
-        Category::Data => "its fields are not those of such an event".to_owned(),
+        Category::Data => "its fields are not those that are looked for".to_owned(),
         _ => format!("it is no JSON from line {}, column {}, on", error.line(), error.column()),
     }
 }

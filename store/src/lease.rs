@@ -73,8 +73,8 @@ pub struct Leases {
     connection: Mutex<Own>,
     role: &'static str,
     process: Uuid,
-    /// What it had when it last looked, for the figures alone.
-    had: std::sync::Mutex<BTreeSet<Shard>>,
+    /// What it had when it last looked, and until when that holds: for the figures alone.
+    had: std::sync::Mutex<(BTreeSet<Shard>, Instant)>,
 }
 
 /// What a process owns after a renewal.
@@ -91,7 +91,8 @@ pub struct Owned {
 impl Leases {
     /// The part of `process` in `role`.
     pub fn new(pool: &PgPool, role: &'static str, process: Uuid) -> Self {
-        Self { connection: Mutex::new(Own::like(pool)), role, process, had: std::sync::Mutex::default() }
+        let had = std::sync::Mutex::new((BTreeSet::new(), Instant::now()));
+        Self { connection: Mutex::new(Own::like(pool)), role, process, had }
     }
 
     /// Says that the process is alive, renews what it owns and takes what is free up to its fair share.
@@ -114,10 +115,11 @@ impl Leases {
         // Taken before the question is sent, so that it ends no later than the row.
         let valid_until = Instant::now() + TERM;
         // An answer that comes later says what was.
-        let rows = timeout(TERM, self.ask_renewal(may_take)).await.map_err(|_| Error::Silent)??;
+        let answer = timeout(TERM, self.ask_renewal(may_take)).await.unwrap_or(Err(Error::Silent));
+        let rows = answer.inspect_err(|_| self.lapse())?;
         let share = rows.first().map_or(0, |(share, _)| usize::try_from(*share).unwrap_or(0));
         let owned: BTreeSet<Shard> = rows.into_iter().filter_map(|(_, shard)| Shard::try_from(shard?).ok()).collect();
-        self.has(&owned);
+        self.has(&owned, valid_until);
         let give_up: BTreeSet<Shard> = owned.iter().rev().take(owned.len().saturating_sub(share)).copied().collect();
         Ok(Owned { keep: &owned - &give_up, give_up, valid_until })
     }
@@ -168,13 +170,22 @@ impl Leases {
         .execute(&mut connection)
         .await?;
         own.give_back(connection);
-        self.has(&BTreeSet::new());
+        self.has(&BTreeSet::new(), Instant::now());
         Ok(())
     }
 
-    fn has(&self, owned: &BTreeSet<Shard>) {
+    /// Tells that nothing is owned any more, once what was not renewed has ended. A renewal that fails does it; so shall
+    /// whoever does not even try.
+    pub fn lapse(&self) {
+        let until = self.had.lock().unwrap_or_else(PoisonError::into_inner).1;
+        if Instant::now() >= until {
+            self.has(&BTreeSet::new(), until);
+        }
+    }
+
+    fn has(&self, owned: &BTreeSet<Shard>, until: Instant) {
         let mut had = self.had.lock().unwrap_or_else(PoisonError::into_inner);
-        metrics::leases(self.role, &had, owned);
-        had.clone_from(owned);
+        metrics::leases(self.role, &had.0, owned);
+        *had = (owned.clone(), until);
     }
 }

@@ -57,15 +57,18 @@ pub(crate) fn leases(role: &'static str, before: &BTreeSet<Shard>, now: &BTreeSe
 pub struct Looker {
     pool: PgPool,
     role: &'static str,
+    /// The projections that there should be.
+    expected: &'static [&'static str],
     /// What was told before and must go back to nothing once it is no longer there.
     projections: BTreeSet<(String, Shard)>,
     consumers: BTreeSet<String>,
 }
 
 impl Looker {
-    /// Looks at a pool of a process's `role`, and through it at the log.
-    pub fn new(pool: PgPool, role: &'static str) -> Self {
-        Self { pool, role, projections: BTreeSet::new(), consumers: BTreeSet::new() }
+    /// Looks at a pool of a process's `role`, and through it at the log. An `expected` projection that was never begun lags
+    /// by all that there is.
+    pub fn new(pool: PgPool, role: &'static str, expected: &'static [&'static str]) -> Self {
+        Self { pool, role, expected, projections: BTreeSet::new(), consumers: BTreeSet::new() }
     }
 
     /// Records the pool, the heads, how far the projections have come, and what is parked.
@@ -92,8 +95,11 @@ impl Looker {
 
     async fn look_at_projections(&mut self) -> Result<(), Error> {
         let lags: Vec<(String, i32, i64)> = sqlx::query_as(
-            "select c.projection, c.shard, greatest(s.head - c.pos, 0) from checkpoints c join heads s using (shard)",
+            "select p.name, s.shard, greatest(s.head - coalesce(c.pos, 0), 0)
+             from (select unnest($1::text[]) union select projection from checkpoints) p (name) cross join heads s
+             left join checkpoints c on c.projection = p.name and c.shard = s.shard",
         )
+        .bind(self.expected)
         .fetch_all(&self.pool)
         .await?;
         let tell = |projection: &str, shard: Shard, lag: f64| {

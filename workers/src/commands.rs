@@ -76,6 +76,7 @@ impl Commands {
             }
             // Who cannot be asked must not keep others from answering.
             if !nats::is_connected(&self.client) {
+                leases.lapse();
                 continue;
             }
             let renewed =

@@ -1,5 +1,6 @@
 //! What workers tell of themselves in figures. docs/operations.md lists them; no label holds content or anyone's id, and a
 //! model or provider that is neither in the configuration nor in the catalogue is called `other`: people name both as they like.
+//! Providers of their own are all called `own`: what becomes of those is not to be read as the installation's.
 
 use std::time::Instant;
 
@@ -23,6 +24,8 @@ const BREAKER_CHANGES: &str = "bestchat_breaker_changes_total";
 
 /// What has a name of people's own.
 const OTHER: &str = "other";
+/// A provider of a person's own.
+const OWN: &str = "own";
 
 /// Says what each figure means, once a process has someone to tell.
 pub fn describe() {
@@ -40,6 +43,39 @@ pub fn describe() {
     describe_counter!(BREAKER_CHANGES, "Circuit breakers that this process opened, half opened or closed.");
 }
 
+/// A model as figures name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Names {
+    pub(crate) provider: String,
+    pub(crate) model: String,
+}
+
+impl Names {
+    /// Of a model that is not a person's own.
+    pub(crate) fn of(catalog: &Catalog, model: &ModelRef) -> Self {
+        let provider = model.provider();
+        let is_provider = catalog.connected(provider).is_some() || known::provider(provider).is_some();
+        let is_listed = |model: &ModelRef| catalog.models().iter().any(|listed| listed.model == *model);
+        let is_model = is_listed(model) || known::model(model).is_some();
+        let named = |is_known: bool, name: &str| if is_known { name.to_owned() } else { OTHER.to_owned() };
+        Self { provider: named(is_provider, provider), model: named(is_model, model.model()) }
+    }
+
+    /// Of a person's own, whatever they call it.
+    pub(crate) fn own() -> Self {
+        Self { provider: OWN.to_owned(), model: OTHER.to_owned() }
+    }
+
+    /// Of none that anybody could tell.
+    pub(crate) fn other() -> Self {
+        Self { provider: OTHER.to_owned(), model: OTHER.to_owned() }
+    }
+
+    fn into_labels(self) -> Vec<Label> {
+        vec![Label::new("provider", self.provider), Label::new("model", self.model)]
+    }
+}
+
 /// A call to a provider.
 pub(crate) struct Call {
     labels: Vec<Label>,
@@ -48,21 +84,9 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    pub(crate) fn begin(catalog: &Catalog, model: &ModelRef) -> Self {
-        let provider = model.provider();
-        let is_provider = catalog.connected(provider).is_some() || known::provider(provider).is_some();
-        let is_listed = |model: &ModelRef| catalog.models().iter().any(|listed| listed.model == *model);
-        let is_model = is_listed(model) || known::model(model).is_some();
-        let named = |is_known: bool, name: &str| if is_known { name.to_owned() } else { OTHER.to_owned() };
+    pub(crate) fn begin(names: Names) -> Self {
         gauge!(RUNNING).increment(1);
-        Self {
-            labels: vec![
-                Label::new("provider", named(is_provider, provider)),
-                Label::new("model", named(is_model, model.model())),
-            ],
-            began: Instant::now(),
-            spoke: false,
-        }
+        Self { labels: names.into_labels(), began: Instant::now(), spoke: false }
     }
 
     /// Text came.
@@ -73,8 +97,12 @@ impl Call {
         }
     }
 
-    pub(crate) fn finished(&self, usage: &Usage) {
+    pub(crate) fn finished(&self) {
         histogram!(CALL_DURATION, self.labels.iter()).record(self.began.elapsed());
+    }
+
+    /// Counts what the provider has counted in the end, of a call that is over in one way or another.
+    pub(crate) fn counted(&self, usage: &Usage) {
         let kinds = [
             ("input", usage.input),
             ("cached_input", usage.cached_input),
@@ -84,21 +112,17 @@ impl Call {
         ];
         for (kind, tokens) in kinds {
             if let Some(tokens) = tokens {
-                counter!(TOKENS, self.with("kind", kind).iter()).increment(tokens);
+                counter!(TOKENS, with(&self.labels, "kind", kind).iter()).increment(tokens);
             }
         }
     }
 
     pub(crate) fn failed(&self, error: &Error) {
-        counter!(PROVIDER_ERRORS, self.with("kind", error.code()).iter()).increment(1);
+        counter!(PROVIDER_ERRORS, with(&self.labels, "kind", error.code()).iter()).increment(1);
     }
 
     pub(crate) fn ended(&self, how: &'static str) {
-        counter!(ATTEMPTS, self.with("end", how).iter()).increment(1);
-    }
-
-    fn with(&self, key: &'static str, value: &'static str) -> Vec<Label> {
-        self.labels.iter().cloned().chain([Label::from_static_parts(key, value)]).collect()
+        counter!(ATTEMPTS, with(&self.labels, "end", how).iter()).increment(1);
     }
 }
 
@@ -108,14 +132,23 @@ impl Drop for Call {
     }
 }
 
+fn with(labels: &[Label], key: &'static str, value: &'static str) -> Vec<Label> {
+    labels.iter().cloned().chain([Label::from_static_parts(key, value)]).collect()
+}
+
+/// Counts an attempt that ended before this model was asked.
+pub(crate) fn unasked(names: Names, how: &'static str) {
+    counter!(ATTEMPTS, with(&names.into_labels(), "end", how).iter()).increment(1);
+}
+
 /// Counts a reply for which there was no room.
 pub(crate) fn refused(limit: Limit) {
     counter!(LIMIT_REFUSALS, "limit" => limit.name()).increment(1);
 }
 
-/// Counts what this process has made of a circuit breaker.
-pub(crate) fn breaker_changed(change: &'static str) {
-    counter!(BREAKER_CHANGES, "change" => change).increment(1);
+/// Counts what this process has made of a circuit breaker of calls to this provider, as figures name it.
+pub(crate) fn breaker_changed(provider: &str, change: &'static str) {
+    counter!(BREAKER_CHANGES, "provider" => provider.to_owned(), "change" => change).increment(1);
 }
 
 /// Counts what an event of a shard says about a reply's end.
@@ -160,8 +193,8 @@ mod tests {
             ("openai/whatever", ["openai", "other"]),
             ("anns-own/known", ["other", "other"]),
         ] {
-            let call = Call::begin(&catalog, &ModelRef::try_from(model.to_owned()).unwrap());
-            assert_eq!(call.labels.iter().map(Label::value).collect::<Vec<_>>(), labels, "{model}");
+            let Names { provider, model: name } = Names::of(&catalog, &model.parse().unwrap());
+            assert_eq!([provider, name], labels, "{model}");
         }
     }
 }

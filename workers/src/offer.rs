@@ -16,6 +16,7 @@ use nats::opaque;
 use sqlx::PgPool;
 use store::sealing::{Owner, Sealing};
 
+use crate::metrics::Names;
 use crate::own;
 use crate::provider::catalog::{Catalog, unknown};
 use crate::provider::price::Price;
@@ -137,6 +138,12 @@ impl Offer {
         let account = config.and_then(|config| config.access_key_id.as_deref()).unwrap_or_default();
         let key = config.and_then(|config| config.api_key.as_ref()).map(ApiKey::expose).unwrap_or_default();
         opaque(&["installation", provider, address, account, key])
+    }
+
+    /// What figures call a model. One of a provider of the person's own has no name there: it may be that of one of the
+    /// installation's.
+    pub(crate) fn names(&self, model: &ModelRef) -> Names {
+        if self.own(model.provider()).is_some() { Names::own() } else { Names::of(&self.catalog, model) }
     }
 
     fn own(&self, id: &str) -> Option<(&Person, &ProviderId, &account::ProviderConfig)> {

@@ -18,18 +18,20 @@ mod status;
 mod usage;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
 use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::middleware::{self, Next};
+use axum::response::Response;
 use axum::routing::{any, get, post, put};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::edge::Edge;
 use crate::error::Problem;
-use crate::ws;
+use crate::{metrics, ws};
 
 /// The largest request body accepted, in bytes.
 const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -71,7 +73,16 @@ pub(crate) fn router(edge: Arc<Edge>) -> Router {
         .layer(set(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
         .layer(set(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(set(header::REFERRER_POLICY, "no-referrer"))
+        .layer(middleware::from_fn(count))
         .with_state(edge)
+}
+
+/// Counts what is answered, and how fast.
+async fn count(request: Request, next: Next) -> Response {
+    let (began, route) = (Instant::now(), request.extensions().get::<MatchedPath>().cloned());
+    let response = next.run(request).await;
+    metrics::answered(route.as_ref().map(MatchedPath::as_str), response.status(), began.elapsed());
+    response
 }
 
 fn set(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {

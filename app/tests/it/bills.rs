@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use workers::provider::known;
 
 use crate::happy::assert_same_as_stored;
+use crate::metrics::{figures, told_by};
 use crate::support::{Api, App, Biller, Call, Client, HALF, Transcript, WHOLE, tokens, within};
 
 /// Two leases of replies, one of shards, and the looks of reaper and finder, with time to spare for a busy machine.
@@ -203,7 +204,8 @@ async fn what_a_lost_attempt_said_is_in_the_ledger_but_for_the_last_moment() {
 #[tokio::test]
 async fn what_a_provider_counts_in_its_own_way_is_the_ledger_and_what_is_lost_is_estimated() {
     let biller = Biller::start().await;
-    let app = App::with_tables("", |_| table(COUNTING, "anthropic", &biller)).await;
+    let told = "metrics_listen = \"127.0.0.1:0\"";
+    let app = App::with_tables(told, |_| table(COUNTING, "anthropic", &biller)).await;
     let _commands = app.worker("commands").await;
     let mut worker = app.worker("reply").await;
     let api = app.api().await;
@@ -220,6 +222,11 @@ async fn what_a_provider_counts_in_its_own_way_is_the_ledger_and_what_is_lost_is
     let call = &biller.calls(stopped.question)[0];
     let so_far = counts((call.input(), call.cached()), tokens(HALF.len()), COUNTING);
     assert_eq!((counted(&end["spent"]), &end["spent"]["estimated"]), (so_far, &json!(true)), "{end:#}");
+    let cached = biller.calls(ended.question)[0].cached() + call.cached();
+    let labels = "provider=\"anthropic\",model=\"claude-opus-5\",kind=\"cached_input\"";
+    let sample = format!("bestchat_tokens_total{{{labels}}} {cached}\n");
+    let told = figures(&told_by(&mut worker).await).await;
+    assert!(told.contains(&sample), "{sample} in\n{told}");
 
     let mut silent = Held::ask(&app, &api, COUNTING, "silent for ever").await;
     let mut headed = Held::ask(&app, &api, COUNTING, "headed and no more").await;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::keys::KEK;
+use crate::metrics::{figures, told_by};
 use crate::support::{Api, App, Client, Process, Provider, answer, id};
 
 /// How many failures one after the other open a breaker.
@@ -182,9 +183,10 @@ async fn bring(api: &Api, person: &str, to: &Provider, key: &str) {
 
 #[tokio::test]
 async fn one_persons_refused_key_is_told_at_once_and_cools_nobody_elses() {
-    let settings = format!("allow_private_addresses = true\nsealing.keys = {{ 1 = \"{}\" }}", KEK[0]);
+    let settings = "metrics_listen = \"127.0.0.1:0\"\nallow_private_addresses = true";
+    let settings = format!("{settings}\nsealing.keys = {{ 1 = \"{}\" }}", KEK[0]);
     let (app, own) = (App::with(&settings).await, Provider::start().await);
-    let _workers = (app.worker("commands").await, careful(&app).await);
+    let (_commands, mut worker) = (app.worker("commands").await, careful(&app).await);
     let api = app.api().await;
     app.until_owned("commands", 1).await;
     let (mut ann, mut ben) = (app.client(&api, "ann").await, app.client(&api, "ben").await);
@@ -203,4 +205,14 @@ async fn one_persons_refused_key_is_told_at_once_and_cools_nobody_elses() {
     bring(&api, "ann", &own, "sk-ann-6789067890").await;
     let (_, end) = ask(&mut ann, "mine/x", "say 3 with another key").await;
     assert_eq!((&end["type"], &end["attempt"]), (&json!("ReplyCompleted"), &json!(1)), "{end}");
+
+    // The installation's figures are told apart from theirs.
+    let told = figures(&told_by(&mut worker).await).await;
+    for sample in [
+        "bestchat_breaker_changes_total{provider=\"own\",change=\"opened\"} 1",
+        "bestchat_provider_errors_total{provider=\"own\",model=\"other\",kind=\"auth\"} 1",
+        "bestchat_reply_attempts_total{provider=\"own\",model=\"other\",end=\"refused\"} 1",
+    ] {
+        assert!(told.contains(sample), "{sample} in\n{told}");
+    }
 }

@@ -31,16 +31,18 @@ async fn no_log_holds_content_however_much_is_logged() {
     ann.send(&json!({ "type": "auth", "token": format!("{SAID}.{SAID}.{SAID}") })).await.unwrap();
     while ann.read(tokio::time::Instant::now() + std::time::Duration::from_secs(5)).await.unwrap_or(false) {}
 
+    let is_json = |log: &str| log.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok());
+    let failed = app.run(&["dead-letters", "--retry", "reply", "nowhere"]);
+    let said = String::from_utf8(failed.stderr).unwrap();
+    assert!(!failed.status.success() && said.contains("bestchat ends") && is_json(&said), "{said}");
+
     let token = token("ann");
     let signature = token.rsplit('.').next().unwrap();
     let (core, edge) = (app.nats.core_url(), app.nats.edge_url());
     let [core, edge] = [&core, &edge].map(|url| url.split(['@', ':']).nth(2).unwrap());
     for process in [&commands, &reply, &projector, &api.process] {
         let log = process.log();
-        assert!(
-            log.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()),
-            "JSON line by line: {log}"
-        );
+        assert!(is_json(&log), "JSON line by line: {log}");
         assert!(log.contains("attempting connection"), "the bus's client says where it connects to");
         for hidden in [SAID, "naïve", API_KEY, SECRET, signature, "eyJ", core, edge] {
             let line = log.lines().find(|line| line.contains(hidden));

@@ -6,7 +6,7 @@ use crate::support::{App, Process, answer, until};
 
 const LIST: &str = include_str!("../../../docs/operations.md");
 
-async fn figures(address: &str) -> String {
+pub(crate) async fn figures(address: &str) -> String {
     let answer = reqwest::get(format!("http://{address}/metrics")).await.unwrap();
     assert_eq!(answer.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
     answer.text().await.unwrap()
@@ -22,19 +22,28 @@ fn names(figures: &str) -> BTreeSet<String> {
     figures.lines().filter_map(of_line).collect()
 }
 
-async fn told_by(process: &mut Process) -> String {
+/// Where a process tells its figures.
+pub(crate) async fn told_by(process: &mut Process) -> String {
     process.address("metrics are told").await
 }
 
 #[tokio::test]
 async fn processes_tell_their_figures_and_nothing_of_anyone() {
-    let app = App::with("metrics_listen = \"127.0.0.1:0\"").await;
-    let (mut worker, mut projector) = (app.worker("commands,reply").await, app.projector().await);
-    let mut api = app.api().await;
-    let told = [told_by(&mut worker).await, told_by(&mut projector).await, told_by(&mut api.process).await];
+    let mut app = App::with("metrics_listen = \"127.0.0.1:0\"").await;
+    let (mut worker, mut api) = (app.worker("commands,reply").await, app.api().await);
     app.until_owned("commands", 1).await;
     let mut ann = app.client(&api, "ann-of-secrets").await;
     let id = ann.start().await;
+    let shard = domain::shard_of(&id, crate::support::SHARDS);
+    let behind = |figures: &str| {
+        let sample = format!("bestchat_projection_lag_events{{projection=\"transcript\",shard=\"{shard}\"}}");
+        value(figures, &sample)
+    };
+    let worker_tells = told_by(&mut worker).await;
+    let lags = async || behind(&figures(&worker_tells).await).is_some_and(|lag| lag > 0.0);
+    until("a projection that nobody has begun lags", lags).await;
+    let mut projector = app.projector().await;
+    let told = [worker_tells, told_by(&mut projector).await, told_by(&mut api.process).await];
     ann.follow(&id).await;
     for question in ["say 20 a-secret-question", "broken always"] {
         let reply = ann.submit(&id, question).await;
@@ -46,11 +55,17 @@ async fn processes_tell_their_figures_and_nothing_of_anyone() {
     let reply = ann.submit(&id, "say 3 words").await;
     ann.end_of(&id, &reply).await;
 
+    // Who looks around tries ids, and what there is not.
+    for path in [format!("/api/conversations/{id}"), format!("/{id}")] {
+        api.get("ann-of-secrets", &path).await;
+    }
+
     let labels = "provider=\"fake\",model=\"model\"";
     let of_worker = [
         format!("bestchat_first_token_seconds_count{{{labels}}} 1"),
         format!("bestchat_reply_duration_seconds_count{{{labels}}} 1"),
         format!("bestchat_provider_errors_total{{{labels},kind=\"overload\"}} 3"),
+        "bestchat_reply_attempts_total{provider=\"fake\",model=\"other\",end=\"refused\"} 1".to_owned(),
         "bestchat_reply_ends_total{end=\"completed\"} 1".to_owned(),
         "bestchat_reply_ends_total{end=\"failed\"} 2".to_owned(),
         "bestchat_leases_owned{role=\"commands\"} 4".to_owned(),
@@ -63,7 +78,13 @@ async fn processes_tell_their_figures_and_nothing_of_anyone() {
         of_worker.iter().all(|sample| figures.contains(sample.as_str()))
     })
     .await;
-    let of_edge = ["bestchat_sockets_open 1", "bestchat_commands_total{asker=\"person\",outcome=\"accepted\"} 5"];
+    let of_edge = [
+        "bestchat_sockets_open 1",
+        "bestchat_commands_total{asker=\"person\",outcome=\"accepted\"} 5",
+        "bestchat_http_requests_total{route=\"/ws\",status=\"101\"} 1",
+        "bestchat_http_request_duration_seconds_count{route=\"/api/conversations/{id}\"} 1",
+        "bestchat_http_request_duration_seconds_count{route=\"unmatched\"} 1",
+    ];
     until("the edge tells", async || {
         let figures = figures(&told[2]).await;
         of_edge.iter().all(|sample| figures.contains(sample))
@@ -71,11 +92,6 @@ async fn processes_tell_their_figures_and_nothing_of_anyone() {
             && value(&figures, "bestchat_command_duration_seconds_count{asker=\"person\"}") == Some(5.0)
     })
     .await;
-    let shard = domain::shard_of(&id, crate::support::SHARDS);
-    let behind = |figures: &str| {
-        let sample = format!("bestchat_projection_lag_events{{projection=\"transcript\",shard=\"{shard}\"}}");
-        value(figures, &sample)
-    };
     until("the projector tells that it has come to the end", async || behind(&figures(&told[1]).await) == Some(0.0))
         .await;
     projector.signal("STOP");
@@ -95,6 +111,14 @@ async fn processes_tell_their_figures_and_nothing_of_anyone() {
         assert!(LIST.contains(&format!("`{name}`")), "docs/operations.md does not list {name}");
     }
     assert!(all.len() > 25, "{all:?}");
+
+    let owns_nothing = async |address: &str, role: &str| {
+        figures(address).await.contains(&format!("bestchat_leases_owned{{role=\"{role}\"}} 0"))
+    };
+    app.nats.kill().await;
+    until("who cannot be asked owns nothing", async || owns_nothing(&told[0], "commands").await).await;
+    app.postgres.kill().await;
+    until("who cannot renew owns nothing", async || owns_nothing(&told[1], "projector").await).await;
 }
 
 #[tokio::test]

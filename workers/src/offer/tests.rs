@@ -125,6 +125,24 @@ fn a_provider_of_ones_own_stands_in_the_place_of_the_installations_wholly() {
 }
 
 #[test]
+fn what_people_do_with_their_own_is_in_nobodys_figures() {
+    let names = |offer: &Offer, reference: &str| {
+        let Names { provider, model } = offer.names(&model(reference));
+        format!("{provider} {model}")
+    };
+    let anns = offer(vec![
+        saved("openai", Some("https://anns.example/v1"), None),
+        saved("anthropic", None, None),
+        saved("mine", Some("https://anns.example/v1"), None),
+    ]);
+    for own in ["openai/m", "openai/gpt-6-luna", "anthropic/claude-sonnet-5-5", "mine/x"] {
+        assert_eq!(names(&anns, own), "own other", "{own}");
+    }
+    assert_eq!(names(&anns, "demo/echo"), "demo echo");
+    assert_eq!(names(&offer(vec![]), "openai/m"), "openai m");
+}
+
+#[test]
 fn a_route_asks_the_persons_own_where_they_have_one() {
     let mut own = saved("openai", Some("https://anns.example/v1"), None);
     if let Event::ProviderConfigSaved { models, .. } = &mut own {

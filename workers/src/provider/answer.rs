@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 
 use domain::conversation::{Finish, MAX_RAW_USAGE_BYTES, Usage};
 use serde::Serialize;
+use serde_json::Value;
 
 use super::refusal::Refusal;
 use calls::Calls;
@@ -224,6 +225,12 @@ impl Answer {
         }
         Ok(())
     }
+}
+
+/// A count of tokens. The bound keeps sums from overflowing.
+pub(super) fn tokens(count: &Value) -> Option<u64> {
+    const MAX: u64 = 1_000_000_000_000_000;
+    count.as_u64().filter(|tokens| *tokens <= MAX)
 }
 
 /// A provider's own words for what an answer cost, as [`Usage::raw`] keeps them; none when they are too long.

@@ -20,6 +20,7 @@ use super::live_text::LiveText;
 use super::parts::Parts;
 use super::prompt::{self, Found};
 use super::{ATTEMPT_LEASE, Worker};
+use crate::metrics::{self, Names};
 use crate::offer::Offer;
 use crate::provider::{self, Connected};
 
@@ -91,14 +92,17 @@ impl<'a> Attempt<'a> {
     /// Has the model answer. Gives the command by which the attempt ends, if that is its to say.
     async fn answer(&self, claimed_at: Position) -> Result<Option<Command>, Failure> {
         let retry = |error: store::Error| Failure::Retry(error.to_string());
-        let pool = &self.worker.replies.pool;
-        let prompt = match prompt::build(pool, self.conversation, self.reply, self.number).await {
+        let prompt = match prompt::build(&self.worker.replies.pool, self.conversation, self.reply, self.number).await {
             Ok(Found::Prompt(prompt)) => prompt,
-            Ok(Found::Stopping(before)) => return Ok(Some(self.stop(Parts::after(before), None))),
+            Ok(Found::Stopping(before)) => {
+                self.unasked("stopped");
+                return Ok(Some(self.stop(Parts::after(before), None)));
+            }
             // The claim was a repeat of one made long ago, which gets its first result again.
             Ok(Found::Over) => return Ok(None),
             Ok(Found::Unknown) => return Err(Failure::Retry("the log does not hold the reply".to_owned())),
             Err(error @ store::Error::Undecodable { .. }) => {
+                self.unasked("refused");
                 let error = provider::Error::new(provider::ErrorKind::Invalid, error.to_string());
                 return Ok(Some(self.failed(error, Parts::default(), None)));
             }
@@ -167,6 +171,12 @@ impl<'a> Attempt<'a> {
     fn provider(&self) -> Result<(Connected, ModelRef), provider::Error> {
         let (model, _) = self.choice()?;
         Ok((self.offer.resolve(&model)?, model))
+    }
+
+    /// Counts the attempt as one that ended before a model was asked.
+    fn unasked(&self, how: &'static str) {
+        let names = self.model().map(|(model, _)| self.offer.names(&model));
+        metrics::unasked(names.unwrap_or_else(Names::other), how);
     }
 
     fn request(&self, step: &str, command: Command) -> Request {

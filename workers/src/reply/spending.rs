@@ -78,6 +78,12 @@ impl Meter {
         self.most.is_some_and(|most| least > most)
     }
 
+    /// What the provider has counted, as far as it has told: in the end, or before the answer broke off.
+    pub(super) fn counted(&self) -> Option<&Usage> {
+        let before = self.counted.as_ref().map(|(usage, ..)| usage);
+        self.told.as_ref().filter(|told| told.is_counted()).or(before)
+    }
+
     /// What a provider that took the attempt up has counted, or is thought to.
     pub(super) fn spent(&self) -> Spent {
         let told = self.told.as_ref().filter(|usage| self.is_whole(usage));
@@ -353,6 +359,23 @@ mod tests {
         // The last count is the one that holds.
         meter.hear(&whole(Usage { input: Some(8), ..Usage::default() }));
         assert_eq!((meter.spent().usage.input, meter.spent().estimated), (Some(8), false));
+    }
+
+    #[test]
+    fn what_was_counted_last_is_what_the_provider_counted() {
+        let mut meter = unpriced();
+        meter.hear(&said("a"));
+        assert_eq!(meter.counted(), None, "an estimate is no count");
+        let usage = |input| Usage { input: Some(input), ..Usage::default() };
+        for (piece, counted) in [
+            (Chunk::Usage(usage(9)), 9),
+            (Chunk::Usage(usage(8)), 8),
+            (whole(Usage { raw: Some("{}".to_owned()), ..Usage::default() }), 8),
+            (whole(usage(7)), 7),
+        ] {
+            meter.hear(&piece);
+            assert_eq!(meter.counted(), Some(&usage(counted)), "{piece:?}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use domain::conversation::Usage;
 use serde_json::{Map, Value};
 
-use crate::provider::answer::raw_usage;
+use crate::provider::answer::{raw_usage, tokens};
 
 /// The most fields that are kept; a dozen are usual.
 const MAX_FIELDS: usize = 64;
@@ -45,8 +45,8 @@ impl Counts {
 
     /// The same without overlaps.
     pub(super) fn usage(&self) -> Usage {
-        let count = |key: &str| self.fields.get(key).and_then(Value::as_u64);
-        let detail = |key: &str, of: &str| self.fields.get(key)?.get(of)?.as_u64();
+        let count = |key: &str| self.fields.get(key).and_then(tokens);
+        let detail = |key: &str, of: &str| tokens(self.fields.get(key)?.get(of)?);
         let reasoning = detail("output_tokens_details", "thinking_tokens");
         let written = count("cache_creation_input_tokens").or_else(|| {
             let short = detail("cache_creation", "ephemeral_5m_input_tokens");

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::provider::ErrorKind;
-use crate::provider::answer::{Answer, raw_usage};
+use crate::provider::answer::{Answer, raw_usage, tokens};
 use crate::provider::anthropic::tools::OUTPUT_TOOL;
 use crate::provider::refusal::Refusal;
 use crate::provider::turns::REDACTED;
@@ -228,7 +228,7 @@ fn parsed<T: DeserializeOwned>(record: &Record) -> Result<T, Refusal> {
 
 /// The counts do not overlap; reasoning is among the output and not told apart.
 fn counts(usage: &Value) -> Usage {
-    let count = |key: &str| usage.get(key).and_then(Value::as_u64);
+    let count = |key: &str| usage.get(key).and_then(tokens);
     Usage {
         input: count("inputTokens"),
         cached_input: count("cacheReadInputTokens"),

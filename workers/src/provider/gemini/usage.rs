@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::provider::answer::raw_usage;
+use crate::provider::answer::{raw_usage, tokens};
 
 /// What is looked at. A count that is none says nothing, and does no harm.
 #[derive(Deserialize)]
@@ -30,7 +30,7 @@ struct Counts {
 /// except where the sum says that they do.
 pub(super) fn read(usage: &RawValue) -> Option<Usage> {
     let counts: Counts = serde_json::from_str(usage.get()).ok()?;
-    let count = |count: &Option<Value>| count.as_ref().and_then(number);
+    let count = |count: &Option<Value>| count.as_ref().and_then(tokens);
     let prompt = count(&counts.prompt);
     let cached = count(&counts.cached);
     let candidates = count(&counts.candidates);
@@ -58,10 +58,4 @@ pub(super) fn read(usage: &RawValue) -> Option<Usage> {
         raw: raw_usage(&usage),
         ..Usage::default()
     })
-}
-
-/// The bound keeps sums from overflowing.
-fn number(value: &Value) -> Option<u64> {
-    const MAX: u64 = 1_000_000_000_000_000;
-    value.as_u64().filter(|number| *number <= MAX)
 }

@@ -3,11 +3,11 @@
 use domain::conversation::Usage;
 use serde_json::Value;
 
-use crate::provider::answer::raw_usage;
+use crate::provider::answer::{raw_usage, tokens};
 
 /// Reads the `usage` of a response: its input includes what came from the cache, its output what was thought.
 pub(super) fn read(usage: &Value) -> Usage {
-    let count = |path: &str| usage.pointer(path).and_then(number);
+    let count = |path: &str| usage.pointer(path).and_then(tokens);
     let cached = count("/input_tokens_details/cached_tokens");
     let reasoning = count("/output_tokens_details/reasoning_tokens");
     let without = |whole: u64, part: Option<u64>| match part {
@@ -23,10 +23,4 @@ pub(super) fn read(usage: &Value) -> Usage {
         raw: raw_usage(usage),
         ..Usage::default()
     }
-}
-
-/// The bound keeps sums from overflowing.
-fn number(value: &Value) -> Option<u64> {
-    const MAX: u64 = 1_000_000_000_000_000;
-    value.as_u64().filter(|number| *number <= MAX)
 }

@@ -10,7 +10,7 @@ use nats::breaker::Key;
 
 use super::Attempt;
 use crate::provider::{Chunk, Error};
-use crate::reply::breaker::{Breakers, Pass, Shut, Verdict};
+use crate::reply::breaker::{Breaker, Breakers, Pass, Shut, Verdict};
 
 /// What the breakers have said. An attempt asks them once, before it is claimed; so its model stays the same to its end.
 #[derive(Default)]
@@ -25,7 +25,7 @@ pub(in crate::reply) struct Gate {
 /// How a breaker learns what becomes of the call that it has let through: also that there is none.
 struct Ear {
     breakers: Arc<Breakers>,
-    key: Key,
+    breaker: Breaker,
     pass: Pass,
     /// Whether the call has come to something.
     heard: AtomicBool,
@@ -34,7 +34,7 @@ struct Ear {
 impl Drop for Ear {
     fn drop(&mut self) {
         if !self.heard.load(Ordering::Relaxed) {
-            self.breakers.give_back(&self.key, self.pass);
+            self.breakers.give_back(&self.breaker.key, self.pass);
         }
     }
 }
@@ -54,9 +54,10 @@ impl Attempt<'_> {
                 return Gate { resting, refused, ear: None };
             }
             let key = Key::of(&self.offer.credential_id(model.provider()), model);
-            match breakers.ask(&key).await {
+            let breaker = Breaker { key, provider: self.offer.names(model).provider };
+            match breakers.ask(&breaker).await {
                 Ok(pass) => {
-                    let ear = Ear { breakers: Arc::clone(breakers), key, pass, heard: AtomicBool::new(false) };
+                    let ear = Ear { breakers: Arc::clone(breakers), breaker, pass, heard: AtomicBool::new(false) };
                     return Gate { resting, refused: None, ear: Some(Arc::new(ear)) };
                 }
                 Err(shut) => {
@@ -87,7 +88,7 @@ impl Gate {
             async move {
                 if let Some((ear, verdict)) = begins {
                     ear.heard.store(true, Ordering::Relaxed);
-                    ear.breakers.learn(&ear.key, ear.pass, verdict).await;
+                    ear.breakers.learn(&ear.breaker, ear.pass, verdict).await;
                 }
                 chunk
             }
@@ -107,8 +108,8 @@ mod tests {
     #[tokio::test]
     async fn a_count_of_the_prompt_is_no_beginning_of_an_answer() {
         let key = Key::of("mine", &"a/b".parse().unwrap());
-        let ear = Ear { breakers: Arc::default(), key, pass: Pass::Usual, heard: AtomicBool::new(false) };
-        let ear = Arc::new(ear);
+        let breaker = Breaker { key, provider: "a".to_owned() };
+        let ear = Arc::new(Ear { breakers: Arc::default(), breaker, pass: Pass::Usual, heard: AtomicBool::new(false) });
         let gate = Gate { ear: Some(Arc::clone(&ear)), ..Gate::default() };
         let counted = Ok(Chunk::Usage(Usage { input: Some(9), ..Usage::default() }));
         let told = [counted, Err(Error::new(ErrorKind::Overload, "busy"))];

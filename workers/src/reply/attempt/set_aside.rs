@@ -39,6 +39,7 @@ impl Attempt<'_> {
         }
         let terms = self.offer.terms(&model);
         if limits.are_of_money() && terms.prices.is_empty() && known::charges(model.provider()) {
+            self.unasked("refused");
             return Ok(Err(self.failed(unpriced(&model), Parts::after(prompt.before.clone()), None)));
         }
         let wanted = Wanted {
@@ -53,6 +54,7 @@ impl Attempt<'_> {
             Ok(Ok(granted)) => Ok(Ok(granted.max_output)),
             Ok(Err(refused)) => {
                 metrics::refused(refused.limit);
+                self.unasked("refused");
                 Ok(Err(self.refused(refused, prompt.before.clone())))
             }
             // It is asked again with the same claim, or the attempt expires.

@@ -12,6 +12,7 @@ use tracing::Instrument;
 
 use super::{Attempt, Ended};
 use crate::metrics::Call;
+use crate::offer::Connected;
 use crate::provider::{self, Chunk};
 use crate::reply::live_text::LiveText;
 use crate::reply::parts::{MAX_TEXT_BYTES, Parts};
@@ -30,27 +31,27 @@ impl Attempt<'_> {
         max_output: Option<u64>,
         told: (&mut Parts, &mut LiveText),
     ) -> (Ended, Option<Spent>) {
-        let (connected, model) = match self.provider() {
-            Ok(resolved) => resolved,
-            Err(error) => return (Ended::Failed(error), None),
+        let (connected, model) = match self.may_ask() {
+            Ok(may_ask) => may_ask,
+            Err(ended) => {
+                self.unasked(if matches!(ended, Ended::Stopped) { "stopped" } else { "refused" });
+                return (ended, None);
+            }
         };
-        if self.stopped.is_cancelled() {
-            return (Ended::Stopped, None);
-        }
-        if let Some(error) = self.gate.refused.clone() {
-            return (Ended::Failed(error), None);
-        }
         let mut meter = self.meter(&model, &prompt, max_output);
         let (name, messages) = (model.model().to_owned(), prompt.messages);
         // A conversation is read again with every question.
         let request =
             provider::Request { model: name, messages, max_output, cache: true, ..provider::Request::default() };
-        let mut call = Call::begin(&self.worker.replies.catalog, &model);
+        let mut call = Call::begin(self.offer.names(&model));
         let span = spans::chat(&model, &connected.config, self.conversation, max_output);
         let chunks = continuation::without_echo(self.gate.listen(connected.provider.stream(request)), prompt.before);
         let passing = self.pass_on(chunks, model, told, (&mut call, &mut meter));
         let ended = passing.instrument(span.clone()).await;
         call.ended(ended.name());
+        if let Some(usage) = meter.counted() {
+            call.counted(usage);
+        }
         match &ended {
             Ended::Finished(command) => {
                 if let Command::CompleteReply { finish, usage, .. } = command.as_ref() {
@@ -68,6 +69,15 @@ impl Attempt<'_> {
             _ => Some(meter.spent()),
         };
         (ended, spent)
+    }
+
+    /// The provider and the model that may be asked; else how the attempt ends.
+    fn may_ask(&self) -> Result<(Connected, ModelRef), Ended> {
+        let found = self.provider().map_err(Ended::Failed)?;
+        if self.stopped.is_cancelled() {
+            return Err(Ended::Stopped);
+        }
+        self.gate.refused.clone().map_or(Ok(found), |error| Err(Ended::Failed(error)))
     }
 
     fn meter(&self, model: &ModelRef, prompt: &Prompt, max_output: Option<u64>) -> Meter {
@@ -102,7 +112,7 @@ impl Attempt<'_> {
                     };
                     meter.hear(&piece);
                     if let Chunk::Finished { finish, usage } = piece {
-                        call.finished(&usage);
+                        call.finished();
                         let whole = said.whole().map(|said| self.complete((said, model), finish, usage, meter.spent()));
                         return whole.map_or_else(|| Ended::Failed(too_long()), |whole| Ended::Finished(Box::new(whole)));
                     }

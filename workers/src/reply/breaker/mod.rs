@@ -31,6 +31,14 @@ const RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// From how long a wait on a provider that limits the rate of calls counts: shorter ones are in the nature of limits.
 const LONG_WAIT: Duration = Duration::from_secs(5);
 
+/// One breaker.
+#[derive(Clone, Debug)]
+pub(super) struct Breaker {
+    pub(super) key: Key,
+    /// What figures call the provider that is left alone.
+    pub(super) provider: String,
+}
+
 /// The breakers of a process.
 #[derive(Default)]
 pub(super) struct Breakers(Mutex<Known>);
@@ -112,25 +120,26 @@ impl Breakers {
     }
 
     /// Whether a call is let through, and how; else why not.
-    pub(super) async fn ask(&self, key: &Key) -> Result<Pass, Shut> {
+    pub(super) async fn ask(&self, breaker: &Breaker) -> Result<Pass, Shut> {
         let (answer, bus) = {
             let known = self.known();
-            (known.state.ask(key, Instant::now()), known.bus.clone())
+            (known.state.ask(&breaker.key, Instant::now()), known.bus.clone())
         };
         match (answer, bus) {
             (Answer::Shut(shut), _) => Err(shut),
             // Seldom, and large beside the rest of an attempt.
-            (Answer::HalfOpen(seen), Some(bus)) => Box::pin(self.take_over(&bus, key, seen)).await,
+            (Answer::HalfOpen(seen), Some(bus)) => Box::pin(self.take_over(&bus, breaker, seen)).await,
             (Answer::Closed | Answer::HalfOpen(_), _) => Ok(Pass::Usual),
         }
     }
 
     /// Asks to be the one that is let through.
-    async fn take_over(&self, bus: &nats::breaker::Breakers, key: &Key, seen: Seen) -> Result<Pass, Shut> {
+    async fn take_over(&self, bus: &nats::breaker::Breakers, breaker: &Breaker, seen: Seen) -> Result<Pass, Shut> {
+        let Breaker { key, provider } = breaker;
         let probing = state::probing(seen.open);
         match bus.take_over(key, probing, seen.revision).await {
             Ok(Taken::Ours(revision)) => {
-                metrics::breaker_changed("half_opened");
+                metrics::breaker_changed(provider, "half_opened");
                 self.hear(key, Some(probing), revision);
                 Ok(Pass::Probe(seen.open))
             }
@@ -153,29 +162,29 @@ impl Breakers {
     }
 
     /// Learns what the beginning of an answer says.
-    pub(super) async fn learn(&self, key: &Key, pass: Pass, verdict: Verdict) {
+    pub(super) async fn learn(&self, breaker: &Breaker, pass: Pass, verdict: Verdict) {
         match (verdict, pass) {
             (Verdict::Unknown, _) | (Verdict::Answering, Pass::Usual) => {}
-            (Verdict::Well, _) | (Verdict::Answering, Pass::Probe(_)) => self.close(key),
+            (Verdict::Well, _) | (Verdict::Answering, Pass::Probe(_)) => self.close(breaker),
             (Verdict::Unwell(trouble, wait), Pass::Probe(open)) => {
-                self.open(key, state::opened(trouble, wait, open.times.saturating_add(1))).await;
+                self.open(breaker, state::opened(trouble, wait, open.times.saturating_add(1))).await;
             }
             (Verdict::Unwell(trouble, wait), Pass::Usual) => {
-                let open = self.known().state.failed(key, trouble, wait, Instant::now());
+                let open = self.known().state.failed(&breaker.key, trouble, wait, Instant::now());
                 if let Some(open) = open {
-                    self.open(key, open).await;
+                    self.open(breaker, open).await;
                 }
             }
         }
     }
 
-    async fn open(&self, key: &Key, open: Open) {
+    async fn open(&self, Breaker { key, provider }: &Breaker, open: Open) {
         let Some(bus) = self.known().bus.clone() else { return };
         match bus.open(key, open).await {
             Ok(revision) => {
                 let Open { trouble, times, shut_ms } = open;
                 tracing::info!(?trouble, times, shut_ms, "a model is left alone for a while");
-                metrics::breaker_changed(if times > 1 { "reopened" } else { "opened" });
+                metrics::breaker_changed(provider, if times > 1 { "reopened" } else { "opened" });
                 self.hear(key, Some(open), revision);
             }
             Err(error) => tracing::warn!(%error, "a circuit breaker could not be opened"),
@@ -183,18 +192,18 @@ impl Breakers {
     }
 
     /// Closes one, for others a moment later: an answer does not wait for that.
-    fn close(&self, key: &Key) {
+    fn close(&self, breaker: &Breaker) {
         let bus = {
             let mut known = self.known();
-            if !known.state.well(key) {
+            if !known.state.well(&breaker.key) {
                 return;
             }
             known.bus.clone()
         };
-        let (Some(bus), key) = (bus, key.clone()) else { return };
+        let (Some(bus), Breaker { key, provider }) = (bus, breaker.clone()) else { return };
         tokio::spawn(async move {
             match bus.close(&key).await {
-                Ok(()) => metrics::breaker_changed("closed"),
+                Ok(()) => metrics::breaker_changed(&provider, "closed"),
                 // Its cool-down closes it for others, or the next call that is let through.
                 Err(error) => tracing::warn!(%error, "a circuit breaker could not be closed"),
             }

@@ -363,6 +363,12 @@ fn counts_have_bounds() {
     let usage = counts.usage();
     assert_eq!(usage.output, Some(9_999), "what is known goes on counting, what is absurd does not count");
     assert!(usage.raw.is_some_and(|raw| raw.len() < 2_000));
+
+    let mut counts = super::super::usage::Counts::default();
+    let details = json!({ "thinking_tokens": u64::MAX });
+    counts.take(json!({ "input_tokens": u64::MAX, "output_tokens": 9, "output_tokens_details": details }));
+    let usage = counts.usage();
+    assert_eq!((usage.input, usage.output, usage.reasoning), (None, Some(9), None));
 }
 
 /// Events in any order, right and wrong ones.

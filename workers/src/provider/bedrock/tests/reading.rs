@@ -67,6 +67,14 @@ fn text_and_usage_after_the_stop() {
 }
 
 #[test]
+fn a_count_that_is_absurd_does_not_count() {
+    let metadata = json!({ "usage": { "inputTokens": u64::MAX, "outputTokens": 9 } });
+    let chunks = chunks(&[delta(0, &json!({ "text": "a" })), stop("end_turn"), ("metadata", metadata)]);
+    let Some(Chunk::Finished { usage, .. }) = chunks.last() else { panic!("{chunks:?}") };
+    assert_eq!((usage.input, usage.output), (None, Some(9)));
+}
+
+#[test]
 fn thoughts_and_calls() {
     let chunks = chunks(&[
         delta(0, &json!({ "reasoningContent": { "text": "Let me " } })),
