@@ -1,5 +1,8 @@
-//! Reading what a settled system holds: the log, the bus, the views.
+//! Reading what a settled system holds: the log, the bus, the views, and what workers keep.
 
+use async_nats::jetstream;
+use async_nats::jetstream::stream::RawMessageErrorKind;
+use domain::{AccountId, Tenant};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 use sqlx::PgPool;
@@ -8,7 +11,7 @@ use store::log;
 use uuid::Uuid;
 
 use super::Clock;
-use super::history::{History, Logged, Stream, Views};
+use super::history::{Books, History, Logged, Stream, Views};
 use super::system::{SHARDS, System};
 use crate::Error;
 
@@ -27,14 +30,15 @@ pub(super) async fn collect(system: &System, clock: Clock) -> Result<History, Er
         history.heads.push(log::head(pool, shard).await.map_err(Error::other)?);
         history.log.extend(shard_log(pool, shard, clock).await?);
     }
-    history.streams = streams(system).await?;
+    history.streams = streams(system, clock).await?;
     history.views = views(pool).await?;
+    history.books = books(pool).await?;
     history.dead_letters = sqlx::query_scalar(
         "select consumer || ' ' || shard || ':' || pos || ' ' || event_type || ': ' || error from dead_letters",
     )
     .fetch_all(pool)
     .await?;
-    for name in ["conversation_list", "transcript"] {
+    for name in ["conversation_list", "transcript", "usage"] {
         let well = system.fleet.process("rebuild", &["rebuild", name], &[])?.ended().await?;
         if !well {
             return Err(Error(format!("{name} cannot be made anew")));
@@ -65,6 +69,8 @@ async fn shard_log(pool: &PgPool, shard: u16, clock: Clock) -> Result<Vec<Logged
 
 fn logged(recorded: &Recorded, clock: Clock) -> Result<Logged, Error> {
     let metadata = recorded.metadata();
+    let user = metadata.as_ref().and_then(|metadata| metadata.actor.user());
+    let account = recorded.tenant.parse::<Tenant>().ok().zip(user).map(|(tenant, user)| AccountId::of(&tenant, user).0);
     let (command, actor) =
         metadata.map_or((Uuid::nil(), String::new()), |metadata| (metadata.command.0, metadata.actor.to_string()));
     Ok(Logged {
@@ -76,12 +82,14 @@ fn logged(recorded: &Recorded, clock: Clock) -> Result<Logged, Error> {
         command_id: recorded.command_id.map(|id| id.0),
         command,
         actor,
+        account,
         at: clock.at(recorded.recorded_at),
+        day: recorded.recorded_at.date_naive().to_string(),
         event: serde_json::from_str(recorded.payload.get()).map_err(Error::other)?,
     })
 }
 
-async fn streams(system: &System) -> Result<Vec<Stream>, Error> {
+async fn streams(system: &System, clock: Clock) -> Result<Vec<Stream>, Error> {
     let client = bus(system).await?;
     let jetstream = nats::relay::jetstream(&client);
     let mut streams = Vec::new();
@@ -92,15 +100,22 @@ async fn streams(system: &System) -> Result<Vec<Stream>, Error> {
         };
         let state = &found.cached_info().state;
         let (first, last) = (state.first_sequence.max(1), state.last_sequence);
-        let reading = stream::iter(first..=last).map(async |sequence| {
-            let message = found.get_raw_message(sequence).await.map_err(Error::other)?;
-            let event: Recorded = serde_json::from_slice(&message.payload).map_err(Error::other)?;
-            Ok::<_, Error>((sequence, event.event_id, event.pos))
-        });
-        let messages = reading.buffered(AT_ONCE).try_collect().await?;
-        streams.push(Stream { last: Some(last), messages });
+        let reading = stream::iter(first..=last).map(|sequence| held(&found, sequence, clock));
+        let messages: Vec<Option<(u64, Logged)>> = reading.buffered(AT_ONCE).try_collect().await?;
+        streams.push(Stream { last: Some(last), messages: messages.into_iter().flatten().collect() });
     }
     Ok(streams)
+}
+
+/// The event that a stream holds there. None when it holds nothing, or no event: then the checker finds that it is not the log.
+async fn held(found: &jetstream::stream::Stream, sequence: u64, clock: Clock) -> Result<Option<(u64, Logged)>, Error> {
+    let message = match found.get_raw_message(sequence).await {
+        Ok(message) => message,
+        Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => return Ok(None),
+        Err(error) => return Err(Error::other(error)),
+    };
+    let Ok(event) = serde_json::from_slice::<Recorded>(&message.payload) else { return Ok(None) };
+    Ok(logged(&event, clock).ok().map(|event| (sequence, event)))
 }
 
 async fn views(pool: &PgPool) -> Result<Views, Error> {
@@ -108,6 +123,16 @@ async fn views(pool: &PgPool) -> Result<Views, Error> {
         conversations: rows(pool, "conversation_list.conversations").await?,
         members: rows(pool, "conversation_list.members").await?,
         messages: rows(pool, "transcript.messages").await?,
+        spending: rows(pool, "usage.spending").await?,
+        unended: rows(pool, "usage.replies").await?,
+    })
+}
+
+async fn books(pool: &PgPool) -> Result<Books, Error> {
+    Ok(Books {
+        spent: rows(pool, "spent_by_day").await?,
+        set_aside: rows(pool, "reservations").await?,
+        open: rows(pool, "open_replies").await?,
     })
 }
 

@@ -22,6 +22,8 @@ pub struct History {
     pub views: Views,
     /// The views as a rebuild made them afterwards.
     pub rebuilt: Views,
+    /// What workers keep of what people spent.
+    pub books: Books,
     /// Events that a consumer could not take in.
     pub dead_letters: Vec<String>,
     /// What each client said and was told.
@@ -43,7 +45,7 @@ pub struct History {
 }
 
 /// A row of the log.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Logged {
     /// The shard.
     pub shard: u16,
@@ -61,8 +63,12 @@ pub struct Logged {
     pub command: Uuid,
     /// Who asked, as the metadata says.
     pub actor: String,
+    /// The account of the person who asked, if it was one.
+    pub account: Option<Uuid>,
     /// When it was recorded, in milliseconds since the run began.
     pub at: u64,
+    /// On which day of UTC it was recorded.
+    pub day: String,
     /// What happened.
     pub event: Value,
 }
@@ -79,8 +85,8 @@ impl Logged {
 pub struct Stream {
     /// Its last sequence; none when the stream is not there.
     pub last: Option<u64>,
-    /// The messages that it holds: the sequence, and the id and position of the event in it.
-    pub messages: Vec<(u64, Uuid, u64)>,
+    /// The events that it holds, by sequence; what cannot be read is left out.
+    pub messages: Vec<(u64, Logged)>,
 }
 
 /// The rows of the read models.
@@ -92,6 +98,21 @@ pub struct Views {
     pub members: Vec<Value>,
     /// `transcript.messages`.
     pub messages: Vec<Value>,
+    /// `usage.spending`.
+    pub spending: Vec<Value>,
+    /// `usage.replies`: those that have not ended.
+    pub unended: Vec<Value>,
+}
+
+/// The rows of the tables that workers keep from the log.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Books {
+    /// `spent_by_day`.
+    pub spent: Vec<Value>,
+    /// `reservations`.
+    pub set_aside: Vec<Value>,
+    /// `open_replies`.
+    pub open: Vec<Value>,
 }
 
 /// One client's memory.

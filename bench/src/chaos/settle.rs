@@ -19,10 +19,13 @@ const POLL: Duration = Duration::from_millis(250);
 const OPEN: &str = "\
 select count(*) filter (where event_type = 'ReplyRequested')
      - count(*) filter (where event_type in ('ReplyCompleted', 'ReplyStopped', 'ReplyFailed')) from events";
-/// Views and shards that lack something.
+/// Views, and tables of workers, that lack something of a shard.
 const BEHIND: &str = "\
-select count(*) from heads s cross join (values ('conversation_list'), ('transcript')) v (name)
+select count(*) from heads s
+cross join (values ('conversation_list'), ('transcript'), ('usage'), ('open_replies')) v (name)
 left join checkpoints c on c.projection = v.name and c.shard = s.shard where coalesce(c.pos, 0) < s.head";
+/// What is set aside for calls: of an attempt that is over, it is given back when that is next looked for.
+const SET_ASIDE: &str = "select count(*) from reservations";
 
 /// Returns when all has come to rest, or in time; gives what has not.
 ///
@@ -51,7 +54,9 @@ async fn restless(system: &System, clients: &Clients) -> Result<Vec<String>, Err
     if pending > 0 {
         restless.push(format!("{pending} commands have no answer"));
     }
-    for (what, sql) in [("replies have not ended", OPEN), ("views are behind", BEHIND)] {
+    let counts =
+        [("replies have not ended", OPEN), ("views are behind", BEHIND), ("calls have something set aside", SET_ASIDE)];
+    for (what, sql) in counts {
         let count: i64 = sqlx::query_scalar(sql).fetch_one(pool).await?;
         if count > 0 {
             restless.push(format!("{count} {what}"));

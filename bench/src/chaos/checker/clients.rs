@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Findings, Rule, text};
+use super::{Findings, Rule, name, text};
 use crate::chaos::history::{History, Ledger, Logged, Told};
 
 /// The codes that tell a stranger nothing.
@@ -103,15 +103,12 @@ impl<'a> Listener<'a> {
         self.expect(holds, Rule::EventsOnceInOrder, findings, || format!("{after:?} was taken up at {sequence}"));
     }
 
-    /// A snapshot holds the messages that had begun by then, each as the log has it; it may be a moment ahead.
-    fn snapshot(&mut self, sequence: u64, snapshot: &Value, findings: &mut Findings) {
+    /// A snapshot holds the messages that had begun by then; it may be a moment ahead.
+    fn snapshot(&mut self, sequence: u64, snapshot: &'a Value, findings: &mut Findings) {
         self.from_start = false;
-        let shown: BTreeMap<u64, &str> = snapshot["messages"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(|message| Some((message["sequence"].as_u64()?, message["id"].as_str()?)))
-            .collect();
+        let messages = || snapshot["messages"].as_array().into_iter().flatten();
+        let place = |message: &'a Value| Some((message["sequence"].as_u64()?, message["id"].as_str()?));
+        let shown: BTreeMap<u64, &str> = messages().filter_map(place).collect();
         let begun = self.log.iter().filter_map(|row| match row.event["type"].as_str()? {
             "MessageSubmitted" => Some((row.sequence, row.event["message"].as_str()?)),
             "ReplyRequested" => Some((row.sequence, row.event["reply"].as_str()?)),
@@ -124,6 +121,29 @@ impl<'a> Listener<'a> {
         self.expect(invented.is_none() && lost.is_none(), Rule::EventsOnceInOrder, findings, || {
             format!("the snapshot at {sequence} invents {invented:?} and lacks {lost:?}")
         });
+        self.wording(sequence, messages(), findings);
+    }
+
+    /// A message that had been said by then, or a reply that had ended, is shown with its words.
+    fn wording(&self, sequence: u64, shown: impl Iterator<Item = &'a Value>, findings: &mut Findings) {
+        let mut log: BTreeMap<&str, (&str, String)> = BTreeMap::new();
+        for row in self.log.iter().take_while(|row| row.sequence <= sequence) {
+            let (id, status) = match row.event["type"].as_str() {
+                Some("MessageSubmitted") => ("message", "submitted"),
+                Some("ReplyCompleted") => ("reply", "completed"),
+                Some("ReplyStopped") => ("reply", "stopped"),
+                Some("ReplyFailed") => ("reply", "failed"),
+                _ => continue,
+            };
+            log.insert(name(&row.event[id]), (status, text(&row.event["parts"])));
+        }
+        for message in shown {
+            let Some(due) = log.get(name(&message["id"])) else { continue };
+            let found = (name(&message["status"]), text(&message["parts"]));
+            self.expect(found == *due, Rule::EventsOnceInOrder, findings, || {
+                format!("the snapshot at {sequence} shows {} as {found:?}, the log as {due:?}", message["id"])
+            });
+        }
     }
 
     fn event(&mut self, sequence: u64, position: &str, event: &'a Value, findings: &mut Findings) {

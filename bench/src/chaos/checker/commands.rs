@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::{Findings, Rule};
-use crate::chaos::history::{History, Logged, Outage, ROLLING_RESTART, Sent, Verdict};
+use super::{Findings, Rule, name, text};
+use crate::chaos::history::{History, Ledger, Logged, Outage, ROLLING_RESTART, Sent, Verdict};
 
 /// How long a command may wait for its answer while nothing is broken, in milliseconds.
 const PATIENCE: u64 = 6_000;
@@ -20,6 +20,10 @@ pub(crate) const TOO_BUSY: f64 = 3.0;
 const RECOVERY: u64 = 10_000;
 /// How long a command may wait for its answer while every process is restarted in peace, in milliseconds.
 const RESTART_PATIENCE: u64 = 2_000;
+/// Why what people do at once may be refused: where they say something, somebody else's reply may not have ended.
+const AT_ONCE: [&str; 2] = ["reply_in_progress", "too_many_replies"];
+/// Why something may be refused for now.
+const FOR_NOW: [&str; 2] = ["unavailable", "too_many_requests"];
 
 pub(super) fn check(history: &History, findings: &mut Findings) {
     let mut by_command: BTreeMap<Uuid, Vec<&Logged>> = BTreeMap::new();
@@ -39,17 +43,20 @@ pub(super) fn check(history: &History, findings: &mut Findings) {
     for row in &history.log {
         by_conversation.entry(&row.conversation).or_default().push(row);
     }
-    for (client, sent) in sent(history) {
+    for (ledger, sent) in sent(history) {
+        let client = ledger.client.as_str();
         let rows = by_command.get(&sent.recorded_as).map_or(&[][..], Vec::as_slice);
         let conversation = by_conversation.get(sent.conversation.as_str()).map_or(&[][..], Vec::as_slice);
         acked(client, sent, rows, conversation, findings);
+        as_asked(ledger, sent, rows, findings);
+        refusable(client, sent, findings);
         refused(history, client, sent, rows, findings);
         answered(history, client, sent, findings);
     }
 }
 
-fn sent(history: &History) -> impl Iterator<Item = (&str, &Sent)> {
-    history.ledgers.iter().flat_map(|ledger| ledger.commands.iter().map(|sent| (ledger.client.as_str(), sent)))
+fn sent(history: &History) -> impl Iterator<Item = (&Ledger, &Sent)> {
+    history.ledgers.iter().flat_map(|ledger| ledger.commands.iter().map(move |sent| (ledger, sent)))
 }
 
 /// A command's events were appended together, under its id, once.
@@ -115,6 +122,54 @@ fn found_nothing_to_do(sent: &Sent, sequence: u64, position: &str, conversation:
         _ => false,
     };
     by_then.last().is_some_and(|last| last.sequence == sequence) && by_then.iter().any(came_true)
+}
+
+/// What is recorded is what was asked, by whoever asked it.
+fn as_asked(ledger: &Ledger, sent: &Sent, rows: &[&Logged], findings: &mut Findings) {
+    let Some(first) = rows.first() else { return };
+    let (asked, event) = (&sent.command, &first.event);
+    let is = |kind: &str| event["type"] == kind;
+    let says = |field: &str| event[field] == asked[field];
+    let answers = |row: &&Logged| row.event["type"] == "ReplyRequested" && row.event["parent"] == event["message"];
+    let holds = match name(&asked["type"]) {
+        "StartConversation" => is("ConversationStarted") && event["owner"] == *ledger.user && says("title"),
+        "AddParticipant" => is("ParticipantAdded") && says("user"),
+        "RenameConversation" => is("ConversationRenamed") && says("title"),
+        "SubmitMessage" | "EditMessage" => {
+            let is_said = event["author"] == *ledger.user && text(&event["parts"]) == name(&asked["text"]);
+            // Where no parent is named, the message goes to where the conversation stood, or beside the one that it edits.
+            let is_there = says("edit_of") && asked.get("parent").is_none_or(|parent| event["parent"] == *parent);
+            let is_answered = rows.get(1).is_some_and(answers);
+            is("MessageSubmitted") && is_said && is_there && is_answered == (asked["answer"] != false)
+        }
+        "RegenerateReply" => is("ReplyRequested") && says("regenerate_of"),
+        "StopReply" => (is("ReplyStopRequested") || is("ReplyStopped")) && says("reply"),
+        _ => false,
+    };
+    let actor = format!("user:{}", ledger.user);
+    let holds = holds && rows.iter().all(|row| row.actor == actor);
+    findings.check(holds, Rule::RecordedAsAsked, || {
+        let recorded: Vec<String> = rows.iter().map(|row| format!("{} by {}", row.event, row.actor)).collect();
+        let (client, at) = (&ledger.client, first.position());
+        format!("{client} asked for {asked}; from {at} on there is {}", recorded.join(", "))
+    });
+}
+
+/// It was refused for a reason that people who do honest things at once, or faults, can bring about.
+fn refusable(client: &str, sent: &Sent, findings: &mut Findings) {
+    let kind = name(&sent.command["type"]);
+    let asks_for_reply = matches!(kind, "SubmitMessage" | "EditMessage" | "RegenerateReply");
+    for answer in &sent.answers {
+        let Verdict::Refused { code, retryable } = &answer.verdict else { continue };
+        let holds = if *retryable {
+            FOR_NOW.contains(&code.as_str())
+        } else {
+            asks_for_reply && AT_ONCE.contains(&code.as_str())
+        };
+        findings.check(holds, Rule::RefusalIsKnown, || {
+            format!("{client}: {kind} {} was refused as {code} (retryable: {retryable})", sent.id)
+        });
+    }
 }
 
 /// No refusal was given after the command had happened. Refusals are not recorded: a copy of the command that was still on

@@ -3,9 +3,14 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::chaos::history::{Answer, Call, History, Ledger, Logged, Probe, Sent, Stream, Tokens, Told, Verdict, Views};
+use crate::chaos::history::{
+    Answer, Books, Call, History, Ledger, Logged, Probe, Sent, Stream, Tokens, Told, Verdict, Views,
+};
 
 pub(super) const CONVERSATION: &str = "c";
+/// On whose account all goes, and the day on which it happens.
+const ACCOUNT: Uuid = Uuid::from_u128(7);
+const DAY: &str = "2026-01-31";
 
 /// The id of the command with this number.
 fn command(number: u128) -> Uuid {
@@ -22,7 +27,9 @@ pub(super) fn row(pos: u64, command_number: u128, actor: &str, event: Value) -> 
         command_id: Some(command(command_number)),
         command: command(command_number),
         actor: actor.to_owned(),
+        account: actor.starts_with("user:").then_some(ACCOUNT),
         at: 10 * pos,
+        day: DAY.to_owned(),
         event,
     }
 }
@@ -85,13 +92,13 @@ fn log() -> Vec<Logged> {
     ]
 }
 
-pub(super) fn sent(number: u128, kind: &str, at: u64, sequence: u64) -> Sent {
+pub(super) fn sent(number: u128, command: Value, at: u64, sequence: u64) -> Sent {
     let verdict = Verdict::Acked { sequence, position: format!("0:{sequence}") };
     Sent {
         id: Uuid::from_u128(number),
-        recorded_as: command(number),
+        recorded_as: Uuid::from_u128(number),
         conversation: CONVERSATION.to_owned(),
-        command: json!({ "type": kind }),
+        command,
         at,
         sends: 1,
         answers: vec![Answer { at: at + 10, verdict }],
@@ -150,13 +157,22 @@ fn views() -> Views {
     Views {
         conversations: vec![json!({ "id": CONVERSATION, "owner": "ann", "participants": ["ann", "bob"], "title": null,
                                     "active_leaf": "s", "archived": false, "sequence": 12 })],
-        members: vec![json!({ "user_id": "ann" }), json!({ "user_id": "bob" })],
+        members: ["ann", "bob"].map(|user| json!({ "user_id": user, "conversation": CONVERSATION })).to_vec(),
         messages: vec![
             message("m", "user", json!("ann"), Value::Null, parts("why?"), "submitted", (Value::Null, 0, 3)),
             message("r", "assistant", Value::Null, json!("m"), parts("two words"), "completed", (Value::Null, 2, 4)),
             message("s", "assistant", Value::Null, json!("m"), parts("three "), "stopped", (json!("r"), 1, 9)),
         ],
+        spending: vec![json!({ "account": ACCOUNT, "day": DAY, "model": "a/x", "conversation": CONVERSATION,
+                               "attempts": 3, "failed": 1, "input": 32, "cached_input": 0, "cache_write": 0, "output": 4,
+                               "reasoning": 0, "micro_usd": 0, "unpriced": 3, "estimated": 2 })],
+        unended: Vec::new(),
     }
+}
+
+fn books() -> Books {
+    let spent = json!({ "account": ACCOUNT, "day": DAY, "conversation": CONVERSATION, "micro_usd": 0, "tokens": 36 });
+    Books { spent: vec![spent], ..Books::default() }
 }
 
 pub(super) fn call(model: &str, text: &str, whole: bool) -> Call {
@@ -175,19 +191,20 @@ pub(super) fn good() -> History {
     let log = log();
     let (mut ann, bob) = (ledger("ann", &log), ledger("bob", &log));
     ann.commands = vec![
-        sent(1, "StartConversation", 0, 1),
-        sent(2, "AddParticipant", 20, 2),
-        sent(3, "SubmitMessage", 40, 4),
-        sent(4, "RegenerateReply", 60, 9),
-        sent(5, "StopReply", 80, 11),
+        sent(1, json!({ "type": "StartConversation" }), 0, 1),
+        sent(2, json!({ "type": "AddParticipant", "user": "bob" }), 20, 2),
+        sent(3, json!({ "type": "SubmitMessage", "text": "why?" }), 40, 4),
+        sent(4, json!({ "type": "RegenerateReply", "regenerate_of": "r" }), 60, 9),
+        sent(5, json!({ "type": "StopReply", "reply": "s" }), 80, 11),
     ];
     let call = |text: &str, whole| call("x", text, whole);
-    let messages = log.iter().map(|row| (row.pos, row.event_id, row.pos)).collect();
+    let messages = log.iter().map(|row| (row.pos, row.clone())).collect();
     History {
         heads: vec![12],
         streams: vec![Stream { last: Some(12), messages }],
         views: views(),
         rebuilt: views(),
+        books: books(),
         ledgers: vec![ann, bob],
         probes: vec![Probe {
             what: "GET".to_owned(),

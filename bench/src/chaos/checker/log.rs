@@ -34,7 +34,7 @@ fn sequences(history: &History, findings: &mut Findings) {
     for row in &history.log {
         let (shard, last) = last.entry(&row.conversation).or_insert((row.shard, 0));
         findings.check(row.sequence == *last + 1 && row.shard == *shard, Rule::SequencesWithoutGap, || {
-            format!("{} at {}: {} follows {last}", row.conversation, row.position(), row.sequence)
+            format!("{} at {}: {} follows {last} of shard {shard}", row.conversation, row.position(), row.sequence)
         });
         *last = row.sequence;
     }

@@ -7,8 +7,10 @@ mod clients;
 mod commands;
 #[cfg(test)]
 mod good;
+mod happened;
 mod log;
 mod replies;
+mod spending;
 #[cfg(test)]
 mod tests;
 mod views;
@@ -24,6 +26,8 @@ use super::history::History;
 /// What is promised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rule {
+    /// The run was one: people were answered, replies ended, clients were told, strangers were turned away.
+    SomethingHappened,
     /// What was acknowledged is in the log, where the acknowledgement said.
     AckedIsRecorded,
     /// Every command is answered in the end, and soon while nothing is broken.
@@ -32,13 +36,17 @@ pub enum Rule {
     RestartUnnoticed,
     /// What has happened is not refused any more.
     HappenedIsNotRefused,
+    /// A command is refused only for what people do at once, or for now.
+    RefusalIsKnown,
+    /// What is recorded of a command is what was asked, by whoever asked it.
+    RecordedAsAsked,
     /// A command happens at most once, and what happened was asked for.
     CommandHappensOnce,
     /// Positions are without a gap and end at the shard's head.
     PositionsWithoutGap,
     /// Sequences are without a gap, in the order of positions.
     SequencesWithoutGap,
-    /// A stream's message n is the event at position n, up to the head.
+    /// A stream's message n is the event at position n, up to the head; it holds the newest of them without a gap.
     StreamIsLog,
     /// Only the current attempt of a reply counts.
     Fence,
@@ -67,6 +75,8 @@ pub enum Rule {
     ClientsAgree,
     /// A view is the fold of the log.
     ViewIsFold,
+    /// What workers keep of what was spent adds up the log, and nothing is open or set aside in the end.
+    LedgerIsSum,
     /// No one sees what is not theirs.
     Private,
     /// Nothing was parked.
@@ -76,6 +86,29 @@ pub enum Rule {
     /// All comes to rest after the last fault.
     Settles,
 }
+
+/// The promises of which one that is not kept means that something was lost.
+pub const LOST: [Rule; 9] = [
+    Rule::AckedIsRecorded,
+    Rule::RecordedAsAsked,
+    Rule::PositionsWithoutGap,
+    Rule::SequencesWithoutGap,
+    Rule::StreamIsLog,
+    Rule::EventsOnceInOrder,
+    Rule::TextWithoutHole,
+    Rule::ViewIsFold,
+    Rule::LedgerIsSum,
+];
+
+/// Those of which one that is not kept means that something was done twice.
+pub const DOUBLED: [Rule; 6] = [
+    Rule::CommandHappensOnce,
+    Rule::Fence,
+    Rule::TextIsOneAnswer,
+    Rule::OneCallAnAttempt,
+    Rule::AttemptEndsOnce,
+    Rule::SpentOnce,
+];
 
 /// A promise that was not kept.
 #[derive(Clone, Debug)]
@@ -102,11 +135,22 @@ impl Findings {
             self.0.push(Finding { rule, what: what() });
         }
     }
+
+    /// A table's rows are those that follow from the log, each once, in whatever order.
+    fn same<T: PartialEq + fmt::Debug>(&mut self, table: &str, rows: &[T], log: &[T], rule: Rule) {
+        let lacks = log.iter().find(|row| !rows.contains(row));
+        let invents = rows.iter().find(|row| !log.contains(row));
+        self.check(rows.len() == log.len() && lacks.is_none() && invents.is_none(), rule, || {
+            let (found, due) = (rows.len(), log.len());
+            format!("{table}: {found} rows, and {due} by the log; it lacks {lacks:?} and invents {invents:?}")
+        });
+    }
 }
 
 /// Every promise that was not kept.
 pub fn check(history: &History) -> Vec<Finding> {
     let mut findings = Findings::default();
+    happened::check(history, &mut findings);
     log::check(history, &mut findings);
     bus::check(history, &mut findings);
     commands::check(history, &mut findings);
@@ -114,6 +158,7 @@ pub fn check(history: &History) -> Vec<Finding> {
     attempts::check(history, &mut findings);
     clients::check(history, &mut findings);
     views::check(history, &mut findings);
+    spending::check(history, &mut findings);
     let told = [(Rule::ProcessesStay, &history.crashes), (Rule::Settles, &history.unsettled)];
     for (rule, what) in told.into_iter().flat_map(|(rule, all)| all.iter().map(move |what| (rule, what))) {
         findings.check(false, rule, || what.clone());

@@ -67,7 +67,9 @@ fn take(reply: &mut Reply, row: &Logged, answers: &Answers<'_>, findings: &mut F
         "ReplyAttemptFailed" | "ReplyAttemptExpired" | "ReplyCompleted" => reply.running && current,
         "ReplyStopRequested" => reply.running && !reply.stopping,
         // Of a reply that waits, by whoever stopped it.
-        "ReplyStopped" => current && (reply.running || row.actor.starts_with("user:")),
+        "ReplyStopped" if !reply.running => current && row.actor.starts_with("user:"),
+        // Of one that runs, by what ends it, since somebody wants it stopped.
+        "ReplyStopped" => current && reply.stopping,
         // The last attempt's expiry comes with the failure of the reply.
         "ReplyFailed" => current && (reply.running || reply.expired_by == Some(row.command)),
         _ => true,

@@ -17,6 +17,8 @@ pub(super) fn check(history: &History, findings: &mut Findings) {
         ("conversations", &views.conversations, &rebuilt.conversations),
         ("members", &views.members, &rebuilt.members),
         ("messages", &views.messages, &rebuilt.messages),
+        ("usage.spending", &views.spending, &rebuilt.spending),
+        ("usage.replies", &views.unended, &rebuilt.unended),
     ] {
         let differs = live.iter().zip(anew).find(|(live, anew)| live != anew);
         findings.check(live.len() == anew.len() && differs.is_none(), Rule::ViewIsFold, || {
@@ -30,11 +32,13 @@ pub(super) fn check(history: &History, findings: &mut Findings) {
     compare("conversations", &fold.conversations, &views.conversations, |row| name(&row["id"]), findings);
     let key = |row: &Value| format!("{}/{}", name(&row["conversation"]), name(&row["id"]));
     compare("messages", &fold.messages, &views.messages, key, findings);
-    let members: usize =
-        fold.conversations.values().filter_map(|row| row["participants"].as_array()).map(Vec::len).sum();
-    findings.check(members == views.members.len(), Rule::ViewIsFold, || {
-        format!("{members} memberships, in the view {}", views.members.len())
-    });
+    let of_list = |(id, row): (&String, &Value)| {
+        let people = row["participants"].as_array().into_iter().flatten();
+        people.map(|user| (name(user), id.clone())).collect::<Vec<_>>()
+    };
+    let due: Vec<(String, String)> = fold.conversations.iter().flat_map(of_list).collect();
+    let members: Vec<_> = views.members.iter().map(|row| (name(&row["user_id"]), name(&row["conversation"]))).collect();
+    findings.same("members", &members, &due, Rule::ViewIsFold);
 }
 
 /// Every row is there, and says what the fold says.
@@ -50,7 +54,10 @@ fn compare(
         format!("{view}: {} rows, and {} in the log", rows.len(), fold.len())
     });
     for (id, expected) in fold {
-        let row = shown.get(id).copied().unwrap_or(&Value::Null);
+        let Some(row) = shown.get(id) else {
+            findings.check(false, Rule::ViewIsFold, || format!("{view} lacks {id}"));
+            continue;
+        };
         for (field, value) in expected.as_object().into_iter().flatten() {
             let found = if field == "text" { json!(text(&row["parts"])) } else { row[field].clone() };
             findings.check(found == *value, Rule::ViewIsFold, || {

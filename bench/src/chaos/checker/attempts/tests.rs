@@ -38,8 +38,12 @@ fn refused(model: &str) -> Call {
 fn an_attempt_must_end_once() {
     let ends = |history: &mut History, pos, event| rewrite(history, pos, &event);
     // Another attempt began beside it.
-    breaks(Rule::AttemptEndsOnce, |history| ends(history, LOST, json!({ "type": "Nothing" })));
-    breaks(Rule::AttemptEndsOnce, |history| ends(history, 7, spending(completed("r", 1, "two words"), None)));
+    breaks(Rule::AttemptEndsOnce, &["attempt 1 of r has these ends: []"], |history| {
+        ends(history, LOST, json!({ "type": "Nothing" }));
+    });
+    breaks(Rule::AttemptEndsOnce, &["attempt 1 of r has these ends"], |history| {
+        ends(history, 7, spending(completed("r", 1, "two words"), None));
+    });
     // A person's stop of a reply that waits ends no attempt, nor does the failure that comes with the last expiry.
     let mut stopped =
         row(9, 20, "user:ann", json!({ "type": "ReplyStopped", "reply": "r", "attempt": 1, "parts": [] }));
@@ -61,12 +65,17 @@ fn an_attempt_must_end_once() {
 #[test]
 fn what_was_spent_must_be_told_once() {
     use Rule::SpentOnce as Once;
-    breaks(Once, |history| rewrite(history, LOST, &expired("r", 1)));
-    breaks(Once, |history| rewrite(history, WHOLE, &completed("r", 2, "two words")));
+    // Then a call is nobody's, too.
+    let silent = |of: &str, change: fn(&mut History)| {
+        let unsaid = format!("{of} does not say what it spent");
+        breaks(Once, &[unsaid.as_str(), "x took \"why?\" up 3 times, and 2"], change);
+    };
+    silent("attempt 1 of r", |history| rewrite(history, LOST, &expired("r", 1)));
+    silent("attempt 2 of r", |history| rewrite(history, WHOLE, &completed("r", 2, "two words")));
     // A stopped reply said something, and was paid for.
-    breaks(Once, |history| history.log[11].event["spent"] = Value::Null);
+    silent("attempt 1 of s", |history| history.log[11].event["spent"] = Value::Null);
     // Its attempt had said so when it expired.
-    breaks(Once, |history| {
+    breaks(Once, &["attempt 1 of r says 2 times what it spent", "up 3 times, and 2"], |history| {
         let failed = json!({ "type": "ReplyFailed", "reply": "r", "attempt": 1, "parts": [] });
         rewrite(history, 7, &spending(failed, None));
     });
@@ -103,13 +112,16 @@ fn a_refusal_must_cost_nothing_and_a_call_that_was_taken_up_something() {
 fn what_was_counted_must_be_what_was_spent() {
     use Rule::SpentIsCounted as Counted;
     let whole = || completed("r", 2, "two words");
-    breaks(Counted, |history| rewrite(history, WHOLE, &spending(whole(), Some((30, 3)))));
-    breaks(Counted, |history| rewrite(history, WHOLE, &spending(whole(), None)));
+    let words = ["at 0:8 Some(Tokens { input: 30, output: 3 }) was spent"];
+    breaks(Counted, &words, |history| rewrite(history, WHOLE, &spending(whole(), Some((30, 3)))));
+    breaks(Counted, &["at 0:8 None was spent"], |history| rewrite(history, WHOLE, &spending(whole(), None)));
     // The provider counted nothing, so it was an estimate.
-    breaks(Counted, |history| history.calls[1].counted = None);
-    breaks(Counted, |history| history.calls[1].counted = Some(Tokens { input: 31, output: 2 }));
+    breaks(Counted, &["and the provider counted None"], |history| history.calls[1].counted = None);
+    breaks(Counted, &["and the provider counted Some(Tokens { input: 31"], |history| {
+        history.calls[1].counted = Some(Tokens { input: 31, output: 2 });
+    });
     // One answer, paid for twice.
-    breaks(Rule::SpentOnce, |history| {
+    breaks(Rule::SpentOnce, &["at 0:12 a call is paid for again"], |history| {
         rewrite(history, 12, &spending(completed("s", 1, "two words"), Some((30, 2))));
     });
 }
@@ -129,9 +141,11 @@ fn an_estimate_must_be_within_what_was_sent_and_said() {
     let mut findings = Findings::default();
     check(&history, &mut findings);
     assert!(findings.0.is_empty(), "{findings:?}");
-    breaks(Counted, |history| rewrite(history, LOST, &estimate(31, 10, 3)));
-    breaks(Counted, |history| rewrite(history, LOST, &estimate(30, 14, 0)));
-    breaks(Counted, |history| rewrite(history, LOST, &estimate(30, 10, 4)));
+    for (input, output, reasoning) in [(31, 10, 3), (30, 14, 0), (30, 10, 4)] {
+        breaks(Counted, &["is the estimate for \"why?\""], |history| {
+            rewrite(history, LOST, &estimate(input, output, reasoning));
+        });
+    }
 }
 
 #[test]
@@ -166,18 +180,27 @@ fn a_route_must_be_followed() {
     assert_eq!(twice(true, true, "a/x"), [Route]);
     assert_eq!(twice(true, false, "a/x"), [Route]);
     // A model that is not in it.
-    breaks(Route, |history| rewrite(history, 5, &started("r", 1, "c/z")));
-    // A lost worker says nothing about the model.
-    breaks(Route, |history| rewrite(history, 7, &started("r", 2, "b/y")));
-    // Another one answered than was asked.
-    breaks(Route, |history| history.calls[1].model = "y".to_owned());
+    let stranger = ["attempt 1 of r asks \"c/z\" after []", "attempt 2 of r asks \"a/x\" after [\"c/z\"]"];
+    breaks(Route, &stranger, |history| rewrite(history, 5, &started("r", 1, "c/z")));
+    // A lost worker says nothing about the model; and another one answered than was asked.
+    breaks(Route, &["attempt 2 of r asks \"b/y\"", "\"b/y\" was asked, and \"x\" said it"], |history| {
+        rewrite(history, 7, &started("r", 2, "b/y"));
+    });
+    breaks(Route, &["\"a/x\" was asked, and \"y\" said it"], |history| history.calls[1].model = "y".to_owned());
     let one = |model: &str| vec![started("r", 1, "a/x"), answer(1, model)];
     assert_eq!(found(one("b/y"), calls(&[], "x")), [Route]);
 }
 
 #[test]
 fn each_model_must_be_asked_once_an_attempt() {
-    breaks(Rule::OneCallAnAttempt, |history| history.calls[0].model = "y".to_owned());
+    breaks(Rule::OneCallAnAttempt, &["y was asked \"why?\" 1 times for 0 attempts"], |history| {
+        history.calls[0].model = "y".to_owned();
+    });
+    // The same call twice.
+    breaks(Rule::OneCallAnAttempt, &["x was asked \"why?\" 4 times for 3 attempts"], |history| {
+        let again = history.calls[1].clone();
+        history.calls.push(again);
+    });
     let lost = vec![started("r", 1, "a/x"), spending(expired("r", 1), None)];
     let twice = vec![call("x", "lost", false), call("x", "lost too", false)];
     assert!(found(lost, twice).contains(&Rule::OneCallAnAttempt));
