@@ -6,14 +6,14 @@ use crate::support::{App, Process, answer, until};
 
 const LIST: &str = include_str!("../../../docs/operations.md");
 
-async fn figures(address: &str) -> String {
+pub(crate) async fn figures(address: &str) -> String {
     let answer = reqwest::get(format!("http://{address}/metrics")).await.unwrap();
     assert_eq!(answer.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
     answer.text().await.unwrap()
 }
 
 /// The value of the one sample that begins like this.
-fn value(figures: &str, sample: &str) -> Option<f64> {
+pub(crate) fn value(figures: &str, sample: &str) -> Option<f64> {
     figures.lines().find_map(|line| line.strip_prefix(sample)?.trim().parse().ok())
 }
 
@@ -22,7 +22,8 @@ fn names(figures: &str) -> BTreeSet<String> {
     figures.lines().filter_map(of_line).collect()
 }
 
-async fn told_by(process: &mut Process) -> String {
+/// Where a process tells its figures.
+pub(crate) async fn told_by(process: &mut Process) -> String {
     process.address("metrics are told").await
 }
 
