@@ -132,6 +132,7 @@ fn ledger(user: &str, log: &[Logged]) -> Ledger {
         commands: Vec::new(),
         told,
         listed: [CONVERSATION.to_owned()].into(),
+        ..Ledger::default()
     }
 }
 

@@ -5,19 +5,22 @@ mod attempts;
 mod bus;
 mod clients;
 mod commands;
+mod faults;
 #[cfg(test)]
 mod good;
 mod log;
+mod reach;
 mod replies;
 #[cfg(test)]
 mod tests;
 mod views;
+mod waits;
 
 use std::fmt;
 
 use serde_json::Value;
 
-pub(super) use commands::TOO_BUSY;
+pub(super) use waits::{Judged, PATIENCE, RECOVERY, judged};
 
 use super::history::History;
 
@@ -26,7 +29,7 @@ use super::history::History;
 pub enum Rule {
     /// What was acknowledged is in the log, where the acknowledgement said.
     AckedIsRecorded,
-    /// Every command is answered in the end, and soon while nothing is broken.
+    /// Every command is answered in the end, and soon while nothing is broken; so is everyone live again who was not.
     Answered,
     /// No one waits long while every process is restarted, one after the other.
     RestartUnnoticed,
@@ -75,6 +78,8 @@ pub enum Rule {
     ProcessesStay,
     /// All comes to rest after the last fault.
     Settles,
+    /// What was to be broken was broken.
+    FaultsBite,
 }
 
 /// A promise that was not kept.
@@ -110,10 +115,13 @@ pub fn check(history: &History) -> Vec<Finding> {
     log::check(history, &mut findings);
     bus::check(history, &mut findings);
     commands::check(history, &mut findings);
+    waits::check(history, &mut findings);
     replies::check(history, &mut findings);
     attempts::check(history, &mut findings);
     clients::check(history, &mut findings);
+    reach::check(history, &mut findings);
     views::check(history, &mut findings);
+    faults::check(history, &mut findings);
     let told = [(Rule::ProcessesStay, &history.crashes), (Rule::Settles, &history.unsettled)];
     for (rule, what) in told.into_iter().flat_map(|(rule, all)| all.iter().map(move |what| (rule, what))) {
         findings.check(false, rule, || what.clone());

@@ -116,7 +116,7 @@ fn every_command_must_be_answered_and_soon_while_nothing_is_broken() {
     });
     let found = rejected(|history| {
         anns(history)[4].answers[0].at = 60_000;
-        history.outages = vec![outage(100, 48_000)];
+        history.outages = vec![outage(100, 50_000)];
     });
     assert!(found.is_empty(), "{found:?}");
     // On a machine that is busy with other things waits say little, and nothing in the end; no answer at all says the same.
@@ -336,6 +336,22 @@ fn a_view_must_be_the_fold_of_the_log() {
     breaks(Fold, both(|views| views.conversations[0]["sequence"] = json!(11)));
     breaks(Fold, both(|views| views.conversations[0]["participants"] = json!(["ann"])));
     breaks(Fold, both(|views| views.members.truncate(1)));
+}
+
+#[test]
+fn a_view_must_show_the_branch_that_was_selected() {
+    let select = |shown: &'static str| {
+        move |history: &mut History| {
+            let selected = json!({ "type": "BranchSelected", "leaf": "r" });
+            history.log.push(row(13, 6, "user:ann", selected));
+            for views in [&mut history.views, &mut history.rebuilt] {
+                views.conversations[0]["active_leaf"] = json!(shown);
+                views.conversations[0]["sequence"] = json!(13);
+            }
+        }
+    };
+    assert!(!rejected(select("r")).contains(&Rule::ViewIsFold));
+    breaks(Rule::ViewIsFold, select("s"));
 }
 
 #[test]
