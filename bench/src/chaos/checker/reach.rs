@@ -25,9 +25,7 @@ pub(super) fn check(history: &History, findings: &mut Findings) {
             });
         }
         for stray in &ledger.strays {
-            findings.check(false, Rule::Private, || {
-                format!("{} was told {stray}, which it does not follow", ledger.client)
-            });
+            findings.check(false, Rule::Private, || format!("{} was told {stray} without following it", ledger.client));
         }
     }
 }
