@@ -43,7 +43,7 @@ test: build-tests ## Run every test, against a Postgres and a NATS started for i
 	cd web && npm run e2e --if-present
 
 # The dev profile, as in `make test`: what is broken here is not speed.
-chaos: build-tests ## Break everything on purpose and check that nothing was lost; CHAOS_ARGS="--seed 7 --seconds 60"
+chaos: build-tests ## Break everything on purpose, check that nothing was lost; CHAOS_ARGS="--seed 7 --seeds 5 --seconds 120"
 	$(TARGET)/debug/chaos $(CHAOS_ARGS)
 
 fuzz: setup-test ## Feed the decoders with mutated bytes; FUZZ_SECONDS=600 each, FUZZ_TARGETS="sse gemini"

@@ -6,8 +6,8 @@
 //!
 //! Source: <https://www.w3.org/TR/trace-context/>, version 00.
 
-use opentelemetry::{Context, StringValue, Value};
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
+use opentelemetry::{Context, StringValue, Value};
 use tracing::{Level, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 

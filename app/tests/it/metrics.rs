@@ -13,7 +13,7 @@ pub(crate) async fn figures(address: &str) -> String {
 }
 
 /// The value of the one sample that begins like this.
-fn value(figures: &str, sample: &str) -> Option<f64> {
+pub(crate) fn value(figures: &str, sample: &str) -> Option<f64> {
     figures.lines().find_map(|line| line.strip_prefix(sample)?.trim().parse().ok())
 }
 

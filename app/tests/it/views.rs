@@ -4,6 +4,7 @@ use serde_json::json;
 use sqlx::PgPool;
 
 use crate::happy::assert_same_as_stored;
+use crate::metrics::{figures, told_by, value};
 use crate::support::{App, Load, SHARDS, id, until};
 
 const VIEWS: [(&str, &str); 5] = [
@@ -122,8 +123,9 @@ async fn a_frozen_projector_holds_no_one_up() {
 
 #[tokio::test]
 async fn a_poison_event_halts_its_conversation_alone_until_it_is_repaired() {
-    let app = App::new().await;
-    let _processes = (app.worker("commands,reply").await, app.projector().await);
+    let app = App::with("metrics_listen = \"127.0.0.1:0\"").await;
+    let (_worker, mut projector) = (app.worker("commands,reply").await, app.projector().await);
+    let told = told_by(&mut projector).await;
     let api = app.api().await;
     app.until_owned("commands", 1).await;
     let mut ann = app.client(&api, "ann").await;
@@ -134,6 +136,8 @@ async fn a_poison_event_halts_its_conversation_alone_until_it_is_repaired() {
     app.until_parked(&["transcript", "conversation_list"], &position).await;
     assert!(app.prints(&["dead-letters"]).contains(&poisoned));
     assert!(api.read("ann", "/api/status").await["dead_letters"].as_i64().unwrap() >= 2);
+    let parked = "bestchat_dead_letters{consumer=\"transcript\"}";
+    until("the figures tell it", async || value(&figures(&told).await, parked) == Some(1.0)).await;
 
     // The conversation stands still; its neighbours do not.
     let rename = json!({ "type": "RenameConversation", "title": "after" });

@@ -34,8 +34,12 @@ pub struct History {
     pub calls: Vec<Call>,
     /// The models of the route that every reply is asked of, in its order.
     pub route: Vec<String>,
-    /// When something was broken on purpose.
+    /// When something was broken on purpose that someone may have felt.
     pub outages: Vec<Outage>,
+    /// How often each kind of fault was there.
+    pub injected: BTreeMap<String, usize>,
+    /// The faults that were planned and could not be had: their kind, and why.
+    pub skipped: Vec<(String, String)>,
     /// By how much longer than on a quiet machine things took, at moments in milliseconds since the run began.
     pub stretches: Vec<(u64, f64)>,
     /// What did not come to rest in time.
@@ -128,6 +132,23 @@ pub struct Ledger {
     pub told: BTreeMap<String, Vec<Told>>,
     /// The conversations that changed in its list.
     pub listed: BTreeSet<String>,
+    /// The times in which it missed what happened in a conversation.
+    pub absences: Vec<Absence>,
+    /// What it was told of conversations that it does not follow.
+    pub strays: Vec<String>,
+}
+
+/// A time in which a client missed what happened in a conversation: from the end of its socket, or from asking to follow
+/// it, until it was live; in milliseconds since the run began. One that had nothing to go on from reads a view first, and is
+/// not meant.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Absence {
+    /// The conversation.
+    pub conversation: String,
+    /// From when.
+    pub from: u64,
+    /// Until when; the end of the run, if it was never live again.
+    pub until: u64,
 }
 
 /// A command that a client sent.

@@ -1,7 +1,9 @@
 //! A provider that speaks `OpenAI`'s chat completions byte by byte, and misbehaves: a little always, a lot when told to.
-//! No two answers are the same: each word names the question and the call.
+//! No two answers are the same: each word names the question and the call. How a call is answered follows from the seed,
+//! the question and how often it was asked: calls come in another order in each run.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -45,7 +47,7 @@ pub(super) struct Provider {
 
 #[derive(Debug)]
 struct State {
-    rng: Mutex<Rng>,
+    seed: u64,
     whim: Mutex<Option<Whim>>,
     calls: Mutex<Vec<Call>>,
     asked: Mutex<HashMap<String, usize>>,
@@ -55,12 +57,7 @@ impl Provider {
     pub(super) async fn start(seed: u64) -> Result<Self, Error> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let state = Arc::new(State {
-            rng: Mutex::new(Rng::with_seed(seed)),
-            whim: Mutex::default(),
-            calls: Mutex::default(),
-            asked: Mutex::default(),
-        });
+        let state = Arc::new(State::new(seed));
         let serving = Arc::clone(&state);
         let accepting = tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
@@ -108,6 +105,10 @@ struct Asked {
 }
 
 impl State {
+    fn new(seed: u64) -> Self {
+        Self { seed, whim: Mutex::default(), calls: Mutex::default(), asked: Mutex::default() }
+    }
+
     fn plan(&self, Asked { model, question, bytes }: Asked) -> Plan {
         let nth = {
             let mut asked = locked(&self.asked);
@@ -116,7 +117,9 @@ impl State {
             *nth
         };
         let told = *locked(&self.whim);
-        let mut rng = locked(&self.rng);
+        let mut hasher = DefaultHasher::new();
+        (self.seed, &question, nth).hash(&mut hasher);
+        let mut rng = Rng::with_seed(hasher.finish());
         let whims = [Whim::Hang, Whim::Error, Whim::Limit, Whim::Cut, Whim::Stall, Whim::Slow];
         let whim = match told {
             Some(whim) if rng.u32(0..10) < WHEN_TOLD => Some(whim),
@@ -213,4 +216,26 @@ fn usage(Tokens { input, output }: Tokens) -> String {
 fn frame(delta: &Value, finish: Option<&str>) -> String {
     let choice = json!({ "index": 0, "delta": delta, "finish_reason": finish });
     format!("data: {}\n\n", json!({ "id": "1", "object": "chat.completion.chunk", "choices": [choice] }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_follows_from_the_question_and_not_from_when_it_is_asked() {
+        let answers = |seed: u64, questions: &[&str]| {
+            let state = State::new(seed);
+            for question in questions {
+                state.plan(Asked { model: "m1".to_owned(), question: (*question).to_owned(), bytes: 9 });
+            }
+            let mut answers: Vec<(String, bool)> =
+                locked(&state.calls).iter().map(|call| (call.text.clone(), call.whole)).collect();
+            answers.sort();
+            answers
+        };
+        let asked = ["why", "how", "why", "who"];
+        assert_eq!(answers(7, &asked), answers(7, &["who", "why", "why", "how"]));
+        assert_ne!(answers(7, &asked), answers(8, &asked));
+    }
 }

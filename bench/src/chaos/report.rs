@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::checker::{Finding, Rule, TOO_BUSY};
-use super::history::{History, ROLLING_RESTART, Told, Verdict};
+use super::checker::{self, Finding, Judged, Rule};
+use super::history::{History, Outage, ROLLING_RESTART, Told, Verdict};
 
 /// The most findings of one kind that are shown.
 const SHOWN: usize = 5;
@@ -15,9 +15,9 @@ pub struct Report {
     /// The seed.
     pub seed: u64,
     /// How often each kind of fault was there.
-    pub injected: BTreeMap<&'static str, usize>,
-    /// What could not be done here, and why.
-    pub skipped: Vec<String>,
+    pub injected: BTreeMap<String, usize>,
+    /// Which could not be had, by kind, and why.
+    pub skipped: Vec<(String, String)>,
     /// What was not kept.
     pub findings: Vec<Finding>,
     acked: usize,
@@ -34,6 +34,10 @@ pub struct Report {
     log: usize,
     /// The longest wait for an acknowledgement, and that during a rolling restart, in milliseconds.
     waited: (u64, Option<u64>),
+    /// The longest time until a client was live again, and that during a rolling restart, in milliseconds.
+    missed: (u64, Option<u64>),
+    /// How many of these could be judged, in all and during a rolling restart.
+    judged: [Judged; 2],
     stretch: f64,
 }
 
@@ -41,8 +45,8 @@ impl Report {
     pub(super) fn new(seed: u64, history: &History, findings: Vec<Finding>) -> Self {
         let mut report = Self {
             seed,
-            injected: BTreeMap::new(),
-            skipped: Vec::new(),
+            injected: history.injected.clone(),
+            skipped: history.skipped.clone(),
             findings,
             acked: 0,
             refused: 0,
@@ -56,6 +60,8 @@ impl Report {
             probes: history.probes.len(),
             log: history.log.len(),
             waited: (0, None),
+            missed: (0, None),
+            judged: checker::judged(history),
             stretch: mean(&history.stretches),
         };
         report.count_commands(history);
@@ -88,7 +94,6 @@ impl Report {
     }
 
     fn count_commands(&mut self, history: &History) {
-        let restart = history.outages.iter().find(|outage| outage.what == ROLLING_RESTART);
         for sent in history.ledgers.iter().flat_map(|ledger| &ledger.commands) {
             let acked = |verdict: &Verdict| matches!(verdict, Verdict::Acked { .. });
             let Some(answer) = sent.answers.iter().find(|answer| acked(&answer.verdict)) else {
@@ -96,17 +101,28 @@ impl Report {
                 continue;
             };
             self.acked += 1;
-            let waited = answer.at - sent.at;
-            self.waited.0 = self.waited.0.max(waited);
-            if restart.is_some_and(|restart| (restart.from..restart.until).contains(&sent.at)) {
-                self.waited.1 = self.waited.1.max(Some(waited));
-            }
+            lengthen(&mut self.waited, history, sent.at, answer.at);
+        }
+        for absence in history.ledgers.iter().flat_map(|ledger| &ledger.absences) {
+            lengthen(&mut self.missed, history, absence.from, absence.until);
         }
     }
 
     /// How many findings there are of these promises.
     fn broken(&self, rules: &[Rule]) -> usize {
         self.findings.iter().filter(|finding| rules.contains(&finding.rule)).count()
+    }
+
+    fn tell_waits(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { waited, missed, judged: [all, restart], .. } = self;
+        writeln!(f, "  longest waits      {} ms for an answer, {} ms until live again", waited.0, missed.0)?;
+        writeln!(f, "                     {all}")?;
+        if waited.1.is_some() || missed.1.is_some() {
+            let (waited, missed) = (waited.1.unwrap_or_default(), missed.1.unwrap_or_default());
+            writeln!(f, "  rolling restart    {waited} ms for an answer, {missed} ms until live again")?;
+            writeln!(f, "                     {restart}")?;
+        }
+        Ok(())
     }
 
     fn tell_findings(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -133,17 +149,13 @@ impl fmt::Display for Report {
         let Self { seed, acked, refused, events, deltas, connections, probes, log, .. } = self;
         writeln!(f, "seed {seed}")?;
         writeln!(f, "  faults injected    {} ({})", self.injected.values().sum::<usize>(), faults.join(", "))?;
-        for skipped in &self.skipped {
-            writeln!(f, "  skipped            {skipped}")?;
+        writeln!(f, "  faults skipped     {}", self.skipped.len())?;
+        for (kind, reason) in &self.skipped {
+            writeln!(f, "                     {kind}: {reason}")?;
         }
         writeln!(f, "  machine            times are stretched {:.1} times by what else it does", self.stretch)?;
-        if self.stretch > TOO_BUSY {
-            writeln!(f, "                     too busy: waits are not judged where it is more than {TOO_BUSY}")?;
-        }
-        writeln!(f, "  commands acked     {acked}, refused {refused}, the longest wait {} ms", self.waited.0)?;
-        if let Some(waited) = self.waited.1 {
-            writeln!(f, "  rolling restart    the longest wait {waited} ms")?;
-        }
+        writeln!(f, "  commands acked     {acked}, refused {refused}")?;
+        self.tell_waits(f)?;
         writeln!(f, "  replies ended      {} ({})", self.replies.values().sum::<usize>(), replies.join(", "))?;
         let [counted, estimated] = self.spent;
         writeln!(
@@ -156,12 +168,18 @@ impl fmt::Display for Report {
             "  events             {log} in the log, {events} seen by clients over {connections} connections, {deltas} pieces of text"
         )?;
         writeln!(f, "  strangers' doors   {probes}")?;
-        let lost =
-            self.broken(&[Rule::AckedIsRecorded, Rule::EventsOnceInOrder, Rule::TextWithoutHole, Rule::StreamIsLog]);
-        let doubled =
-            self.broken(&[Rule::CommandHappensOnce, Rule::Fence, Rule::TextIsOneAnswer, Rule::OneCallAnAttempt]);
+        let (lost, doubled) = (self.broken(&checker::LOST), self.broken(&checker::DOUBLED));
         writeln!(f, "  lost {lost}, doubled {doubled}, findings {}", self.findings.len())?;
         self.tell_findings(f)
+    }
+}
+
+/// A wait of so long, in all and during a rolling restart, if it began in one.
+fn lengthen(longest: &mut (u64, Option<u64>), history: &History, from: u64, until: u64) {
+    let restarts = |outage: &Outage| outage.what == ROLLING_RESTART && (outage.from..outage.until).contains(&from);
+    longest.0 = longest.0.max(until - from);
+    if history.outages.iter().any(restarts) {
+        longest.1 = longest.1.max(Some(until - from));
     }
 }
 

@@ -22,6 +22,10 @@ const TICK: Duration = Duration::from_millis(50);
 /// How often progress is told.
 const PROGRESS: Duration = Duration::from_secs(10);
 
+/// Faults of a role are at about the same time if less lies between them, in milliseconds: a process that was killed
+/// serves again by then.
+const TOGETHER: u64 = 10_000;
+
 /// What is run.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -59,7 +63,7 @@ async fn drive(options: &Options, plan: Vec<Fault>, system: &mut System) -> Resu
     let clock = Clock::start();
     let machine = Machine::watch(clock)?;
     let clients = Clients::start(&system.edges(), options.seed, clock)?;
-    let mut faults = Faults { clock, outages: Vec::new(), injected: BTreeMap::new(), skipped: Vec::new() };
+    let mut faults = Faults { clock, broken: Vec::new(), injected: BTreeMap::new(), skipped: Vec::new() };
     faults.carry_out(plan, options.length, system, &clients).await?;
     system.until_ready().await?;
     clients.set_phase(Phase::Settling);
@@ -72,18 +76,19 @@ async fn drive(options: &Options, plan: Vec<Fault>, system: &mut System) -> Resu
     history.calls = system.provider.calls();
     history.route = system::ROUTE.map(str::to_owned).to_vec();
     history.crashes.clone_from(&system.crashes);
-    (history.outages, history.unsettled, history.stretches) = (faults.outages, unsettled, machine.stretches());
-    let mut report = Report::new(options.seed, &history, checker::check(&history));
-    (report.injected, report.skipped) = (faults.injected, faults.skipped);
+    (history.outages, history.injected, history.skipped) = (outages(&faults.broken), faults.injected, faults.skipped);
+    (history.unsettled, history.stretches) = (unsettled, machine.stretches());
+    let report = Report::new(options.seed, &history, checker::check(&history));
     Ok((history, report))
 }
 
 /// The faults of a run as they are carried out.
 struct Faults {
     clock: Clock,
-    outages: Vec<Outage>,
-    injected: BTreeMap<&'static str, usize>,
-    skipped: Vec<String>,
+    /// What was broken, from when until when.
+    broken: Vec<(Kind, u64, u64)>,
+    injected: BTreeMap<String, usize>,
+    skipped: Vec<(String, String)>,
 }
 
 impl Faults {
@@ -114,9 +119,7 @@ impl Faults {
                 let (kind, from) = open.remove(nth);
                 system.heal(kind).await?;
                 say(&format!("{:>7.3} s  over: {kind}", seconds(self.clock.now())));
-                if is_felt(kind) {
-                    self.outages.push(Outage { what: kind.to_string(), from, until: self.clock.now() });
-                }
+                self.broken.push((kind, from, self.clock.now()));
                 late = late.max(began.elapsed().saturating_sub(at));
             }
         }
@@ -128,10 +131,10 @@ impl Faults {
         say(&format!("{:>7.3} s  {kind}", seconds(self.clock.now())));
         if let Some(reason) = system.inject(kind).await? {
             say(&format!("           skipped: {reason}"));
-            self.skipped.push(format!("{}: {reason}", kind.name()));
+            self.skipped.push((kind.name().to_owned(), reason));
             return Ok(false);
         }
-        *self.injected.entry(kind.name()).or_default() += 1;
+        *self.injected.entry(kind.name().to_owned()).or_default() += 1;
         Ok(true)
     }
 
@@ -150,6 +153,33 @@ impl Faults {
             }
             sleep_until(until.min(Instant::now() + TICK)).await;
         }
+    }
+}
+
+/// When someone may have felt what was broken. Of two workers or edges the other does the work of one that is killed or
+/// frozen, within the time that recovery is given anyway: unless something else is wrong with them at about the same time,
+/// that is felt for a moment, however long it lasts. Not so when a link is broken: one that is there, but hears nothing,
+/// keeps its clients and its shards for a while.
+fn outages(broken: &[(Kind, u64, u64)]) -> Vec<Outage> {
+    let mut outages = Vec::new();
+    for (nth, (kind, from, until)) in broken.iter().enumerate().filter(|(_, (kind, ..))| is_felt(*kind)) {
+        let beside = |(other, (kind_beside, begins, ends)): (usize, &(Kind, u64, u64))| {
+            let together = *begins < until + TOGETHER && *from < ends + TOGETHER;
+            other != nth && hits(*kind_beside) == hits(*kind) && together
+        };
+        let taken_over = matches!(kind, Kind::Kill(_) | Kind::Freeze(_)) && !broken.iter().enumerate().any(beside);
+        let until = if taken_over { *from } else { *until };
+        outages.push(Outage { what: kind.to_string(), from: *from, until });
+    }
+    outages
+}
+
+/// Whose work is in trouble, if it is that of one role.
+fn hits(kind: Kind) -> Option<Role> {
+    match kind {
+        Kind::Kill(member) | Kind::Freeze(member) | Kind::Link(member, ..) => Some(member.role),
+        Kind::Clients(..) => Some(Role::Api),
+        _ => None,
     }
 }
 
@@ -193,4 +223,28 @@ fn seconds(milliseconds: u64) -> f64 {
 
 fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::schedule::{Member, Server, Trouble, Whim};
+    use super::*;
+
+    #[test]
+    fn one_of_two_is_missed_for_a_moment_and_both_for_as_long_as_they_are_away() {
+        let worker = |nth| Member { role: Role::Worker, nth };
+        let felt = |broken: &[(Kind, u64, u64)]| -> Vec<(u64, u64)> {
+            outages(broken).iter().map(|outage| (outage.from, outage.until)).collect()
+        };
+        let frozen = (Kind::Freeze(worker(0)), 1_000, 13_000);
+        assert_eq!(felt(&[frozen, (Kind::KillPostgres, 2_000, 3_000)]), [(1_000, 1_000), (2_000, 3_000)]);
+        assert_eq!(felt(&[frozen, (Kind::Kill(worker(1)), 60_000, 61_000)]), [(1_000, 1_000), (60_000, 60_000)]);
+        let killed = (Kind::Kill(worker(1)), 14_000, 15_000);
+        assert_eq!(felt(&[frozen, killed]), [(1_000, 13_000), (14_000, 15_000)]);
+        let cut = (Kind::Link(worker(0), Server::Nats, Trouble::Cut), 1_000, 8_000);
+        assert_eq!(felt(&[cut]), [(1_000, 8_000)]);
+        let projector = Member { role: Role::Projector, nth: 0 };
+        let unfelt = [(Kind::Freeze(projector), 1_000, 13_000), (Kind::Provider(Whim::Hang), 1_000, 2_000)];
+        assert!(felt(&unfelt).is_empty());
+    }
 }

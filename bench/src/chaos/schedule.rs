@@ -5,14 +5,17 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
+use super::checker::{PATIENCE, RECOVERY};
+
 /// How many processes there are of each role.
 pub const PER_ROLE: usize = 2;
 /// How long a wave of faults lasts, in milliseconds.
 const WAVE_MS: std::ops::Range<u64> = 6_000..12_000;
 /// How many faults a wave has.
 const FAULTS: std::ops::RangeInclusive<usize> = 2..=4;
-/// The quiet after a wave, in which the system has to be well again by itself.
-const CALM: Duration = Duration::from_secs(8);
+/// The quiet after a wave, in which the system has to be well again by itself: longer than what the wave excuses and what
+/// one may wait without an excuse, so that whoever waits too long after a wave is noticed before the next.
+const CALM: Duration = Duration::from_millis(RECOVERY + PATIENCE + 1_000);
 /// The time before the first fault.
 const WARM_UP: Duration = Duration::from_secs(2);
 /// What a rolling restart of everything is given.

@@ -94,8 +94,8 @@ impl System {
     /// When the system cannot be handled any more.
     pub(super) async fn inject(&mut self, kind: Kind) -> Result<Option<String>, Error> {
         match kind {
-            Kind::Kill(member) => self.seat(member).kill()?,
-            Kind::Freeze(member) => self.seat(member).freeze()?,
+            Kind::Kill(member) => return Ok(missing(self.seat(member).kill()?)),
+            Kind::Freeze(member) => return Ok(missing(self.seat(member).freeze()?)),
             Kind::ClockStep(member, by) => {
                 let folder = self.fleet.folder().to_owned();
                 return self.seat(member).set_clock(&folder, by);
@@ -242,6 +242,11 @@ impl System {
             Server::Nats => &seat.nats,
         }
     }
+}
+
+/// Why a fault of a process could not be had, if the process was not there.
+fn missing(was_there: bool) -> Option<String> {
+    (!was_there).then(|| "there was no such process just then".to_owned())
 }
 
 /// The deadlines, and the route with its second provider.

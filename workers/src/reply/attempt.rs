@@ -91,7 +91,6 @@ impl<'a> Attempt<'a> {
 
     /// Has the model answer. Gives the command by which the attempt ends, if that is its to say.
     async fn answer(&self, claimed_at: Position) -> Result<Option<Command>, Failure> {
-        let retry = |error: store::Error| Failure::Retry(error.to_string());
         let prompt = match prompt::build(&self.worker.replies.pool, self.conversation, self.reply, self.number).await {
             Ok(Found::Prompt(prompt)) => prompt,
             Ok(Found::Stopping(before)) => {
@@ -106,7 +105,7 @@ impl<'a> Attempt<'a> {
                 let error = provider::Error::new(provider::ErrorKind::Invalid, error.to_string());
                 return Ok(Some(self.failed(error, Parts::default(), None)));
             }
-            Err(error) => return Err(retry(error)),
+            Err(error) => return Err(Failure::Retry(error.to_string())),
         };
         let max_output = match self.set_aside(&prompt, claimed_at).await? {
             Ok(max_output) => max_output,

@@ -1,25 +1,15 @@
 //! What clients asked, what they were answered, and what the log says of it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::waits::stretched;
 use super::{Findings, Rule, name, text};
-use crate::chaos::history::{History, Ledger, Logged, Outage, ROLLING_RESTART, Sent, Verdict};
+use crate::chaos::history::{History, Ledger, Logged, Sent, Verdict};
 
-/// How long a command may wait for its answer while nothing is broken, in milliseconds.
-const PATIENCE: u64 = 6_000;
 /// How long an edge asks for a command, and its answer may be on its way, in milliseconds.
 const UNDER_WAY: u64 = 12_000;
-/// What the machine did so long before counts, too, in milliseconds: a few samples say little.
-const AROUND: u64 = 10_000;
-/// Where a machine stretches times by more than this, it shows nothing about them: waits are not judged.
-pub(crate) const TOO_BUSY: f64 = 3.0;
-/// How long the system may take to be well again after a fault, in milliseconds.
-const RECOVERY: u64 = 10_000;
-/// How long a command may wait for its answer while every process is restarted in peace, in milliseconds.
-const RESTART_PATIENCE: u64 = 2_000;
 /// Why what people do at once may be refused: where they say something, somebody else's reply may not have ended.
 const AT_ONCE: [&str; 2] = ["reply_in_progress", "too_many_replies"];
 /// Why something may be refused for now.
@@ -51,7 +41,6 @@ pub(super) fn check(history: &History, findings: &mut Findings) {
         as_asked(ledger, sent, rows, findings);
         refusable(client, sent, findings);
         refused(history, client, sent, rows, findings);
-        answered(history, client, sent, findings);
     }
 }
 
@@ -119,6 +108,8 @@ fn found_nothing_to_do(sent: &Sent, sequence: u64, position: &str, conversation:
             row.event["reply"] == sent.command["reply"] && stops.iter().any(|kind| row.event["type"] == *kind)
         }
         Some("AddParticipant") => row.event["type"] == "ParticipantAdded" && row.event["user"] == sent.command["user"],
+        // Its leaf was shown already; that it is there is all that is looked at.
+        Some("SelectBranch") => ["message", "reply"].iter().any(|id| row.event[*id] == sent.command["message"]),
         _ => false,
     };
     by_then.last().is_some_and(|last| last.sequence == sequence) && by_then.iter().any(came_true)
@@ -188,62 +179,4 @@ fn refused(history: &History, client: &str, sent: &Sent, rows: &[&Logged], findi
             )
         });
     }
-}
-
-/// It was answered, and waited no longer than it may outside the times in which something was broken.
-fn answered(history: &History, client: &str, sent: &Sent, findings: &mut Findings) {
-    let end = sent.answers.iter().find(|answer| answer.verdict.is_final()).map(|answer| answer.at);
-    let Some(end) = end else {
-        findings.check(false, Rule::Answered, || {
-            format!("{client}: {} {} in {} was never answered", sent.command["type"], sent.id, sent.conversation)
-        });
-        return;
-    };
-    let restarting =
-        |outage: &&Outage| outage.what == ROLLING_RESTART && (outage.from..outage.until).contains(&sent.at);
-    let restart = history.outages.iter().find(restarting);
-    let restart_patience = stretched(history, RESTART_PATIENCE, sent.at, end);
-    findings.check(restart.is_none() || end - sent.at <= restart_patience, Rule::RestartUnnoticed, || {
-        format!("{client}: {} {} waited {} ms", sent.command["type"], sent.id, end - sent.at)
-    });
-    let waited = unexcused(history, sent.at, end);
-    findings.check(waited <= stretched(history, PATIENCE, sent.at, end), Rule::Answered, || {
-        format!(
-            "{client}: {} {} in {} was sent at {} ms and answered at {end} ms: {waited} ms too late for what was broken",
-            sent.command["type"], sent.id, sent.conversation, sent.at
-        )
-    });
-}
-
-/// How much of a time lies outside of every outage and the recovery from it.
-fn unexcused(history: &History, from: u64, until: u64) -> u64 {
-    let recovery = stretched(history, RECOVERY, from, until);
-    let mut excuses: Vec<(u64, u64)> =
-        history.outages.iter().map(|outage| (outage.from, outage.until.saturating_add(recovery))).collect();
-    excuses.sort_unstable();
-    let (mut now, mut waited) = (from, 0);
-    for (begin, end) in excuses {
-        if begin > now {
-            waited += begin.min(until).saturating_sub(now);
-        }
-        now = now.max(end);
-        if now >= until {
-            return waited;
-        }
-    }
-    waited + until.saturating_sub(now)
-}
-
-/// A time in milliseconds, as long as it was on this machine between two moments.
-fn stretched(history: &History, milliseconds: u64, from: u64, until: u64) -> u64 {
-    let within = |at: u64| (from.saturating_sub(AROUND)..=until).contains(&at);
-    let stretches: Vec<f64> =
-        history.stretches.iter().filter(|(at, _)| within(*at)).map(|(_, stretch)| *stretch).collect();
-    let count = u32::try_from(stretches.len()).unwrap_or(u32::MAX);
-    let mean = if count == 0 { 1.0 } else { stretches.iter().sum::<f64>() / f64::from(count) };
-    if mean > TOO_BUSY {
-        return u64::MAX;
-    }
-    let here = Duration::from_millis(milliseconds).mul_f64(mean.max(1.0));
-    u64::try_from(here.as_millis()).unwrap_or(u64::MAX)
 }

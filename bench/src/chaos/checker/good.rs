@@ -139,6 +139,7 @@ fn ledger(user: &str, log: &[Logged]) -> Ledger {
         commands: Vec::new(),
         told,
         listed: [CONVERSATION.to_owned()].into(),
+        ..Ledger::default()
     }
 }
 

@@ -22,8 +22,7 @@ pub(super) fn check(history: &History, findings: &mut Findings) {
         ("pieces of text told", pieces, clients),
         ("strangers turned away", away, 1),
     ] {
-        findings.check(found >= least, Rule::SomethingHappened, || {
-            format!("{what}: {found}, at least {least} are due")
-        });
+        findings
+            .check(found >= least, Rule::SomethingHappened, || format!("{what}: {found}, at least {least} are due"));
     }
 }

@@ -5,21 +5,24 @@ mod attempts;
 mod bus;
 mod clients;
 mod commands;
+mod faults;
 #[cfg(test)]
 mod good;
 mod happened;
 mod log;
+mod reach;
 mod replies;
 mod spending;
 #[cfg(test)]
 mod tests;
 mod views;
+mod waits;
 
 use std::fmt;
 
 use serde_json::Value;
 
-pub(super) use commands::TOO_BUSY;
+pub(super) use waits::{Judged, PATIENCE, RECOVERY, judged};
 
 use super::history::History;
 
@@ -30,7 +33,7 @@ pub enum Rule {
     SomethingHappened,
     /// What was acknowledged is in the log, where the acknowledgement said.
     AckedIsRecorded,
-    /// Every command is answered in the end, and soon while nothing is broken.
+    /// Every command is answered in the end, and soon while nothing is broken; so is everyone live again who was not.
     Answered,
     /// No one waits long while every process is restarted, one after the other.
     RestartUnnoticed,
@@ -85,6 +88,8 @@ pub enum Rule {
     ProcessesStay,
     /// All comes to rest after the last fault.
     Settles,
+    /// What was to be broken was broken.
+    FaultsBite,
 }
 
 /// The promises of which one that is not kept means that something was lost.
@@ -154,11 +159,14 @@ pub fn check(history: &History) -> Vec<Finding> {
     log::check(history, &mut findings);
     bus::check(history, &mut findings);
     commands::check(history, &mut findings);
+    waits::check(history, &mut findings);
     replies::check(history, &mut findings);
     attempts::check(history, &mut findings);
     clients::check(history, &mut findings);
+    reach::check(history, &mut findings);
     views::check(history, &mut findings);
     spending::check(history, &mut findings);
+    faults::check(history, &mut findings);
     let told = [(Rule::ProcessesStay, &history.crashes), (Rule::Settles, &history.unsettled)];
     for (rule, what) in told.into_iter().flat_map(|(rule, all)| all.iter().map(move |what| (rule, what))) {
         findings.check(false, rule, || what.clone());

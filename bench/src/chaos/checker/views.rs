@@ -106,6 +106,7 @@ fn change_conversation(conversation: &mut Value, event: &Value) {
         }
         Some("MessageSubmitted") => conversation["active_leaf"] = event["message"].clone(),
         Some("ReplyRequested") => conversation["active_leaf"] = event["reply"].clone(),
+        Some("BranchSelected") => conversation["active_leaf"] = event["leaf"].clone(),
         _ => {}
     }
 }

@@ -17,7 +17,7 @@ use super::ideas::{self, Idea};
 use super::outbox::Outbox;
 use super::socket::{Ended, Socket};
 use super::{Group, Phase, Standing};
-use crate::chaos::history::{Ledger, Told};
+use crate::chaos::history::{Absence, Ledger, Told};
 use crate::chaos::{Clock, locked};
 use crate::{Error, login};
 
@@ -34,8 +34,14 @@ const SILENCE: Duration = Duration::from_secs(4);
 const MAX_PENDING: usize = 4;
 /// Of ten commands, so many are also sent through the other edge.
 const TWICE: u32 = 2;
+/// How much later the command itself is sent, in milliseconds: about what the copy takes to open its socket, so that now the
+/// one comes first and now the other.
+const HEAD_START_MS: std::ops::Range<u64> = 0..60;
 /// How long the copy sent through the other edge is waited for.
 const TWICE_DEADLINE: Duration = Duration::from_secs(15);
+/// How long ago a command was acknowledged that is sent again, in milliseconds: no refusal is on its way any more that was
+/// given before it happened.
+const AGAIN_AFTER: u64 = 20_000;
 /// After so many commands the group begins another conversation.
 const NEW_CONVERSATION_AFTER: usize = 40;
 
@@ -66,6 +72,8 @@ pub(super) struct Client {
     follows: BTreeMap<String, Follow>,
     told: BTreeMap<String, Vec<Told>>,
     listed: BTreeSet<String>,
+    absences: Vec<Absence>,
+    strays: Vec<String>,
     connection: u32,
     next_idea: Instant,
     copies: (mpsc::Sender<Value>, mpsc::Receiver<Value>),
@@ -84,6 +92,8 @@ impl Client {
             follows: BTreeMap::new(),
             told: BTreeMap::new(),
             listed: BTreeSet::new(),
+            absences: Vec::new(),
+            strays: Vec::new(),
             connection: 0,
             next_idea: Instant::now(),
             copies: mpsc::channel(MAX_PENDING),
@@ -98,8 +108,13 @@ impl Client {
             _ = leaving.wait_for(|phase| *phase == Phase::Done) => {}
             () = self.live(&phase) => {}
         }
-        let Self { persona, outbox, told, listed, .. } = self;
-        Ledger { client: persona.name, user: persona.user, commands: outbox.commands, told, listed }
+        let conversations: Vec<String> = self.follows.keys().cloned().collect();
+        for conversation in &conversations {
+            self.came_back(conversation);
+        }
+        let Self { persona, outbox, told, listed, absences, strays, .. } = self;
+        let Persona { name: client, user, .. } = persona;
+        Ledger { client, user, commands: outbox.commands, told, listed, absences, strays }
     }
 
     async fn live(&mut self, phase: &watch::Receiver<Phase>) {
@@ -111,6 +126,8 @@ impl Client {
                 self.outbox.reconnected();
                 self.follows.values_mut().for_each(Follow::reconnected);
                 let Ended = self.talk(&mut socket, phase).await;
+                let now = self.shared.clock.now();
+                self.follows.values_mut().for_each(|follow| follow.disconnected(now));
             }
             sleep(Duration::from_millis(self.rng.u64(RECONNECTS_MS))).await;
         }
@@ -164,17 +181,29 @@ impl Client {
 
     fn told(&mut self, frame: &Value) {
         let Some(id) = frame["conversation"].as_str().map(ToOwned::to_owned) else { return };
-        let Some(follow) = self.follows.get_mut(&id) else { return };
+        let Some(follow) = self.follows.get_mut(&id) else {
+            return self.strays.push(format!("{} of {id}", frame["type"]));
+        };
         if frame["type"] == "refused" || frame["type"] == "unsubscribed" {
             return follow.refused();
         }
         if let Some(told) = follow.take(self.connection, frame) {
+            let at = follow.at.unwrap_or_default();
+            if matches!(told, Told::Live { .. }) {
+                self.came_back(&id);
+            }
             let events = usize::from(matches!(told, Told::Event { .. }));
             self.told.entry(id.clone()).or_default().push(told);
             let mut standing = locked(&self.shared.standing);
             standing.events += events;
-            standing.at.insert(id, follow.at.unwrap_or_default());
+            standing.at.insert(id, at);
         }
+    }
+
+    /// It misses nothing any more of what happens in a conversation.
+    fn came_back(&mut self, conversation: &str) {
+        let Some(from) = self.follows.get_mut(conversation).and_then(Follow::missed) else { return };
+        self.absences.push(Absence { conversation: conversation.to_owned(), from, until: self.shared.clock.now() });
     }
 
     fn answered(&mut self, frame: &Value) {
@@ -204,7 +233,8 @@ impl Client {
             self.have_idea()?;
         }
         let mut frames = self.outbox.due();
-        frames.extend(self.follows.iter_mut().filter_map(|(id, follow)| follow.subscribe(id)));
+        let now = self.shared.clock.now();
+        frames.extend(self.follows.iter_mut().filter_map(|(id, follow)| follow.subscribe(id, now)));
         frames.extend(ping.then(|| json!({ "type": "ping" })));
         for frame in frames {
             socket.send(&frame).await?;
@@ -231,6 +261,7 @@ impl Client {
         let Some(follow) = self.follows.get_mut(&conversation) else { return Ok(()) };
         match ideas::next(&mut self.rng, &self.persona.user, follow, &words) {
             Some(Idea::Ask(command)) => self.ask(&conversation, command),
+            Some(Idea::Again) => self.outbox.again(&mut self.rng, AGAIN_AFTER),
             Some(Idea::Reload) => follow.forget(),
             Some(Idea::Disconnect) => return Err(Ended),
             None => {}
@@ -238,15 +269,16 @@ impl Client {
         Ok(())
     }
 
-    /// Asks for a command to be carried out, sometimes through two edges at once.
+    /// Asks for a command to be carried out, sometimes through two edges at about the same time.
     fn ask(&mut self, conversation: &str, command: Value) {
         let id = self.id();
         let frame = self.outbox.add(id, conversation, command);
         if self.rng.u32(0..10) >= TWICE {
             return;
         }
-        self.outbox.copied(id);
-        let edge = self.edges[self.rng.usize(0..self.edges.len())];
+        self.outbox.copied(id, Duration::from_millis(self.rng.u64(HEAD_START_MS)));
+        // The next one: not that of this connection.
+        let edge = self.edges[self.connection as usize % self.edges.len()];
         let (token, answers) = (self.token.clone(), self.copies.0.clone());
         self.copying.spawn(async move {
             let asking = async { Socket::open(edge, &token).await?.answer_to(&frame).await };
@@ -263,5 +295,42 @@ impl Client {
     /// Words that nobody else ever says.
     fn words(&mut self) -> String {
         format!("q{:x} of {}", self.rng.u64(..), self.persona.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client() -> Client {
+        let (name, user, guest) = ("ann, tab 0".to_owned(), "ann".to_owned(), "bob".to_owned());
+        let shared = Shared { group: Group::default(), standing: Arc::default(), clock: Clock::start() };
+        Client::new(Persona { name, user, guest, begins: true }, Vec::new(), shared, Rng::with_seed(1)).unwrap()
+    }
+
+    #[test]
+    fn it_remembers_what_it_should_not_have_been_told() {
+        let mut client = client();
+        client.take(&json!({ "type": "event", "conversation": "c", "sequence": 1 }));
+        assert_eq!(client.strays, [r#""event" of c"#]);
+    }
+
+    #[test]
+    fn it_remembers_when_it_missed_what_happened() {
+        let mut client = client();
+        let live = json!({ "type": "live", "conversation": "c", "sequence": 0 });
+        let mut follow = Follow::new();
+        assert!(follow.subscribe("c", 0).is_some());
+        client.follows.insert("c".to_owned(), follow);
+        client.take(&live);
+        assert_eq!(client.absences.len(), 1, "until it was let in");
+        client.follows.values_mut().for_each(|follow| follow.disconnected(0));
+        client.take(&live);
+        client.take(&live);
+        assert_eq!(client.absences.len(), 2, "from the end of a socket on");
+        client.follows.values_mut().for_each(Follow::forget);
+        client.follows.values_mut().for_each(|follow| follow.disconnected(0));
+        client.take(&live);
+        assert_eq!(client.absences.len(), 2, "it waited for a view");
     }
 }

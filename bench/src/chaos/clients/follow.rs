@@ -20,6 +20,9 @@ pub(super) struct Follow {
     pub(super) at: Option<u64>,
     /// Whether everything was told that there was.
     pub(super) live: bool,
+    /// Since when it misses what happens, in milliseconds since the run began; none while it is live, and while it has
+    /// nothing to go on from: then it reads a view, which may be behind.
+    missing_since: Option<u64>,
     /// When to subscribe again.
     due: Option<Instant>,
     /// The sequences that were subscribed after on this connection, without an answer yet.
@@ -37,13 +40,32 @@ impl Follow {
     /// To be followed from the first event on.
     pub(super) fn new() -> Self {
         let (texts, messages, open, ended) = (BTreeMap::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { at: Some(0), live: false, due: Some(Instant::now()), asked: Vec::new(), texts, messages, open, ended }
+        let (asked, due) = (Vec::new(), Some(Instant::now()));
+        Self { at: Some(0), live: false, missing_since: None, due, asked, texts, messages, open, ended }
     }
 
     /// The page is loaded anew: all is forgotten but what later commands need.
     pub(super) fn forget(&mut self) {
         (self.at, self.live, self.due) = (None, false, Some(Instant::now()));
+        self.missing_since = None;
         self.texts.clear();
+    }
+
+    /// The connection has ended.
+    pub(super) fn disconnected(&mut self, now: u64) {
+        self.live = false;
+        self.miss(now);
+    }
+
+    fn miss(&mut self, now: u64) {
+        if self.at.is_some() {
+            self.missing_since = self.missing_since.or(Some(now));
+        }
+    }
+
+    /// Since when it has missed what happened; from now on it does not.
+    pub(super) fn missed(&mut self) -> Option<u64> {
+        self.missing_since.take()
     }
 
     /// The connection is new.
@@ -58,11 +80,12 @@ impl Follow {
     }
 
     /// The `subscribe` frame, when it is to be sent.
-    pub(super) fn subscribe(&mut self, conversation: &str) -> Option<Value> {
+    pub(super) fn subscribe(&mut self, conversation: &str, now: u64) -> Option<Value> {
         if self.due.is_none_or(|due| due > Instant::now()) {
             return None;
         }
         self.due = Some(Instant::now() + PATIENCE);
+        self.miss(now);
         let cursor = |(reply, (attempt, text)): (&String, &(u64, String))| json!({ "reply": reply, "attempt": attempt, "offset": text.len() });
         let replies: Vec<Value> = self.texts.iter().map(cursor).collect();
         let mut frame = json!({ "type": "subscribe", "conversation": conversation, "replies": replies });

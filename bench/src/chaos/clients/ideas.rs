@@ -9,6 +9,8 @@ use super::follow::Follow;
 pub(super) enum Idea {
     /// A command.
     Ask(Value),
+    /// A command again that was acknowledged long ago.
+    Again,
     /// To load the page anew.
     Reload,
     /// To lose the connection.
@@ -27,7 +29,12 @@ pub(super) fn next(rng: &mut Rng, user: &str, follow: &Follow, words: &str) -> O
         60..70 => json!({ "type": "RegenerateReply", "regenerate_of": pick(rng, &follow.ended)? }),
         70..82 => json!({ "type": "StopReply", "reply": pick(rng, &follow.open)? }),
         82..85 => json!({ "type": "StopReply", "reply": pick(rng, &follow.ended)? }),
-        85..94 => json!({ "type": "RenameConversation", "title": words }),
+        85..91 => json!({ "type": "RenameConversation", "title": words }),
+        91..93 => {
+            let messages: Vec<&String> = follow.messages.iter().map(|(id, _)| id).chain(&follow.ended).collect();
+            json!({ "type": "SelectBranch", "message": pick(rng, &messages)? })
+        }
+        93 => return Some(Idea::Again),
         94..97 => return Some(Idea::Reload),
         _ => return Some(Idea::Disconnect),
     };

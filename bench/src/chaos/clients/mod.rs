@@ -55,7 +55,7 @@ pub(super) type Group = Arc<Mutex<Vec<String>>>;
 /// All clients at work.
 pub(super) struct Clients {
     phase: watch::Sender<Phase>,
-    standings: Vec<Arc<Mutex<Standing>>>,
+    standings: Vec<(Group, Arc<Mutex<Standing>>)>,
     people: JoinSet<Ledger>,
     stranger: JoinSet<Vec<Probe>>,
 }
@@ -83,7 +83,7 @@ impl Clients {
                 let edges = edges.iter().copied().cycle().skip(nth + tab).take(edges.len()).collect();
                 let shared = client::Shared { group: Arc::clone(&group), standing: Arc::clone(&standing), clock };
                 people.spawn(Client::new(persona, edges, shared, rng.fork())?.run(phase.subscribe()));
-                standings.push(standing);
+                standings.push((Arc::clone(&group), standing));
             }
             groups.push(group);
         }
@@ -97,14 +97,21 @@ impl Clients {
         self.phase.send_replace(phase);
     }
 
-    /// How each stands.
+    /// How each stands. In a conversation of its group that it was told nothing of, it stands before the first event.
     pub(super) fn standings(&self) -> Vec<Standing> {
-        self.standings.iter().map(|standing| locked(standing).clone()).collect()
+        let stand = |(group, standing): &(Group, Arc<Mutex<Standing>>)| {
+            let mut standing = locked(standing).clone();
+            for conversation in locked(group).iter() {
+                standing.at.entry(conversation.clone()).or_default();
+            }
+            standing
+        };
+        self.standings.iter().map(stand).collect()
     }
 
     /// The longest that a command has waited since the last look, in milliseconds.
     pub(super) fn take_longest_wait(&self) -> u64 {
-        let waits = self.standings.iter().map(|standing| std::mem::take(&mut locked(standing).longest_wait));
+        let waits = self.standings.iter().map(|(_, standing)| std::mem::take(&mut locked(standing).longest_wait));
         waits.max().unwrap_or_default()
     }
 
@@ -123,5 +130,20 @@ impl Clients {
         }
         ledgers.sort_by(|one, other| one.client.cmp(&other.client));
         Ok((ledgers, probes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_client_that_is_not_let_in_stands_at_the_beginning() {
+        // There is no edge.
+        let clients = Clients::start(&[SocketAddr::from(([127, 0, 0, 1], 1))], 1, Clock::start()).unwrap();
+        locked(&clients.standings[0].0).push("c".to_owned());
+        let standings = clients.standings();
+        let at: Vec<Option<u64>> = standings[..4].iter().map(|standing| standing.at.get("c").copied()).collect();
+        assert_eq!(at, [Some(0), Some(0), Some(0), None], "the three of this group");
     }
 }

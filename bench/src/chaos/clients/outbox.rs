@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::{Actor, Asker, CommandId};
+use fastrand::Rng;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -22,6 +23,8 @@ pub(super) struct Outbox {
     pub(super) commands: Vec<Sent>,
     by_id: BTreeMap<Uuid, usize>,
     pending: BTreeMap<Uuid, Option<Instant>>,
+    /// Those that were acknowledged and are to be sent once more all the same.
+    again: Vec<Uuid>,
 }
 
 impl Outbox {
@@ -29,7 +32,8 @@ impl Outbox {
     pub(super) fn new(user: &str, clock: Clock) -> Self {
         let asker = user.parse().ok().zip("default".parse().ok());
         let asker = asker.map(|(user, tenant)| Asker { tenant: Some(tenant), actor: Actor::User(user) });
-        Self { asker, clock, commands: Vec::new(), by_id: BTreeMap::new(), pending: BTreeMap::new() }
+        let (commands, again) = (Vec::new(), Vec::new());
+        Self { asker, clock, commands, by_id: BTreeMap::new(), pending: BTreeMap::new(), again }
     }
 
     /// A new command, to be sent at once.
@@ -48,9 +52,13 @@ impl Outbox {
         let now = Instant::now();
         let due: Vec<Uuid> =
             self.pending.iter().filter(|(_, due)| due.is_some_and(|due| due <= now)).map(|(id, _)| *id).collect();
+        let again = std::mem::take(&mut self.again);
         due.into_iter()
+            .chain(again)
             .filter_map(|id| {
-                self.pending.insert(id, None);
+                if let Some(due) = self.pending.get_mut(&id) {
+                    *due = None;
+                }
                 let nth = *self.by_id.get(&id)?;
                 self.commands[nth].sends += 1;
                 Some(self.frame(nth))
@@ -58,10 +66,22 @@ impl Outbox {
             .collect()
     }
 
-    /// A copy of a command is on its way by another socket.
-    pub(super) fn copied(&mut self, id: Uuid) {
+    /// A copy of a command is on its way by another socket; the command itself follows in a while.
+    pub(super) fn copied(&mut self, id: Uuid, head_start: Duration) {
         if let Some(nth) = self.by_id.get(&id) {
             self.commands[*nth].sends += 1;
+        }
+        self.pending.insert(id, Some(Instant::now() + head_start));
+    }
+
+    /// Any command that was acknowledged at least so long ago, in milliseconds, is to be sent again; if there is one.
+    pub(super) fn again(&mut self, rng: &mut Rng, ago: u64) {
+        let Some(by) = self.clock.now().checked_sub(ago) else { return };
+        let is_old = |answer: &Answer| matches!(answer.verdict, Verdict::Acked { .. }) && answer.at <= by;
+        let old: Vec<Uuid> =
+            self.commands.iter().filter(|sent| sent.answers.iter().any(is_old)).map(|sent| sent.id).collect();
+        if !old.is_empty() {
+            self.again.push(old[rng.usize(0..old.len())]);
         }
     }
 
@@ -105,5 +125,26 @@ impl Outbox {
     fn frame(&self, nth: usize) -> Value {
         let Sent { id, conversation, command, .. } = &self.commands[nth];
         json!({ "type": "command", "id": id, "conversation": conversation, "command": command })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_acknowledged_is_sent_again_and_waits_for_nothing() {
+        let mut outbox = Outbox::new("ann", Clock::start());
+        let (id, mut rng) = (Uuid::from_u128(1), Rng::with_seed(1));
+        let frame = outbox.add(id, "c", json!({ "type": "StopReply" }));
+        outbox.again(&mut rng, 0);
+        assert_eq!(outbox.due(), [frame.clone()], "it has no answer yet");
+        let ack = json!({ "type": "ack", "id": id, "sequence": 3, "position": "0:3" });
+        assert!(outbox.answered(&ack).is_some());
+        assert!(outbox.due().is_empty());
+        outbox.again(&mut rng, 0);
+        assert_eq!((outbox.due(), outbox.pending()), (vec![frame], 0));
+        assert!(outbox.answered(&ack).is_none(), "its first acknowledgement is what was waited for");
+        assert_eq!((outbox.commands[0].sends, outbox.commands[0].answers.len()), (2, 2));
     }
 }

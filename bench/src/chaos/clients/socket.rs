@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 /// How long it may take until a socket is open and logged in.
-const OPEN_DEADLINE: Duration = Duration::from_secs(4);
+const OPEN_DEADLINE: Duration = Duration::from_secs(3);
 /// How long a frame may take to be sent.
 const SEND_DEADLINE: Duration = Duration::from_secs(4);
 

@@ -23,13 +23,9 @@ pub(super) fn store(fleet: &Fleet) -> PathBuf {
     fleet.folder().join("nats").join("store")
 }
 
-/// Removes all that is in a folder.
+/// Removes all that is in a folder, which must be there: else something else would be kept than is believed to be lost.
 pub(super) fn empty(folder: &Path) -> Result<(), Error> {
-    let entries = match std::fs::read_dir(folder) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        entries => entries?,
-    };
-    for entry in entries {
+    for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
         if path.is_dir() { std::fs::remove_dir_all(path)? } else { std::fs::remove_file(path)? }
     }
@@ -92,5 +88,20 @@ impl Drop for Disk {
     fn drop(&mut self) {
         // Lazily: whoever still has files open there keeps them.
         let _ = Command::new("umount").arg("-l").arg(&self.at).stdin(Stdio::null()).status();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_emptied_must_be_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = folder.path().join("store");
+        assert!(empty(&store).is_err());
+        std::fs::create_dir_all(store.join("jetstream")).unwrap();
+        empty(&store).unwrap();
+        assert_eq!(std::fs::read_dir(&store).unwrap().count(), 0);
     }
 }

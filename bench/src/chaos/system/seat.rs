@@ -71,14 +71,20 @@ impl Seat {
         Ok(())
     }
 
-    pub(super) fn kill(&mut self) -> Result<(), Error> {
+    /// Kills the process, if there is one: whether there was.
+    pub(super) fn kill(&mut self) -> Result<bool, Error> {
         self.ready = false;
-        self.process.take().map_or(Ok(()), |mut process| process.kill())
+        let Some(mut process) = self.process.take() else { return Ok(false) };
+        process.kill()?;
+        Ok(true)
     }
 
-    pub(super) fn freeze(&mut self) -> Result<(), Error> {
+    /// Freezes the process, if there is one: whether there was.
+    pub(super) fn freeze(&mut self) -> Result<bool, Error> {
+        let Some(process) = &self.process else { return Ok(false) };
+        process.signal("STOP")?;
         self.frozen = true;
-        self.process.as_ref().map_or(Ok(()), |process| process.signal("STOP"))
+        Ok(true)
     }
 
     pub(super) fn thaw(&mut self) -> Result<(), Error> {
@@ -130,5 +136,19 @@ impl Seat {
                 None => sleep(POLL).await,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_not_there_cannot_be_broken() {
+        let member = Member { role: Role::Worker, nth: 0 };
+        let (postgres, nats) = (Proxy::start(None).await.unwrap(), Proxy::start(None).await.unwrap());
+        let mut seat = Seat::new(member, postgres, nats, false);
+        assert!(!seat.kill().unwrap());
+        assert!(!seat.freeze().unwrap());
     }
 }

@@ -12,8 +12,8 @@ use tracing::Instrument;
 
 use super::{Attempt, Ended};
 use crate::metrics::Call;
-use crate::offer::Connected;
-use crate::provider::{self, Chunk};
+
+use crate::provider::{self, Chunk, Connected};
 use crate::reply::live_text::LiveText;
 use crate::reply::parts::{MAX_TEXT_BYTES, Parts};
 use crate::reply::prompt::Prompt;

@@ -88,9 +88,7 @@ fn what_a_client_has_must_be_taken_up_where_it_was_left() {
 
 #[test]
 fn a_snapshot_must_hold_what_had_begun_in_its_words() {
-    let message = |id: &str, sequence: u64, status: &str, text: &str| {
-        json!({ "id": id, "sequence": sequence, "status": status, "parts": parts(text) })
-    };
+    let message = |id: &str, sequence: u64, status: &str, text: &str| json!({ "id": id, "sequence": sequence, "status": status, "parts": parts(text) });
     let snapshot = |messages: Vec<Value>| {
         move |history: &mut History| {
             let snapshot = Some(json!({ "messages": messages, "more": false }));

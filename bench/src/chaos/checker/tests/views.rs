@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{at, breaks, keeps, rewrite};
 use crate::chaos::checker::Rule;
-use crate::chaos::checker::good::parts;
+use crate::chaos::checker::good::{parts, row};
 use crate::chaos::history::{History, Views};
 
 /// The same change to the view and to the one that was made anew.
@@ -109,4 +109,20 @@ fn what_workers_keep_must_add_up_the_log() {
             views.spending[0]["unpriced"] = json!(2);
         })(history);
     });
+}
+
+#[test]
+fn a_view_must_show_the_branch_that_was_selected() {
+    let select = |shown: &'static str| {
+        move |history: &mut History| {
+            let selected = json!({ "type": "BranchSelected", "leaf": "r" });
+            history.log.push(row(13, 6, "user:ann", selected));
+            for views in [&mut history.views, &mut history.rebuilt] {
+                views.conversations[0]["active_leaf"] = json!(shown);
+                views.conversations[0]["sequence"] = json!(13);
+            }
+        }
+    };
+    breaks(Rule::ViewIsFold, &[], select("r"));
+    breaks(Rule::ViewIsFold, &["conversations c: active_leaf"], select("s"));
 }
