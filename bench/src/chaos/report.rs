@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::checker::{self, Finding, Judged, Rule};
+use super::checker::{self, Finding, Rule, WaitCounts};
 use super::history::{History, Outage, ROLLING_RESTART, Told, Verdict};
 
 /// The most findings of one kind that are shown.
@@ -37,7 +37,7 @@ pub struct Report {
     /// The longest time until a client was live again, and that during a rolling restart, in milliseconds.
     missed: (u64, Option<u64>),
     /// How many of these could be judged, in all and during a rolling restart.
-    judged: [Judged; 2],
+    judged: [WaitCounts; 2],
     stretch: f64,
 }
 

@@ -100,7 +100,7 @@ mod tests {
 
     fn wrong(rows: Vec<Row>, whole: bool) -> Vec<String> {
         let text = "[rate]\nfloor = 2.0\nnoise = 0.1\n[latency]\nfloor = 1.0\nnoise = 0.2\nmore_is_better = false\n";
-        let report = Report { rows, whole, ..Report::default() };
+        let report = Report { whole, rows, ..Report::default() };
         Floors::parse(text).unwrap().wrong(&report).iter().map(ToString::to_string).collect()
     }
 

@@ -43,7 +43,7 @@ mod tests {
     #[test]
     fn nothing_must_be_told_of_what_is_not_followed() {
         breaks(Rule::Private, &["an event of another without following it"], |history| {
-            history.ledgers[1].strays.push("an event of another".to_owned())
+            history.ledgers[1].strays.push("an event of another".to_owned());
         });
     }
 }

@@ -32,7 +32,7 @@ struct Wait<'a> {
 
 /// How many waits were judged, and how many were not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Judged {
+pub(crate) struct WaitCounts {
     judged: usize,
     /// They began while something was broken.
     excused: usize,
@@ -64,8 +64,8 @@ pub(super) fn check(history: &History, findings: &mut Findings) {
 }
 
 /// How many waits were judged, in all and of those during the rolling restart.
-pub(crate) fn judged(history: &History) -> [Judged; 2] {
-    let mut counts = [Judged::default(); 2];
+pub(crate) fn judged(history: &History) -> [WaitCounts; 2] {
+    let mut counts = [WaitCounts::default(); 2];
     for Wait { from, until, .. } in history.ledgers.iter().flat_map(waits) {
         let restarting = restarts(history, from);
         for count in &mut counts[..=usize::from(restarting)] {
@@ -153,7 +153,7 @@ impl fmt::Display for Wait<'_> {
     }
 }
 
-impl fmt::Display for Judged {
+impl fmt::Display for WaitCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { judged, excused, too_busy } = self;
         write!(f, "{judged} judged; not judged: {excused} while something was broken, {too_busy} on a busy machine")

@@ -138,7 +138,7 @@ mod tests {
         let (id, mut rng) = (Uuid::from_u128(1), Rng::with_seed(1));
         let frame = outbox.add(id, "c", json!({ "type": "StopReply" }));
         outbox.again(&mut rng, 0);
-        assert_eq!(outbox.due(), [frame.clone()], "it has no answer yet");
+        assert_eq!(outbox.due(), std::slice::from_ref(&frame), "it has no answer yet");
         let ack = json!({ "type": "ack", "id": id, "sequence": 3, "position": "0:3" });
         assert!(outbox.answered(&ack).is_some());
         assert!(outbox.due().is_empty());

@@ -1,6 +1,6 @@
 //! Bad histories of waits.
 
-use super::{Judged, judged};
+use super::{WaitCounts, judged};
 use crate::chaos::checker::good::{CONVERSATION, good};
 use crate::chaos::checker::tests::breaks;
 use crate::chaos::checker::{Rule, check};
@@ -50,6 +50,6 @@ fn what_was_not_judged_is_counted() {
     history.outages = vec![outage("Postgres killed", 0, 50), outage(ROLLING_RESTART, 55, 20_000)];
     absent(60_000, 61_000, history.outages.clone())(&mut history);
     history.stretches = vec![(60_500, 4.0)];
-    let restart = Judged { judged: 2, excused: 0, too_busy: 0 };
-    assert_eq!(judged(&history), [Judged { judged: 2, excused: 3, too_busy: 1 }, restart]);
+    let restart = WaitCounts { judged: 2, excused: 0, too_busy: 0 };
+    assert_eq!(judged(&history), [WaitCounts { judged: 2, excused: 3, too_busy: 1 }, restart]);
 }
