@@ -38,14 +38,25 @@ pub struct History {
     pub outages: Vec<Outage>,
     /// How often each kind of fault was there.
     pub injected: BTreeMap<String, usize>,
-    /// The faults that were planned and could not be had: their kind, and why.
-    pub skipped: Vec<(String, String)>,
+    /// The faults that were planned and could not be had.
+    pub skipped: Vec<Skipped>,
     /// By how much longer than on a quiet machine things took, at moments in milliseconds since the run began.
     pub stretches: Vec<(u64, f64)>,
     /// What did not come to rest in time.
     pub unsettled: Vec<String>,
     /// Processes that ended by themselves, or badly when told to stop.
     pub crashes: Vec<String>,
+}
+
+/// A fault that was planned and could not be had.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Skipped {
+    /// Of which kind.
+    pub kind: String,
+    /// Why not.
+    pub reason: String,
+    /// Whether this machine can have it at all.
+    pub possible: bool,
 }
 
 /// A row of the log.

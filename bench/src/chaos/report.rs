@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::checker::{self, Finding, Rule, WaitCounts};
-use super::history::{History, Outage, ROLLING_RESTART, Told, Verdict};
+use super::history::{History, Outage, ROLLING_RESTART, Skipped, Told, Verdict};
 
 /// The most findings of one kind that are shown.
 const SHOWN: usize = 5;
@@ -17,7 +17,7 @@ pub struct Report {
     /// How often each kind of fault was there.
     pub injected: BTreeMap<String, usize>,
     /// Which could not be had, by kind, and why.
-    pub skipped: Vec<(String, String)>,
+    pub skipped: Vec<Skipped>,
     /// What was not kept.
     pub findings: Vec<Finding>,
     acked: usize,
@@ -150,7 +150,7 @@ impl fmt::Display for Report {
         writeln!(f, "seed {seed}")?;
         writeln!(f, "  faults injected    {} ({})", self.injected.values().sum::<usize>(), faults.join(", "))?;
         writeln!(f, "  faults skipped     {}", self.skipped.len())?;
-        for (kind, reason) in &self.skipped {
+        for Skipped { kind, reason, .. } in &self.skipped {
             writeln!(f, "                     {kind}: {reason}")?;
         }
         writeln!(f, "  machine            times are stretched {:.1} times by what else it does", self.stretch)?;

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::checker;
 use super::clients::{Clients, Phase};
-use super::history::{History, Outage};
+use super::history::{History, Outage, Skipped};
 use super::machine::Machine;
 use super::report::Report;
 use super::schedule::{self, Fault, Kind, Role};
@@ -88,7 +88,7 @@ struct Faults {
     /// What was broken, from when until when.
     broken: Vec<(Kind, u64, u64)>,
     injected: BTreeMap<String, usize>,
-    skipped: Vec<(String, String)>,
+    skipped: Vec<Skipped>,
 }
 
 impl Faults {
@@ -129,9 +129,9 @@ impl Faults {
     /// Whether the fault could be had.
     async fn inject(&mut self, kind: Kind, system: &mut System) -> Result<bool, Error> {
         say(&format!("{:>7.3} s  {kind}", seconds(self.clock.now())));
-        if let Some(reason) = system.inject(kind).await? {
-            say(&format!("           skipped: {reason}"));
-            self.skipped.push((kind.name().to_owned(), reason));
+        if let Some(skipped) = system.inject(kind).await? {
+            say(&format!("           skipped: {}", skipped.reason));
+            self.skipped.push(skipped);
             return Ok(false);
         }
         *self.injected.entry(kind.name().to_owned()).or_default() += 1;

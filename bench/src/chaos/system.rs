@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use super::history::Skipped;
 use super::provider::Provider;
 use super::proxy::Proxy;
 use super::schedule::{Fault, Kind, Member, PER_ROLE, Role, Server};
@@ -92,16 +93,19 @@ impl System {
     ///
     /// # Errors
     /// When the system cannot be handled any more.
-    pub(super) async fn inject(&mut self, kind: Kind) -> Result<Option<String>, Error> {
+    pub(super) async fn inject(&mut self, kind: Kind) -> Result<Option<Skipped>, Error> {
+        let skipped = |possible, reason| Skipped { kind: kind.name().to_owned(), reason, possible };
+        let missing =
+            |was_there: bool| (!was_there).then(|| skipped(true, "there was no such process just then".to_owned()));
         match kind {
             Kind::Kill(member) => return Ok(missing(self.seat(member).kill()?)),
             Kind::Freeze(member) => return Ok(missing(self.seat(member).freeze()?)),
             Kind::ClockStep(member, by) => {
                 let folder = self.fleet.folder().to_owned();
-                return self.seat(member).set_clock(&folder, by);
+                return Ok(self.seat(member).set_clock(&folder, by)?.map(|reason| skipped(false, reason)));
             }
             Kind::WipeNats | Kind::RestartNats => self.fleet.nats.kill().await,
-            Kind::FillNats => return self.fill_disk(),
+            Kind::FillNats => return Ok(self.fill_disk()?.map(|reason| skipped(false, reason))),
             Kind::KillPostgres => self.fleet.postgres.kill().await,
             Kind::Clients(nth, trouble) => self.edges[nth].set_trouble(Some(trouble)),
             Kind::Link(member, server, trouble) => self.link(member, server).set_trouble(Some(trouble)),
@@ -242,11 +246,6 @@ impl System {
             Server::Nats => &seat.nats,
         }
     }
-}
-
-/// Why a fault of a process could not be had, if the process was not there.
-fn missing(was_there: bool) -> Option<String> {
-    (!was_there).then(|| "there was no such process just then".to_owned())
 }
 
 /// The deadlines, and the route with its second provider.

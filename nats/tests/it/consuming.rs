@@ -151,13 +151,14 @@ async fn a_failure_that_does_not_pass_in_time_is_parked(pool: PgPool) {
     let first = next(&mut made).await;
     drop(guard);
     first.work_on(async { Err(Failure::Retry("busy".to_owned())) }).await;
-    let mut messages = consumer(&client).await.messages().await.unwrap();
+    let consumer = consumer(&client).await;
     for delivered in 2..=4 {
+        // One at a time: of more that were asked for, one would take the next delivery away from the worker.
+        let mut messages = consumer.fetch().max_messages(1).expires(DEADLINE).messages().await.unwrap();
         let message = timeout(DEADLINE, messages.next()).await.expect("in time").unwrap().unwrap();
         assert_eq!(message.info().unwrap().delivered, delivered);
         message.ack_with(AckKind::Nak(None)).await.unwrap();
     }
-    drop(messages);
     let (mut worker, _guard) = worker(&client, &pool, WAKE);
     next(&mut worker).await.work_on(async { Err(Failure::Retry("still busy".to_owned())) }).await;
     settled(&client).await;

@@ -37,7 +37,7 @@ pub(super) fn breaks(rule: Rule, words: &[&str], change: impl FnOnce(&mut Histor
 
 /// The changed history is as good.
 #[track_caller]
-fn keeps(change: impl FnOnce(&mut History)) {
+pub(super) fn keeps(change: impl FnOnce(&mut History)) {
     are(&found(change), &[]);
 }
 
