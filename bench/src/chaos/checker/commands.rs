@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::waits::stretched;
@@ -38,7 +39,7 @@ pub(super) fn check(history: &History, findings: &mut Findings) {
         let rows = by_command.get(&sent.recorded_as).map_or(&[][..], Vec::as_slice);
         let conversation = by_conversation.get(sent.conversation.as_str()).map_or(&[][..], Vec::as_slice);
         acked(client, sent, rows, conversation, findings);
-        as_asked(ledger, sent, rows, findings);
+        as_asked((ledger, sent), rows, conversation, findings);
         refusable(client, sent, findings);
         refused(history, client, sent, rows, findings);
     }
@@ -116,7 +117,7 @@ fn found_nothing_to_do(sent: &Sent, sequence: u64, position: &str, conversation:
 }
 
 /// What is recorded is what was asked, by whoever asked it.
-fn as_asked(ledger: &Ledger, sent: &Sent, rows: &[&Logged], findings: &mut Findings) {
+fn as_asked((ledger, sent): (&Ledger, &Sent), rows: &[&Logged], conversation: &[&Logged], findings: &mut Findings) {
     let Some(first) = rows.first() else { return };
     let (asked, event) = (&sent.command, &first.event);
     let is = |kind: &str| event["type"] == kind;
@@ -135,6 +136,7 @@ fn as_asked(ledger: &Ledger, sent: &Sent, rows: &[&Logged], findings: &mut Findi
         }
         "RegenerateReply" => is("ReplyRequested") && says("regenerate_of"),
         "StopReply" => (is("ReplyStopRequested") || is("ReplyStopped")) && says("reply"),
+        "SelectBranch" => is("BranchSelected") && leads_to(conversation, &event["leaf"], &asked["message"]),
         _ => false,
     };
     let actor = format!("user:{}", ledger.user);
@@ -144,6 +146,21 @@ fn as_asked(ledger: &Ledger, sent: &Sent, rows: &[&Logged], findings: &mut Findi
         let (client, at) = (&ledger.client, first.position());
         format!("{client} asked for {asked}; from {at} on there is {}", recorded.join(", "))
     });
+}
+
+/// Whether a leaf is that message or one below it.
+fn leads_to(conversation: &[&Logged], leaf: &Value, message: &Value) -> bool {
+    let parent = |of: &Value| {
+        let makes = |event: &Value| event["type"] == "MessageSubmitted" && event["message"] == *of;
+        let asks = |event: &Value| event["type"] == "ReplyRequested" && event["reply"] == *of;
+        conversation
+            .iter()
+            .map(|row| &row.event)
+            .find(|event| makes(event) || asks(event))
+            .map(|event| &event["parent"])
+    };
+    // In a tree there is no way longer than all that there is.
+    std::iter::successors(Some(leaf), |at| parent(at)).take(conversation.len() + 1).any(|at| at == message)
 }
 
 /// It was refused for a reason that people who do honest things at once, or faults, can bring about.

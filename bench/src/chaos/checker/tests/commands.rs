@@ -74,6 +74,23 @@ fn what_is_recorded_must_be_what_was_asked() {
 }
 
 #[test]
+fn the_branch_that_is_shown_must_be_one_of_the_message() {
+    let select = |message: &'static str, leaf: &'static str| {
+        move |history: &mut History| {
+            anns(history).push(sent(6, json!({ "type": "SelectBranch", "message": message }), 100, 13));
+            history.log.push(row(13, 6, "user:ann", json!({ "type": "BranchSelected", "leaf": leaf })));
+        }
+    };
+    for leaf in ["r", "s"] {
+        breaks(Rule::RecordedAsAsked, &[], select("m", leaf));
+        breaks(Rule::RecordedAsAsked, &[], select(leaf, leaf));
+    }
+    breaks(Rule::RecordedAsAsked, &["from 0:13 on"], select("r", "s"));
+    breaks(Rule::RecordedAsAsked, &["from 0:13 on"], select("r", "m"));
+    breaks(Rule::RecordedAsAsked, &["from 0:13 on"], select("x", "s"));
+}
+
+#[test]
 fn a_command_must_happen_once() {
     use Rule::CommandHappensOnce as Once;
     // The same command, appended twice.
