@@ -39,12 +39,12 @@ async fn run(cli: Cli) -> Result<ExitCode, Error> {
     let done = bench.measure(&cli.only, &results, told_to_stop()).await?;
     let report = bench.report();
     // What lacks something leaves the last one that did not as it is.
-    let name = match (done, cli.only.is_empty()) {
-        (false, _) => RUNNING,
-        (true, true) => "latest",
-        (true, false) => "only",
+    let name = match cli.only.is_empty() {
+        true if report.whole => "latest",
+        false if done => "only",
+        _ => RUNNING,
     };
-    if done {
+    if name != RUNNING {
         report.finish(&results, name)?;
     }
     let mut out = std::io::stdout();

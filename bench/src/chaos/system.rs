@@ -28,7 +28,7 @@ pub(super) const ROUTE: [&str; 2] = ["bench/m1", "spare/m2"];
 /// How long all processes may take until they are ready.
 const READY_DEADLINE: Duration = Duration::from_mins(1);
 /// How long a process may take to stop when it is told to.
-const STOP_DEADLINE: Duration = Duration::from_secs(20);
+const STOP_DEADLINE: Duration = Duration::from_secs(22);
 /// The pause between two looks.
 const POLL: Duration = Duration::from_millis(20);
 

@@ -74,8 +74,10 @@ impl Plot {
             .draw()
             .map_err(Error::other)?;
         for (line, colour) in self.lines.iter().zip(COLOURS.iter().cycle()) {
+            // Whoever could not be measured is not at nothing.
+            let points = line.points.iter().copied().filter(|(_, y)| y.is_finite());
             chart
-                .draw_series(LineSeries::new(line.points.iter().copied(), colour.stroke_width(2)).point_size(3))
+                .draw_series(LineSeries::new(points, colour.stroke_width(2)).point_size(3))
                 .map_err(Error::other)?
                 .label(&line.name)
                 .legend(|(x, y)| PathElement::new(vec![(x, y), (x + 18, y)], colour.stroke_width(2)));

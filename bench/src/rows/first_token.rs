@@ -87,14 +87,20 @@ impl Stage {
             Err(_) => Vec::new(),
         };
         for _ in 0..if askers == 1 { plan.rounds() } else { plan.pick(1, 3) } {
-            direct = straight.run(direct, Watch::usual(plan), || Ok(Vec::new())).await?;
-            through = ours.run(through, Watch::usual(plan), || self.stack.cpu_of_each(&self.fleet)).await?;
+            direct = straight.run(direct, Watch::usual(plan), async || Ok(Vec::new())).await?;
+            through = ours.run(through, Watch::usual(plan), async || self.spent().await).await?;
             if let Ok(proxy) = &self.proxy {
-                let used = || cpu(proxy.process.pid()).map(|used| vec![used]);
+                let used = async || cpu(proxy.process.pid()).map(|used| vec![used]);
                 proxied = theirs.run(proxied, Watch::of_proxy(askers, plan), used).await?;
             }
         }
         Ok([straight, ours, theirs])
+    }
+
+    /// What everything of ours has spent, once nothing is left to do of what was asked.
+    async fn spent(&self) -> Result<Vec<Duration>, Error> {
+        self.stack.ready().await?;
+        self.stack.cpu_of_each(&self.fleet)
     }
 }
 
@@ -207,11 +213,11 @@ impl Way {
         &mut self,
         clients: Vec<C>,
         watch: Watch,
-        cpu: impl Fn() -> Result<Vec<Duration>, Error>,
+        cpu: impl AsyncFn() -> Result<Vec<Duration>, Error>,
     ) -> Result<Vec<C>, Error> {
-        let before = cpu()?;
+        let before = cpu().await?;
         let (clients, done) = closed_loop(clients, watch.warm_up, watch.time).await?;
-        self.add(&done, &before, &cpu()?);
+        self.add(&done, &before, &cpu().await?);
         Ok(clients)
     }
 

@@ -160,7 +160,7 @@ impl Bench {
             Ok(()) => report.groups.push(format!("{which:?}")),
             Err(error) => report.rows.push(Row::skipped(format!("{which:?}"), error)),
         }
-        report.whole = report.groups.len() == ALL.len();
+        report.whole = report.groups.len() == ALL.len() && report.rows.iter().all(|row| row.figure().is_some());
         report.took_s = self.begun.elapsed().as_secs_f64();
     }
 
@@ -219,6 +219,12 @@ mod tests {
             bench.take_in(which, Found::default(), Ok(()));
         }
         assert!(bench.report.whole);
+        bench.take_in(
+            Which::Append,
+            Found { rows: vec![Row::skipped("a peer", "not installed")], plots: Vec::new() },
+            Ok(()),
+        );
+        assert!(!bench.report.whole, "a row lacks its figure");
     }
 
     #[tokio::test]

@@ -48,11 +48,6 @@ pub(super) async fn walk(
             found.cold.record(command(&mut chat, *id).await?);
         }
     }
-    for nth in 0..plan.pick(160, 320) {
-        for (id, found) in one_of_each(lengths, nth / COMMANDS).zip(&mut found) {
-            found.command.record(command(&mut chat, id).await?);
-        }
-    }
     for nth in 0..plan.pick(40, 120) {
         for (id, found) in one_of_each(lengths, nth).zip(&mut found) {
             found.open.record(open(&mut chat, id).await?);
@@ -61,6 +56,12 @@ pub(super) async fn walk(
     for nth in 0..plan.pick(30, 60) {
         for (id, found) in one_of_each(lengths, nth).zip(&mut found) {
             found.prompt.record(prompt(&mut chat, provider, id).await?);
+        }
+    }
+    // Last: so many short messages would be what a conversation opens with, and what its prompt holds.
+    for nth in 0..plan.pick(160, 320) {
+        for (id, found) in one_of_each(lengths, nth / COMMANDS).zip(&mut found) {
+            found.command.record(command(&mut chat, id).await?);
         }
     }
     Ok(found)
