@@ -14,7 +14,7 @@ use crate::{cli, traces};
 
 /// How long a process may take to end, all in all; docs/operations.md promises it.
 const STOP_DEADLINE: Duration = Duration::from_secs(20);
-/// How long edges, replies and projections may take: sockets are closed within seven seconds, replies finished or handed
+/// How long edges, replies and projections may take: sockets are closed within eleven seconds, replies finished or handed
 /// back within ten.
 const FIRST_DEADLINE: Duration = Duration::from_secs(12);
 /// How long the owners of shards may take to answer what was asked and to publish what was committed.

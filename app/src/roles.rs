@@ -144,7 +144,8 @@ impl Running {
             metrics.look_at_bus(&client, pool.clone(), shards, "worker");
         }
         let process = Uuid::new_v4();
-        for role in roles {
+        // Replies come last: until then a start that fails leaves nothing behind that someone waits for.
+        for role in [WorkerRole::Commands, WorkerRole::Reply].iter().filter(|role| roles.contains(role)) {
             let (pool, client, cancelled) = (pool.clone(), client.clone(), CancellationToken::new());
             match role {
                 WorkerRole::Reply => {

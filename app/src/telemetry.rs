@@ -3,6 +3,7 @@
 //! The two are kept apart by the target of spans: what makes up traces never shows in a log, and what is logged never
 //! travels with a trace.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io;
 use std::panic::{self, PanicHookInfo};
 
@@ -26,12 +27,11 @@ pub fn init(settings: &Settings, service: &'static str) -> Result<Traces, Error>
     // The hint leaves it to the other filter how much is looked at: what nobody wants must cost nothing.
     let logged = filter.and(filter_fn(move |metadata| !is_trace(metadata)).with_max_level_hint(LevelFilter::TRACE));
     let registry = tracing_subscriber::registry().with(traces.layer().map(|layer| layer.with_filter(kept)));
+    panic::set_hook(Box::new(tell_panic));
     // It fails only when something else logs already, as in tests; then that is as good.
     let _ = match settings.log_format {
         LogFormat::Text => registry.with(fmt::layer().with_writer(io::stderr).with_filter(logged)).try_init(),
         LogFormat::Json => {
-            // Else a panic is lines for people among those for programs.
-            panic::set_hook(Box::new(tell_panic));
             let layer = fmt::layer().json().flatten_event(true).with_writer(io::stderr);
             registry.with(layer.with_filter(logged)).try_init()
         }
@@ -39,10 +39,13 @@ pub fn init(settings: &Settings, service: &'static str) -> Result<Traces, Error>
     Ok(traces)
 }
 
-/// Says where. What a panic says of itself may quote someone: a text that was cut in the wrong place, for one.
+/// Says where, and how it came there if `RUST_BACKTRACE` wants that. What a panic says of itself may quote someone: a text that was
+/// cut in the wrong place, for one.
 fn tell_panic(panic: &PanicHookInfo<'_>) {
     let location = panic.location().map(ToString::to_string);
-    tracing::error!(location, "a thread panicked");
+    let backtrace = Backtrace::capture();
+    let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
+    tracing::error!(location, backtrace, "a thread panicked");
 }
 
 #[cfg(test)]

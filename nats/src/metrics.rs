@@ -4,8 +4,8 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use ::metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
-use async_nats::jetstream::consumer::{Info, PullConsumer};
-use async_nats::jetstream::context::Context;
+use async_nats::jetstream::consumer::Info;
+use async_nats::jetstream::context::{ConsumerInfoErrorKind, Context};
 use domain::Shard;
 use futures::future::join_all;
 use sqlx::PgPool;
@@ -94,14 +94,15 @@ async fn look_at_shard(jetstream: &Context, pool: &PgPool, shard: Shard, role: &
     let last = stream.as_ref().map_or(0, |stream| stream.cached_info().state.last_sequence);
     gauge!(RELAY_LAG, "shard" => shard.to_string()).set(float(head.saturating_sub(last)));
     let Some(stream) = stream else { return Ok(()) };
-    // Its maker may not have come to it yet.
-    let Ok(mut consumer): Result<PullConsumer, _> = stream.get_consumer(&crate::consume::durable(role, shard)).await
-    else {
-        return Ok(());
-    };
-    let Info { num_pending, num_ack_pending, .. } = consumer.info().await.map_err(Error::from_any)?;
-    gauge!(PENDING, "role" => role, "shard" => shard.to_string()).set(float(*num_pending));
-    gauge!(UNDER_WAY, "role" => role, "shard" => shard.to_string()).set(float(*num_ack_pending as u64));
+    let Info { num_pending, num_ack_pending, .. } =
+        match stream.consumer_info(crate::consume::durable(role, shard)).await {
+            Ok(info) => info,
+            // Its maker may not have come to it yet.
+            Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(Error::from_any(error)),
+        };
+    gauge!(PENDING, "role" => role, "shard" => shard.to_string()).set(float(num_pending));
+    gauge!(UNDER_WAY, "role" => role, "shard" => shard.to_string()).set(float(num_ack_pending as u64));
     Ok(())
 }
 

@@ -12,7 +12,9 @@ use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use domain::Shard;
-use sqlx::PgPool;
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query;
+use sqlx::{PgPool, Postgres};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -25,14 +27,15 @@ pub const TERM: Duration = Duration::from_secs(2);
 /// How often it is renewed, and how often a free one is looked for.
 pub const RENEW_EVERY: Duration = Duration::from_millis(500);
 
-/// Says that the process is alive, renews what it owns and, if it may (`$4`), takes what is free, up to its fair share: the
-/// shards divided by the processes alive, the remainder going to the first of them, one each. It waits for no one but to write its own rows; it
+/// Says that the process is alive, renews what it owns and takes what is free, up to its fair share: the shards divided by the
+/// processes alive, the remainder going to the first of them, one each. One that is about to leave (`$4` is false) takes nothing,
+/// and says that it is alive no longer: others have its share from now on. It waits for no one but to write its own rows; it
 /// looks for the silent after having said so itself (`silent` reads `alive`), for two that find each other silent would else
 /// wait for each other.
 const RENEW: &str = "\
 with alive as (
-    insert into processes (role, process, seen_at) values ($1, $2, now())
-    on conflict (role, process) do update set seen_at = now() returning role
+    insert into processes (role, process, seen_at) values ($1, $2, case when $4 then now() else '-infinity' end)
+    on conflict (role, process) do update set seen_at = excluded.seen_at returning role
 ), silent as (
     select p.process from processes p, alive
     where p.role = alive.role and p.process <> $2 and p.seen_at < now() - make_interval(secs => $3)
@@ -103,7 +106,8 @@ impl Leases {
         self.renew_as(true).await
     }
 
-    /// The same, but takes nothing: what a process that is about to leave would take, it would soon give up again.
+    /// The same of a process that is about to leave: it keeps its own, takes nothing, which it would soon give up again, and
+    /// others share out all that is free.
     ///
     /// # Errors
     /// As for [`Self::renew`].
@@ -141,17 +145,9 @@ impl Leases {
         if shards.is_empty() {
             return Ok(());
         }
-        let mut own = self.connection.lock().await;
-        let mut connection = own.take().await?;
         let shards: Vec<i32> = shards.iter().map(|shard| i32::from(*shard)).collect();
-        sqlx::query("delete from leases where role = $1 and owner = $2 and shard = any($3)")
-            .bind(self.role)
-            .bind(self.process)
-            .bind(shards)
-            .execute(&mut connection)
-            .await?;
-        own.give_back(connection);
-        Ok(())
+        let deleting = sqlx::query("delete from leases where role = $1 and owner = $2 and shard = any($3)");
+        self.tell(deleting.bind(self.role).bind(self.process).bind(shards)).await
     }
 
     /// Leaves the role: gives up every shard and no longer counts when they are shared out.
@@ -159,19 +155,25 @@ impl Leases {
     /// # Errors
     /// When Postgres does not answer; the leases then end by themselves.
     pub async fn leave(&self) -> Result<(), Error> {
-        let mut own = self.connection.lock().await;
-        let mut connection = own.take().await?;
-        sqlx::query(
+        let leaving = sqlx::query(
             "with gone as (delete from processes where role = $1 and process = $2)
              delete from leases where role = $1 and owner = $2",
-        )
-        .bind(self.role)
-        .bind(self.process)
-        .execute(&mut connection)
-        .await?;
-        own.give_back(connection);
+        );
+        self.tell(leaving.bind(self.role).bind(self.process)).await?;
         self.has(&BTreeSet::new(), Instant::now());
         Ok(())
+    }
+
+    /// What takes longer than a term would hold up the renewal of all else.
+    async fn tell(&self, statement: Query<'_, Postgres, PgArguments>) -> Result<(), Error> {
+        let telling = async {
+            let mut own = self.connection.lock().await;
+            let mut connection = own.take().await?;
+            statement.execute(&mut connection).await?;
+            own.give_back(connection);
+            Ok(())
+        };
+        timeout(TERM, telling).await.unwrap_or(Err(Error::Silent))
     }
 
     /// Tells that nothing is owned any more, once what was not renewed has ended. A renewal that fails does it; so shall

@@ -33,6 +33,8 @@ use crate::edge::Edge;
 use crate::error::Problem;
 use crate::{metrics, ws};
 
+/// What there is not.
+const UNKNOWN: &str = "/api/{*rest}";
 /// The largest request body accepted, in bytes.
 const MAX_BODY_BYTES: usize = 64 * 1024;
 
@@ -63,7 +65,7 @@ pub(crate) fn router(edge: Arc<Edge>) -> Router {
         .route("/api/status", get(status::status))
         .route("/livez", get(health::alive))
         .route("/readyz", get(health::ready))
-        .route("/api/{*rest}", any(unknown))
+        .route(UNKNOWN, any(unknown))
         .fallback(get(console::serve))
         .method_not_allowed_fallback(async || Problem::wrong_method())
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
@@ -81,7 +83,8 @@ pub(crate) fn router(edge: Arc<Edge>) -> Router {
 async fn count(request: Request, next: Next) -> Response {
     let (began, route) = (Instant::now(), request.extensions().get::<MatchedPath>().cloned());
     let response = next.run(request).await;
-    metrics::answered(route.as_ref().map(MatchedPath::as_str), response.status(), began.elapsed());
+    let route = route.as_ref().map(MatchedPath::as_str).filter(|route| *route != UNKNOWN);
+    metrics::answered(route, response.status(), began.elapsed());
     response
 }
 

@@ -11,7 +11,7 @@ use axum::extract::ws::{Message, Utf8Bytes, WebSocket};
 use domain::ConversationId;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, SplitSink, SplitStream};
-use futures::{SinkExt, StreamExt};
+use futures::{FutureExt, SinkExt, StreamExt};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, sleep, timeout};
 use tokio_tungstenite::tungstenite;
@@ -127,6 +127,10 @@ impl Socket {
         let mut closing = pin!(closing(self.edge.stopping.clone(), self.session));
         let wake = Arc::clone(&self.wake);
         loop {
+            // There may always be something to do for a client that reads slowly; its turn comes all the same.
+            if closing.as_mut().now_or_never().is_some() {
+                return self.finish_all().await;
+            }
             tokio::select! {
                 message = incoming.next() => {
                     heard_at = Instant::now();

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde_json::json;
+use store::lease::TERM;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -125,17 +127,14 @@ async fn a_worker_that_stops_is_not_ready_and_finishes_what_it_began() {
     until("it is not ready", async || status(&health, "/readyz").await == 503).await;
     assert_eq!(status(&health, "/livez").await, 200);
     let free = (0..SHARDS).find(|shard| *shard != domain::shard_of(&id, SHARDS)).unwrap();
-    let freed = sqlx::query("delete from leases where role = 'commands' and shard = $1").bind(i32::from(free));
-    assert_eq!(freed.execute(&app.pool).await.unwrap().rows_affected(), 1);
+    let freed = "delete from leases where role = 'commands' and shard = $1 returning now()";
+    let freed_at = sqlx::query_scalar(freed).bind(i32::from(free)).fetch_one(&app.pool).await.unwrap();
     // Its shards are its own until the reply is over: there is nobody else.
     ann.ask(&id, json!({ "type": "RenameConversation", "title": "while it stops" })).await.unwrap();
     // What comes meanwhile is left to others.
     let later = ann.submit_beside(&id, "say 3 later").await;
-    // So is a shard that is free now. The first of two renewals may have begun before it was.
-    for _ in 0..2 {
-        let before = renewed_at(&app).await;
-        until("it renews its leases", async || renewed_at(&app).await != before).await;
-    }
+    // So is a shard that is free now.
+    until("it has renewed its leases since", async || renewed_since(&app, freed_at).await).await;
     let owned = sqlx::query_scalar("select count(*) from leases where role = 'commands'");
     let owned: i64 = owned.fetch_one(&app.pool).await.unwrap();
     assert_eq!(owned, i64::from(SHARDS) - 1, "it keeps its own and takes nothing");
@@ -194,10 +193,11 @@ async fn an_edge_that_stops_refuses_newcomers_and_answers_what_it_was_asked() {
     assert!(process.exit().unwrap().success());
 }
 
-/// When the only owner of shards last renewed its leases.
-async fn renewed_at(app: &App) -> String {
-    let sql = "select seen_at::text from processes where role = 'commands'";
-    sqlx::query_scalar(sql).fetch_one(&app.pool).await.unwrap()
+/// Whether every lease that there is was renewed after this moment of the database's.
+async fn renewed_since(app: &App, moment: DateTime<Utc>) -> bool {
+    let sql = "select bool_and(expires_at > $1 + make_interval(secs => $2)) from leases where role = 'commands'";
+    let renewed = sqlx::query_scalar(sql).bind(moment).bind(TERM.as_secs_f64()).fetch_one(&app.pool).await;
+    renewed.unwrap()
 }
 
 async fn status(address: &str, path: &str) -> u16 {

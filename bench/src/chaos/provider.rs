@@ -121,11 +121,9 @@ impl State {
         (self.seed, &question, nth).hash(&mut hasher);
         let mut rng = Rng::with_seed(hasher.finish());
         let whims = [Whim::Hang, Whim::Error, Whim::Limit, Whim::Cut, Whim::Stall, Whim::Slow];
-        let whim = match told {
-            Some(whim) if rng.u32(0..10) < WHEN_TOLD => Some(whim),
-            _ if rng.u32(0..BAD_LUCK) == 0 => Some(whims[rng.usize(0..whims.len())]),
-            _ => None,
-        };
+        // All is drawn, so that what follows is the same whether it was told anything or not.
+        let (obeys, unlucky, own) = (rng.u32(0..10) < WHEN_TOLD, rng.u32(0..BAD_LUCK) == 0, rng.usize(0..whims.len()));
+        let whim = told.filter(|_| obeys).or_else(|| unlucky.then_some(whims[own]));
         let name = question.split_whitespace().next().unwrap_or_default();
         let word = |at: usize| format!("{}·{name}·{nth}·{at} ", SYLLABLES[at % SYLLABLES.len()]);
         let words: Vec<String> = (0..rng.usize(WORDS)).map(word).collect();

@@ -112,6 +112,18 @@ async fn who_is_about_to_leave_keeps_its_own_and_takes_nothing_more(pool: PgPool
     assert_eq!(renew(&first).await.len(), 4, "while it stays, they are its own");
 }
 
+#[sqlx::test(migrator = "store::MIGRATOR")]
+async fn what_is_free_beside_one_that_is_about_to_leave_is_taken_by_those_who_stay(pool: PgPool) {
+    let database = Database::new(pool, 6).await;
+    let processes = [(); 3].map(|()| process(&database.pool));
+    settle(&processes, 6).await;
+    let [leaving, gone, staying] = processes;
+    assert_eq!(leaving.renew_taking_nothing().await.unwrap().keep.len(), 2);
+    gone.leave().await.unwrap();
+    assert_eq!(renew(&staying).await.len(), 4, "no share is kept for the one that takes nothing");
+    assert_eq!(leaving.renew_taking_nothing().await.unwrap().keep.len(), 2, "which keeps its own");
+}
+
 /// As a process leaves them that is frozen in the middle of something.
 #[sqlx::test(migrator = "store::MIGRATOR")]
 async fn rows_that_someone_holds_locked_keep_no_one_else_from_renewing(pool: PgPool) {

@@ -78,13 +78,15 @@ fn acked(client: &str, sent: &Sent, rows: &[&Logged], conversation: &[&Logged], 
     let kind = &sent.command["type"];
     for answer in &sent.answers {
         let Verdict::Acked { sequence, position } = &answer.verdict else { continue };
-        let holds = match rows.last() {
-            Some(last) => {
-                (last.sequence, last.position(), &last.conversation)
-                    == (*sequence, position.clone(), &sent.conversation)
-            }
-            None => found_nothing_to_do(sent, *sequence, position, conversation),
+        let is_recorded = rows.last().is_some_and(|last| {
+            (last.sequence, last.position(), &last.conversation) == (*sequence, position.clone(), &sent.conversation)
+        });
+        // Sent again after its shard has changed hands, a command that had found nothing to do may find something.
+        let was_nothing = || {
+            rows.first().is_none_or(|first| place(position).is_some_and(|place| place < (first.shard, first.pos)))
+                && found_nothing_to_do(sent, *sequence, position, conversation)
         };
+        let holds = is_recorded || was_nothing();
         findings.check(holds, Rule::AckedIsRecorded, || {
             let found = rows.last().map(|row| format!("{} at {}", row.sequence, row.position()));
             let found = found.unwrap_or_else(|| "nothing".to_owned());
@@ -97,11 +99,7 @@ fn acked(client: &str, sent: &Sent, rows: &[&Logged], conversation: &[&Logged], 
 /// Whether a command without events rightly found nothing to do: at the position that it was given the conversation stood
 /// at that sequence, and what was wanted had come true.
 fn found_nothing_to_do(sent: &Sent, sequence: u64, position: &str, conversation: &[&Logged]) -> bool {
-    let place = || {
-        let (shard, pos) = position.split_once(':')?;
-        Some((shard.parse::<u16>().ok()?, pos.parse::<u64>().ok()?))
-    };
-    let Some((shard, pos)) = place() else { return false };
+    let Some((shard, pos)) = place(position) else { return false };
     let by_then: Vec<&&Logged> = conversation.iter().take_while(|row| row.shard == shard && row.pos <= pos).collect();
     let came_true = |row: &&&Logged| match sent.command["type"].as_str() {
         Some("StopReply") => {
@@ -114,6 +112,12 @@ fn found_nothing_to_do(sent: &Sent, sequence: u64, position: &str, conversation:
         _ => false,
     };
     by_then.last().is_some_and(|last| last.sequence == sequence) && by_then.iter().any(came_true)
+}
+
+/// The shard and the place in it.
+fn place(position: &str) -> Option<(u16, u64)> {
+    let (shard, pos) = position.split_once(':')?;
+    Some((shard.parse().ok()?, pos.parse().ok()?))
 }
 
 /// What is recorded is what was asked, by whoever asked it.
@@ -166,13 +170,16 @@ fn leads_to(conversation: &[&Logged], leaf: &Value, message: &Value) -> bool {
 /// It was refused for a reason that people who do honest things at once, or faults, can bring about.
 fn refusable(client: &str, sent: &Sent, findings: &mut Findings) {
     let kind = name(&sent.command["type"]);
-    let asks_for_reply = matches!(kind, "SubmitMessage" | "EditMessage" | "RegenerateReply");
+    let asks_for_reply =
+        matches!(kind, "SubmitMessage" | "EditMessage" | "RegenerateReply") && sent.command["answer"] != false;
+    // Nobody else is at the beginning of a conversation.
+    let begins = sent.command.get("parent").is_some_and(Value::is_null);
     for answer in &sent.answers {
         let Verdict::Refused { code, retryable } = &answer.verdict else { continue };
         let holds = if *retryable {
             FOR_NOW.contains(&code.as_str())
         } else {
-            asks_for_reply && AT_ONCE.contains(&code.as_str())
+            asks_for_reply && AT_ONCE.contains(&code.as_str()) && !(begins && code == "reply_in_progress")
         };
         findings.check(holds, Rule::RefusalIsKnown, || {
             format!("{client}: {kind} {} was refused as {code} (retryable: {retryable})", sent.id)

@@ -91,6 +91,21 @@ fn the_branch_that_is_shown_must_be_one_of_the_message() {
 }
 
 #[test]
+fn what_had_nothing_to_do_may_have_later() {
+    let acked = |kind: &'static str, at: u64| {
+        move |history: &mut History| {
+            let mut select = sent(6, json!({ "type": kind, "message": "r" }), 100, at);
+            select.answers.extend(sent(6, json!({}), 200, 13).answers);
+            anns(history).push(select);
+            history.log.push(row(13, 6, "user:ann", json!({ "type": "BranchSelected", "leaf": "r" })));
+        }
+    };
+    breaks(Rule::AckedIsRecorded, &[], acked("SelectBranch", 12));
+    breaks(Rule::AckedIsRecorded, &["was acknowledged as 12 at 0:12"], acked("RenameConversation", 12));
+    breaks(Rule::AckedIsRecorded, &["was acknowledged as 14 at 0:14"], acked("SelectBranch", 14));
+}
+
+#[test]
 fn a_command_must_happen_once() {
     use Rule::CommandHappensOnce as Once;
     // The same command, appended twice.
@@ -150,6 +165,13 @@ fn a_refusal_must_be_one_that_can_be() {
     ] {
         breaks(Rule::RefusalIsKnown, &[code], answered(nth, code, retryable));
     }
+    for (field, value) in [("answer", json!(false)), ("parent", json!(null))] {
+        breaks(Rule::RefusalIsKnown, &["reply_in_progress"], |history| {
+            anns(history)[2].command[field] = value;
+            answered(2, "reply_in_progress", false)(history);
+        });
+    }
+    keeps(answered(2, "reply_in_progress", false));
     keeps(answered(2, "too_many_replies", false));
     keeps(answered(2, "unavailable", true));
     keeps(answered(4, "too_many_requests", true));
