@@ -12,7 +12,6 @@ use tracing::Instrument;
 
 use super::{Attempt, Ended};
 use crate::metrics::Call;
-
 use crate::provider::{self, Chunk, Connected};
 use crate::reply::live_text::LiveText;
 use crate::reply::parts::{MAX_TEXT_BYTES, Parts};
