@@ -8,6 +8,7 @@ FUZZ_SECONDS ?= 600
 
 # Where cargo puts what it builds.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
+PROGRAM := $(abspath $(TARGET))/debug/bestchat
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-test web up build-tests test chaos fuzz build-bench bench bench-quick check build fmt types
@@ -39,8 +40,8 @@ test: build-tests ## Run every test, against a Postgres and a NATS started for i
 	$(TARGET)/debug/examples/servers cargo nextest run --workspace
 	$(TARGET)/debug/chaos --seed 1 --seconds 120
 	scripts/fuzz 10
-	cd web && npm test
-	cd web && npm run e2e --if-present
+	cd web && BESTCHAT_BIN=$(PROGRAM) npm test
+	cd web && BESTCHAT_BIN=$(PROGRAM) npm run e2e --if-present
 
 # The dev profile, as in `make test`: what is broken here is not speed.
 chaos: build-tests ## Break everything on purpose, check that nothing was lost; CHAOS_ARGS="--seed 7 --seeds 5 --seconds 120"
