@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::checker::{self, Finding, Rule, WaitCounts};
-use super::history::{History, Outage, ROLLING_RESTART, Skipped, Told, Verdict};
+use super::history::{History, Skipped, Told, Verdict};
 
 /// The most findings of one kind that are shown.
 const SHOWN: usize = 5;
@@ -176,9 +176,8 @@ impl fmt::Display for Report {
 
 /// A wait of so long, in all and during a rolling restart, if it began in one.
 fn lengthen(longest: &mut (u64, Option<u64>), history: &History, from: u64, until: u64) {
-    let restarts = |outage: &Outage| outage.what == ROLLING_RESTART && (outage.from..outage.until).contains(&from);
     longest.0 = longest.0.max(until - from);
-    if history.outages.iter().any(restarts) {
+    if checker::restarts(history, from) {
         longest.1 = longest.1.max(Some(until - from));
     }
 }

@@ -233,6 +233,14 @@ pub(super) fn tokens(count: &Value) -> Option<u64> {
     count.as_u64().filter(|tokens| *tokens <= MAX)
 }
 
+/// The same of a provider whose counts arrive as integers, now and then as floats.
+pub(super) fn rounded_tokens(count: &Value) -> Option<u64> {
+    const MAX: f64 = 1e15;
+    let tokens = count.as_f64().filter(|tokens| (0.0..=MAX).contains(tokens))?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked against its range above")]
+    Some(tokens as u64)
+}
+
 /// A provider's own words for what an answer cost, as [`Usage::raw`] keeps them; none when they are too long.
 pub(super) fn raw_usage(usage: &impl Serialize) -> Option<String> {
     serde_json::to_string(usage).ok().filter(|raw| raw.len() <= MAX_RAW_USAGE_BYTES)

@@ -22,7 +22,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-pub(super) use waits::{PATIENCE, RECOVERY, WaitCounts, judged};
+pub(super) use waits::{PATIENCE, RECOVERY, WaitCounts, judged, restarts};
 
 use super::history::History;
 

@@ -102,7 +102,7 @@ fn answered_at(sent: &Sent) -> Option<u64> {
 }
 
 /// Whether every process was being restarted then.
-fn restarts(history: &History, at: u64) -> bool {
+pub(crate) fn restarts(history: &History, at: u64) -> bool {
     let restarting = |outage: &Outage| outage.what == ROLLING_RESTART && (outage.from..outage.until).contains(&at);
     history.outages.iter().any(restarting)
 }

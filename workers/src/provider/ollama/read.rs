@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::THINKING;
 use crate::provider::ErrorKind;
-use crate::provider::answer::{Answer, raw_usage};
+use crate::provider::answer::{Answer, raw_usage, rounded_tokens};
 use crate::provider::refusal::Refusal;
 use crate::provider::wire::{Read, Record};
 
@@ -88,7 +88,7 @@ impl Reader {
         }
         if line.done == Some(true) {
             self.close(answer)?;
-            let count = |count: &Option<Value>| count.as_ref().and_then(number);
+            let count = |count: &Option<Value>| count.as_ref().and_then(rounded_tokens);
             let (prompt_eval_count, eval_count) = (count(&line.prompt_eval_count), count(&line.eval_count));
             answer.usage(usage(&Counts { prompt_eval_count, eval_count }));
             answer.finish(finish(line.done_reason.as_deref()));
@@ -135,14 +135,6 @@ fn written(arguments: &RawValue) -> String {
 fn usage(counts: &Counts) -> Usage {
     let raw = (counts.prompt_eval_count.is_some() || counts.eval_count.is_some()).then(|| raw_usage(counts)).flatten();
     Usage { input: counts.prompt_eval_count, output: counts.eval_count, raw, ..Usage::default() }
-}
-
-/// Servers behind the same protocol write floats. The bound keeps sums from overflowing.
-fn number(value: &Value) -> Option<u64> {
-    const MAX: f64 = 1e15;
-    let number = value.as_f64().filter(|number| (0.0..=MAX).contains(number))?;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked against its range above")]
-    Some(number as u64)
 }
 
 fn finish(reason: Option<&str>) -> Finish {

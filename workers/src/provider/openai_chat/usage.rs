@@ -3,14 +3,14 @@
 use domain::conversation::Usage;
 use serde_json::Value;
 
-use crate::provider::answer::raw_usage;
+use crate::provider::answer::{raw_usage, rounded_tokens};
 
 /// Reads a `usage` object; `None` when it says nothing, as in `{}` or before the last frame.
 ///
 /// `prompt_tokens` includes the cached ones and `completion_tokens` the reasoning ones, except where a server counts
 /// otherwise (xAI: 1 completion token beside 290 of reasoning). Those are told apart by the sum.
 pub(super) fn read(usage: &Value) -> Option<Usage> {
-    let count = |path: &str| usage.pointer(path).and_then(number);
+    let count = |path: &str| usage.pointer(path).and_then(rounded_tokens);
     let prompt = count("/prompt_tokens");
     let completion = count("/completion_tokens");
     let total = count("/total_tokens");
@@ -44,12 +44,4 @@ pub(super) fn read(usage: &Value) -> Option<Usage> {
 fn apart(prompt: Option<u64>, completion: u64, reasoning: u64, total: Option<u64>) -> bool {
     let sum = prompt.unwrap_or(0).saturating_add(completion).saturating_add(reasoning);
     reasoning > completion || (prompt.is_some() && total.is_some_and(|total| total >= sum))
-}
-
-/// Counts arrive as integers, now and then as floats. The bound keeps sums from overflowing.
-fn number(value: &Value) -> Option<u64> {
-    const MAX: f64 = 1e15;
-    let number = value.as_f64().filter(|number| (0.0..=MAX).contains(number))?;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked against its range above")]
-    Some(number as u64)
 }
