@@ -139,7 +139,7 @@ async fn the_bill_is_the_ledger_wherever_a_worker_is_killed() {
         open.until_said(held.question, said).await;
     }
     for held in [&middle, &ending] {
-        app.until_kept(&held.conversation, &held.reply, HALF).await;
+        app.until_kept(&held.conversation, &held.reply, 1, HALF).await;
     }
 
     let mut claimed = Held::ask(&app, &api, SHUT, "whole in front of the door").await;
@@ -148,7 +148,7 @@ async fn the_bill_is_the_ledger_wherever_a_worker_is_killed() {
     // The end comes, and nobody is there to record it.
     commands.kill();
     open.end();
-    app.until_kept(&ending.conversation, &ending.reply, WHOLE).await;
+    app.until_kept(&ending.conversation, &ending.reply, 1, WHOLE).await;
     worker.kill();
     shut.open();
     unread.open();
@@ -235,7 +235,7 @@ async fn what_a_provider_counts_in_its_own_way_is_the_ledger_and_what_is_lost_is
     for (held, said) in [(&silent, 0), (&headed, 0), (&begun, 0), (&middle, HALF.len())] {
         biller.until_said(held.question, said).await;
     }
-    app.until_kept(&middle.conversation, &middle.reply, HALF).await;
+    app.until_kept(&middle.conversation, &middle.reply, 1, HALF).await;
     worker.kill();
     let _other = app.worker("reply").await;
     for (held, said) in [(&mut silent, ""), (&mut headed, ""), (&mut begun, ""), (&mut middle, HALF)] {

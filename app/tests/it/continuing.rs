@@ -102,7 +102,7 @@ async fn a_killed_workers_answer_goes_on_elsewhere() {
     let api = app.api().await;
     let question = "billed hold 20 words";
     let (mut ann, id, reply) = app.asking(&api, "ann", Some(ABLE), question).await;
-    app.until_kept(&id, &reply, &answer(20)).await;
+    app.until_kept(&id, &reply, 1, &answer(20)).await;
     let _second = app.worker("reply").await;
     first.kill();
     until_taken_over(&mut ann, &id, &reply, answer(20).trim_end()).await;
@@ -125,8 +125,8 @@ async fn what_was_said_before_is_kept_when_the_next_attempt_is_stopped_or_lost()
     let said = answer(20).trim_end().to_owned();
     let (mut ann, id, reply) = app.asking(&api, "ann", Some(ABLE), "hold 20 stopped").await;
     let (mut ben, other, lost) = app.asking(&api, "ann", Some(ABLE), "hold 20 lost").await;
-    app.until_kept(&id, &reply, &answer(20)).await;
-    app.until_kept(&other, &lost, &answer(20)).await;
+    app.until_kept(&id, &reply, 1, &answer(20)).await;
+    app.until_kept(&other, &lost, 1, &answer(20)).await;
     let mut second = app.worker("reply").await;
     first.kill();
     until_taken_over(&mut ann, &id, &reply, &said).await;
@@ -137,7 +137,7 @@ async fn what_was_said_before_is_kept_when_the_next_attempt_is_stopped_or_lost()
     assert_eq!((&end["type"], &end["parts"][0]["text"]), (&json!("ReplyStopped"), &json!(said)));
     assert_eq!(spent(&ann, &id)[1], (0, true), "it said nothing itself");
 
-    app.until_kept(&other, &lost, &said).await;
+    app.until_kept(&other, &lost, 2, &said).await;
     let _third = app.worker("reply").await;
     second.kill();
     app.provider.release();

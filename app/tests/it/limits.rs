@@ -272,7 +272,7 @@ async fn whatever_ends_an_attempt_its_room_is_given_back_and_what_it_spent_is_co
 
     let (mut ann, id, reply) = app.asking(&api, "ann", Some(PRICED), "hold 20 lost").await;
     ann.until_text(&id, &reply, answer(20).len()).await;
-    app.until_kept(&id, &reply, &answer(20)).await;
+    app.until_kept(&id, &reply, 1, &answer(20)).await;
     worker.kill();
     let expired =
         ann.read_until(&id, "the lost attempt expires", |told| !told.of_type("ReplyAttemptExpired").is_empty());

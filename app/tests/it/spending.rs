@@ -81,7 +81,7 @@ async fn what_every_attempt_spent_is_in_the_log() {
 
     let (mut ann, id, reply) = app.asking(&api, "ann", None, "billed hold 20 lost").await;
     ann.until_text(&id, &reply, answer(20).len()).await;
-    app.until_kept(&id, &reply, &answer(20)).await;
+    app.until_kept(&id, &reply, 1, &answer(20)).await;
     let _other = app.worker("reply").await;
     worker.kill();
     app.provider.release();

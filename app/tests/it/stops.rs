@@ -71,7 +71,7 @@ async fn a_stop_wins_at_every_moment() {
     // While its worker is gone: the reaper ends it, as stopped.
     let (mut ann, id, reply) = app.asking(&api, "ann", None, "hold 20 words").await;
     ann.until_text(&id, &reply, answer(20).len()).await;
-    app.until_kept(&id, &reply, &answer(20)).await;
+    app.until_kept(&id, &reply, 1, &answer(20)).await;
     drop(worker);
     ann.stop(&id, &reply).await.unwrap();
     let asked = Instant::now();

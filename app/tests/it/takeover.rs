@@ -68,10 +68,10 @@ async fn a_reply_whose_workers_all_die_ends() {
     ann.follow(&id).await;
     let question = "hold 20 words";
     let reply = ann.submit(&id, question).await;
-    for attempt in 1..=3 {
+    for (attempt, calls) in (1..=3).zip(1..) {
         let mut worker = app.worker("reply").await;
-        within(TAKE_OVER, "the next attempt asks", app.provider.until_asked(question, attempt)).await;
-        app.until_kept(&id, &reply, &answer(20)).await;
+        within(TAKE_OVER, "the next attempt asks", app.provider.until_asked(question, calls)).await;
+        app.until_kept(&id, &reply, attempt, &answer(20)).await;
         worker.kill();
     }
     let end = within(TAKE_OVER, "the reply ends", ann.end_of(&id, &reply)).await;

@@ -171,8 +171,9 @@ impl App {
         shares
     }
 
-    /// Returns once the worker of a reply has kept this much of its text for those who join.
-    pub(crate) async fn until_kept(&self, conversation: &str, reply: &str, text: &str) {
+    /// Returns once the worker of this attempt has kept just this of its text for those who join: what an attempt
+    /// before it kept may read the same.
+    pub(crate) async fn until_kept(&self, conversation: &str, reply: &str, attempt: u32, text: &str) {
         let client = nats::connect(&self.nats.core_url(), "test", nats::Inbox::Core).await.unwrap();
         let jetstream = nats::relay::jetstream(&client);
         let key = nats::live::ReplyKey {
@@ -181,7 +182,10 @@ impl App {
             reply: reply.parse().unwrap(),
         };
         until("the text is kept", async || {
-            nats::live::kept(&jetstream, key).await.is_ok_and(|kept| kept.is_some_and(|kept| kept.whole.text == text))
+            let kept = nats::live::kept(&jetstream, key).await;
+            kept.is_ok_and(|kept| {
+                kept.is_some_and(|kept| (kept.whole.attempt, kept.whole.text.as_str()) == (attempt, text))
+            })
         })
         .await;
     }
