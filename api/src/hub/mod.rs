@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::Problem;
 pub(crate) use room::{Collected, Cursor, Room};
-pub(crate) use wake::{Passing, Wake};
+pub(crate) use wake::{News, Passing, Wake};
 
 /// How long loading a room may take.
 const LOAD_DEADLINE: Duration = Duration::from_secs(8);
@@ -156,7 +156,7 @@ impl Hub {
     fn heard_list_change(&self, key: &str, frame: &Utf8Bytes) {
         let mut people = self.people();
         let Some(wakes) = people.get_mut(key) else { return };
-        wakes.retain(|wake| wake.upgrade().is_some_and(|wake| wake.say(Passing::Personal(frame.clone()))));
+        wakes.retain(|wake| wake.upgrade().map(|wake| wake.say(Passing::Personal(frame.clone()))).is_some());
         if wakes.is_empty() {
             people.remove(key);
         }

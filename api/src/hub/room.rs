@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use axum::extract::ws::Utf8Bytes;
 use domain::conversation::{Conversation, Event};
@@ -9,6 +10,7 @@ use domain::{MessageId, Tenant, UserId};
 use nats::live::Delta;
 use store::{Recorded, codec};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::ReplyRoom;
 use super::live_reply::LiveReply;
@@ -25,6 +27,11 @@ const MAX_EVENTS: usize = 128;
 const MAX_EVENT_BYTES: usize = 1024 * 1024;
 /// The events that may come while the room is being loaded; with more, it is loaded anew.
 const MAX_EARLY: usize = 4_096;
+/// For how long text gathers here for each socket that follows, beyond what the worker gathers. A frame costs some 10 µs of a
+/// processor to send, so a reply takes a twentieth of one, however many follow it, until the time is the longest there is.
+const GATHER_PER_FOLLOWER: Duration = Duration::from_micros(200);
+/// The longest that text gathers: beyond it a reader would see it come in jerks.
+const MAX_GATHER: Duration = Duration::from_millis(100);
 
 /// Where a socket is in a room.
 #[derive(Clone, Debug, Default)]
@@ -64,6 +71,10 @@ struct State {
     /// Frames made last, by reply: sockets that are equally far get the same one.
     last_deltas: HashMap<MessageId, (u32, usize, usize, Utf8Bytes)>,
     followers: Vec<Weak<Wake>>,
+    /// When the followers were last told that there is more text.
+    told_of_text: Option<Instant>,
+    /// Whether text gathers, of which a task tells them when its time is over.
+    gathers: bool,
     /// Events that came while the room was being loaded.
     early: Vec<Recorded>,
     is_loaded: bool,
@@ -142,7 +153,7 @@ impl Room {
     }
 
     /// Takes a piece of a reply's text in; says whether the text before it must be fetched.
-    pub(super) fn heard_delta(&self, reply: MessageId, delta: &Delta) -> bool {
+    pub(super) fn heard_delta(self: &Arc<Self>, reply: MessageId, delta: &Delta) -> bool {
         let mut state = self.state();
         // A piece may overtake the event that begins its attempt, so it is kept until then; after the reply's end it is
         // of no use. The log alone says which replies there are, so the room holds no more than may run at once.
@@ -156,9 +167,29 @@ impl Room {
                 state.tell_of_thinking(self.key, reply, delta.attempt);
             }
         } else if !fetch {
-            state.ring(self.key);
+            self.more_text(&mut state, delta.offset == 0);
         }
         fetch
+    }
+
+    /// Tells the followers that there is more text: of an attempt's first piece at once, of others when text has gathered for
+    /// long enough.
+    fn more_text(self: &Arc<Self>, state: &mut State, is_first: bool) {
+        let followers = u32::try_from(state.followers.len()).unwrap_or(u32::MAX);
+        let gather = GATHER_PER_FOLLOWER.saturating_mul(followers).min(MAX_GATHER);
+        let early = state.told_of_text.and_then(|told| gather.checked_sub(told.elapsed())).unwrap_or_default();
+        if is_first || early.is_zero() {
+            state.tell_of_text(self.key);
+        } else if !std::mem::replace(&mut state.gathers, true) {
+            let room = Arc::downgrade(self);
+            tokio::spawn(async move {
+                tokio::time::sleep(early).await;
+                let Some(room) = room.upgrade() else { return };
+                let mut state = room.state();
+                state.gathers = false;
+                state.tell_of_text(room.key);
+            });
+        }
     }
 
     /// Takes the text so far of a reply in; says whether no more fetching is needed.
@@ -242,6 +273,11 @@ impl State {
 
     fn ring(&mut self, key: ReplyRoom) {
         self.followers.retain(|follower| follower.upgrade().map(|wake| wake.ring(key.conversation)).is_some());
+    }
+
+    fn tell_of_text(&mut self, key: ReplyRoom) {
+        self.told_of_text = Some(Instant::now());
+        self.ring(key);
     }
 
     /// Takes the next event in; says whether it was the next. The listener brings every event of the shard in order, so
@@ -338,5 +374,55 @@ impl State {
             }
             cursor.replies.insert(*reply, (live.attempt, to));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+    use uuid::Uuid;
+
+    use super::*;
+
+    const DEADLINE: Duration = Duration::from_secs(10);
+    const PIECES: usize = 1_000;
+
+    fn piece(attempt: u32, number: usize) -> Delta {
+        Delta { attempt, offset: 4 * number, text: "text".to_owned(), thinking: false }
+    }
+
+    #[tokio::test]
+    async fn the_more_there_are_to_tell_the_longer_text_gathers_but_for_the_first_piece_of_an_attempt() {
+        let key = ReplyRoom { shard: 0, conversation: domain::ConversationId(Uuid::new_v4()) };
+        let (room, reply) = (Arc::new(Room::new(key)), MessageId(Uuid::new_v4()));
+        room.loaded(Ok(Loaded {
+            tenant: "acme".parse().unwrap(),
+            participants: BTreeSet::new(),
+            sequence: 3,
+            events: Vec::new(),
+            running: [(reply, 1)].into(),
+        }));
+        let wakes: Vec<_> = (0..600).map(|_| Arc::<Wake>::default()).collect();
+        for wake in &wakes {
+            room.follow(wake);
+        }
+        let told = || wakes.iter().filter(|wake| wake.news().now_or_never().is_some()).count();
+
+        room.heard_delta(reply, &piece(1, 0));
+        assert_eq!(told(), wakes.len());
+        // Nothing is awaited here, so the task that tells later has no turn; the processor may stand still, though.
+        let at_once = (1..PIECES).filter(|number| {
+            room.heard_delta(reply, &piece(1, *number));
+            wakes[0].news().now_or_never().is_some()
+        });
+        let at_once = at_once.count();
+        assert!(at_once < PIECES / 10, "{at_once} of {PIECES} were told of alone");
+        for wake in &wakes[1..] {
+            tokio::time::timeout(DEADLINE, wake.news()).await.expect("all are told in the end");
+        }
+
+        told();
+        room.heard_delta(reply, &piece(2, 0));
+        assert_eq!(told(), wakes.len(), "the first piece of another attempt");
     }
 }

@@ -1,30 +1,40 @@
 //! How a socket is told that there is something for it.
 
 use std::collections::{HashSet, VecDeque};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use axum::extract::ws::Utf8Bytes;
 use domain::{ConversationId, UserId};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 
 /// The passing frames that may wait for a socket; further ones are lost, as they may be.
 const MAX_PASSING: usize = 64;
 
 /// A socket's bell: which conversations have news, and frames that pass by and may be lost.
 ///
-/// No news is missed: a conversation is put down first and the bell rung then, and the bell keeps one ring for a socket
-/// that is not listening at that moment. Whoever takes one conversation of several rings again for the others.
+/// No news is missed: it is put down first and the bell rung then, and the bell keeps one ring for a socket that is not
+/// listening at that moment. Whoever takes one of several rings again for the others.
+#[derive(Default)]
 pub(crate) struct Wake {
-    news: Mutex<News>,
+    waiting: Mutex<Waiting>,
     bell: Notify,
-    passing: mpsc::Sender<Passing>,
 }
 
-/// The conversations with news, each once, in the order of their first news: none is served twice before another once.
+/// What waits for a socket, in the order in which it came; a conversation with news is there once, so none is served twice
+/// before another once. An idle socket has nothing here, and costs nothing.
 #[derive(Default)]
-struct News {
-    waiting: HashSet<ConversationId>,
-    order: VecDeque<ConversationId>,
+struct Waiting {
+    order: VecDeque<News>,
+    conversations: HashSet<ConversationId>,
+    passing: usize,
+}
+
+/// What there is for a socket.
+pub(crate) enum News {
+    /// More of a conversation than it was told.
+    Of(ConversationId),
+    /// A frame.
+    Passing(Passing),
 }
 
 /// A frame that passes by and may be lost.
@@ -39,43 +49,50 @@ pub(crate) enum Passing {
 }
 
 impl Wake {
-    pub(crate) fn new() -> (Self, mpsc::Receiver<Passing>) {
-        let (passing, receiver) = mpsc::channel(MAX_PASSING);
-        (Self { news: Mutex::default(), bell: Notify::new(), passing }, receiver)
-    }
-
     /// Says that a conversation has news.
     pub(crate) fn ring(&self, conversation: ConversationId) {
-        let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
-        if news.waiting.insert(conversation) {
-            news.order.push_back(conversation);
+        let mut waiting = self.waiting();
+        if waiting.conversations.insert(conversation) {
+            waiting.order.push_back(News::Of(conversation));
             self.bell.notify_one();
         }
     }
 
-    /// Waits for news and takes one conversation's. May be given up at any moment without losing any.
-    pub(crate) async fn news(&self) -> ConversationId {
+    /// Hands over a frame, which is lost when too many wait.
+    pub(crate) fn say(&self, passing: Passing) {
+        let mut waiting = self.waiting();
+        if waiting.passing < MAX_PASSING {
+            waiting.passing += 1;
+            waiting.order.push_back(News::Passing(passing));
+            self.bell.notify_one();
+        }
+    }
+
+    /// Waits for news and takes the first. May be given up at any moment without losing any.
+    pub(crate) async fn news(&self) -> News {
         loop {
             self.bell.notified().await;
-            if let Some(conversation) = self.take() {
-                return conversation;
+            if let Some(news) = self.take() {
+                return news;
             }
         }
     }
 
-    fn take(&self) -> Option<ConversationId> {
-        let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
-        let conversation = news.order.pop_front()?;
-        news.waiting.remove(&conversation);
-        if !news.order.is_empty() {
+    fn take(&self) -> Option<News> {
+        let mut waiting = self.waiting();
+        let news = waiting.order.pop_front()?;
+        match &news {
+            News::Of(conversation) => _ = waiting.conversations.remove(conversation),
+            News::Passing(_) => waiting.passing -= 1,
+        }
+        if !waiting.order.is_empty() {
             self.bell.notify_one();
         }
-        Some(conversation)
+        Some(news)
     }
 
-    /// Hands over a frame that may be lost; says whether the socket is still there.
-    pub(crate) fn say(&self, passing: Passing) -> bool {
-        !matches!(self.passing.try_send(passing), Err(mpsc::error::TrySendError::Closed(_)))
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -89,23 +106,54 @@ mod tests {
 
     use super::*;
 
+    fn conversations<const N: usize>() -> [ConversationId; N] {
+        [(); N].map(|()| ConversationId(Uuid::new_v4()))
+    }
+
+    fn of(news: &News) -> Option<ConversationId> {
+        match news {
+            News::Of(conversation) => Some(*conversation),
+            News::Passing(_) => None,
+        }
+    }
+
     #[tokio::test]
     async fn each_conversation_has_its_turn() {
-        let (wake, _passing) = Wake::new();
-        let [a, b, c] = [(); 3].map(|()| ConversationId(Uuid::new_v4()));
+        let wake = Wake::default();
+        let [a, b, c] = conversations();
         for id in [a, b, a, c, b] {
             wake.ring(id);
         }
-        assert_eq!(wake.news().await, a);
+        assert_eq!(of(&wake.news().await), Some(a));
         wake.ring(a);
-        assert_eq!([wake.news().await, wake.news().await, wake.news().await], [b, c, a]);
+        for next in [b, c, a] {
+            assert_eq!(of(&wake.news().await), Some(next));
+        }
+        assert!(wake.news().now_or_never().is_none());
+    }
+
+    #[tokio::test]
+    async fn frames_have_their_turn_too_and_are_lost_only_when_too_many_wait() {
+        let wake = Wake::default();
+        let [a, b] = conversations();
+        wake.ring(a);
+        for _ in 0..2 * MAX_PASSING {
+            wake.say(Passing::Personal(Utf8Bytes::from_static("{}")));
+        }
+        wake.ring(b);
+        assert_eq!(of(&wake.news().await), Some(a));
+        for _ in 0..MAX_PASSING {
+            assert_eq!(of(&wake.news().await), None);
+        }
+        assert_eq!(of(&wake.news().await), Some(b));
+        wake.say(Passing::Personal(Utf8Bytes::from_static("{}")));
+        assert_eq!(of(&wake.news().await), None, "there is room again");
         assert!(wake.news().now_or_never().is_none());
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn no_ring_is_missed_though_the_waiting_is_given_up_again_and_again() {
-        let (wake, _passing) = Wake::new();
-        let wake = Arc::new(wake);
+        let wake = Arc::new(Wake::default());
         let ids: Vec<_> = (0..2_000).map(|_| ConversationId(Uuid::new_v4())).collect();
         let (ringing, rung) = (Arc::clone(&wake), ids.clone());
         let ringer = tokio::spawn(async move {
@@ -117,7 +165,7 @@ mod tests {
         let mut heard = HashSet::new();
         while heard.len() < ids.len() {
             tokio::select! {
-                id = wake.news() => { heard.insert(id); }
+                news = wake.news() => heard.extend(of(&news)),
                 // Something else of the socket's that is ready just as often.
                 () = tokio::task::yield_now() => {}
                 () = tokio::time::sleep(Duration::from_secs(5)) => panic!("{} of {} heard", heard.len(), ids.len()),

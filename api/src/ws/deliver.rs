@@ -11,7 +11,7 @@ use super::close::Close;
 use super::frame::{self, ServerFrame};
 use super::inbound::Done;
 use super::socket::Socket;
-use crate::hub::{Collected, Passing};
+use crate::hub::{Collected, News, Passing};
 
 /// How many events of a conversation are sent before others have their turn.
 const EVENTS_AT_ONCE: usize = 64;
@@ -28,6 +28,13 @@ pub(super) struct Read {
 }
 
 impl Socket {
+    pub(super) async fn hear(&mut self, news: News) -> Result<(), Close> {
+        match news {
+            News::Of(conversation) => self.deliver(conversation).await,
+            News::Passing(passing) => self.pass(passing).await,
+        }
+    }
+
     /// Sends what is new in a conversation, a bounded part of it; the rest has its turn again.
     pub(super) async fn deliver(&mut self, id: ConversationId) -> Result<(), Close> {
         let (Some(identity), Some(subscription)) = (&self.identity, self.subscriptions.get_mut(&id)) else {
@@ -108,7 +115,7 @@ impl Socket {
     }
 
     /// Sends a frame that passes by, if it is still for this client.
-    pub(super) async fn pass(&mut self, passing: Passing) -> Result<(), Close> {
+    async fn pass(&mut self, passing: Passing) -> Result<(), Close> {
         match passing {
             Passing::Personal(frame) => self.send(vec![frame]).await,
             Passing::Typing { conversation, user, frame } => {

@@ -12,7 +12,6 @@ use domain::ConversationId;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, SplitSink, SplitStream};
 use futures::{FutureExt, SinkExt, StreamExt};
-use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, sleep, timeout};
 use tokio_tungstenite::tungstenite;
 use tokio_util::sync::CancellationToken;
@@ -23,7 +22,7 @@ use super::frame::{self, MAX_FRAME_BYTES, PROTOCOL, ServerFrame};
 use super::inbound::{self, Done};
 use crate::auth::Identity;
 use crate::edge::{Edge, Limits};
-use crate::hub::{Cursor, Passing, Room, Wake};
+use crate::hub::{Cursor, Room, Wake};
 use crate::metrics;
 
 /// Over how long sockets are closed when the process stops, so that their clients do not all come back in the same moment.
@@ -65,13 +64,12 @@ impl Socket {
         let _open = metrics::Open::new();
         let limits = edge.limits;
         let (sink, incoming) = socket.split();
-        let (wake, passing) = Wake::new();
         let mut socket = Self {
             edge,
             session: Uuid::new_v4(),
             identity: None,
             subscriptions: HashMap::new(),
-            wake: Arc::new(wake),
+            wake: Arc::default(),
             doing: FuturesUnordered::new(),
             opening: HashMap::new(),
             opened: 0,
@@ -81,7 +79,7 @@ impl Socket {
             sink,
         };
         let mut incoming = incoming;
-        let Err(close) = socket.serve(&mut incoming, passing, token).await else { return };
+        let Err(close) = socket.serve(&mut incoming, token).await else { return };
         tracing::debug!(session = %socket.session, ?close, "socket ends");
         metrics::closed(close);
         socket.leave();
@@ -108,19 +106,15 @@ impl Socket {
         }
     }
 
-    async fn serve(
-        &mut self,
-        incoming: &mut SplitStream<WebSocket>,
-        mut passing: mpsc::Receiver<Passing>,
-        token: Option<String>,
-    ) -> Result<(), Close> {
+    async fn serve(&mut self, incoming: &mut SplitStream<WebSocket>, token: Option<String>) -> Result<(), Close> {
         self.greet().await?;
         if let Some(token) = token {
             self.doing.push(inbound::authenticate(self.edge.clone(), token));
         }
         let Limits { ping_every, log_in, silence, .. } = self.edge.limits;
-        let mut ends_at = Instant::now() + log_in;
-        let mut heard_at = Instant::now();
+        // Set once and put off, not made anew for every frame: each costs the runtime's timer an entry.
+        let mut ended = pin!(sleep(log_in));
+        let mut silent = pin!(sleep(silence));
         let mut ping = tokio::time::interval(ping_every);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ping.reset();
@@ -133,20 +127,19 @@ impl Socket {
             }
             tokio::select! {
                 message = incoming.next() => {
-                    heard_at = Instant::now();
+                    silent.as_mut().reset(Instant::now() + silence);
                     self.receive(message).await?;
                 }
                 Some(done) = self.doing.next() => {
                     self.finish(done).await?;
                     if let Some(identity) = &self.identity {
-                        ends_at = Instant::now() + identity.remaining();
+                        ended.as_mut().reset(Instant::now() + identity.remaining());
                     }
                 }
-                id = wake.news() => self.deliver(id).await?,
-                Some(passing) = passing.recv() => self.pass(passing).await?,
+                news = wake.news() => self.hear(news).await?,
                 _ = ping.tick() => self.send_message(Message::Ping(bytes::Bytes::new())).await?,
-                () = tokio::time::sleep_until(heard_at + silence) => return Err(Close::Silent),
-                () = tokio::time::sleep_until(ends_at) => {
+                () = &mut silent => return Err(Close::Silent),
+                () = &mut ended => {
                     return Err(if self.identity.is_some() { Close::Unauthenticated } else { Close::NoToken });
                 }
                 () = &mut closing => return self.finish_all().await,
