@@ -164,6 +164,10 @@ impl Room {
         let fetch = live.take(delta);
         if delta.thinking {
             if live.attempt == live.begun {
+                // What was said before the thought is told before the sign: behind it, it would say that the thought is over.
+                if state.gathers {
+                    state.tell_of_text(self.key);
+                }
                 state.tell_of_thinking(self.key, reply, delta.attempt);
             }
         } else if !fetch {
@@ -382,6 +386,7 @@ mod tests {
     use futures::FutureExt;
     use uuid::Uuid;
 
+    use super::super::wake::News;
     use super::*;
 
     const DEADLINE: Duration = Duration::from_secs(10);
@@ -391,8 +396,8 @@ mod tests {
         Delta { attempt, offset: 4 * number, text: "text".to_owned(), thinking: false }
     }
 
-    #[tokio::test]
-    async fn the_more_there_are_to_tell_the_longer_text_gathers_but_for_the_first_piece_of_an_attempt() {
+    /// A room whose text gathers for as long as it may.
+    fn crowded() -> (Arc<Room>, MessageId, Vec<Arc<Wake>>) {
         let key = ReplyRoom { shard: 0, conversation: domain::ConversationId(Uuid::new_v4()) };
         let (room, reply) = (Arc::new(Room::new(key)), MessageId(Uuid::new_v4()));
         room.loaded(Ok(Loaded {
@@ -406,23 +411,43 @@ mod tests {
         for wake in &wakes {
             room.follow(wake);
         }
+        (room, reply, wakes)
+    }
+
+    #[tokio::test]
+    async fn the_more_there_are_to_tell_the_longer_text_gathers_but_for_the_first_piece_of_an_attempt() {
+        let (room, reply, wakes) = crowded();
         let told = || wakes.iter().filter(|wake| wake.news().now_or_never().is_some()).count();
-
-        room.heard_delta(reply, &piece(1, 0));
-        assert_eq!(told(), wakes.len());
-        // Nothing is awaited here, so the task that tells later has no turn; the processor may stand still, though.
-        let at_once = (1..PIECES).filter(|number| {
-            room.heard_delta(reply, &piece(1, *number));
-            wakes[0].news().now_or_never().is_some()
-        });
-        let at_once = at_once.count();
-        assert!(at_once < PIECES / 10, "{at_once} of {PIECES} were told of alone");
-        for wake in &wakes[1..] {
-            tokio::time::timeout(DEADLINE, wake.news()).await.expect("all are told in the end");
+        for attempt in 1..=2 {
+            told();
+            room.heard_delta(reply, &piece(attempt, 0));
+            assert_eq!(told(), wakes.len(), "the first piece of attempt {attempt}");
+            // Nothing is awaited here, so the task that tells later has no turn; the processor may stand still, though.
+            let at_once = (1..PIECES).filter(|number| {
+                room.heard_delta(reply, &piece(attempt, *number));
+                wakes[0].news().now_or_never().is_some()
+            });
+            let at_once = at_once.count();
+            assert!(at_once < PIECES / 10, "{at_once} of {PIECES} were told of alone");
+            for wake in &wakes[1..] {
+                tokio::time::timeout(DEADLINE, wake.news()).await.expect("all are told in the end");
+            }
         }
+    }
 
-        told();
-        room.heard_delta(reply, &piece(2, 0));
-        assert_eq!(told(), wakes.len(), "the first piece of another attempt");
+    #[tokio::test]
+    async fn text_that_gathers_is_told_before_the_sign_that_the_model_thinks() {
+        let (room, reply, wakes) = crowded();
+        room.heard_delta(reply, &piece(1, 0));
+        while wakes[0].news().now_or_never().is_some() {}
+        while !room.state().gathers {
+            let said = room.state().replies[&reply].text.len();
+            room.heard_delta(reply, &piece(1, said / 4));
+            while wakes[0].news().now_or_never().is_some() {}
+        }
+        room.heard_delta(reply, &Delta { text: String::new(), thinking: true, ..piece(1, 0) });
+        let heard = || wakes[0].news().now_or_never();
+        assert!(matches!(heard(), Some(News::Of(_))));
+        assert!(matches!(heard(), Some(News::Passing(Passing::Thinking { .. }))));
     }
 }

@@ -21,7 +21,7 @@ pub(crate) struct Wake {
 }
 
 /// What waits for a socket, in the order in which it came; a conversation with news is there once, so none is served twice
-/// before another once. An idle socket has nothing here, and costs nothing.
+/// before another once. A socket that was never told of anything has nothing here, not even room for it.
 #[derive(Default)]
 struct Waiting {
     order: VecDeque<News>,
@@ -117,6 +117,11 @@ mod tests {
         }
     }
 
+    /// The conversation whose turn it is; none when a frame's it is.
+    fn next(wake: &Wake) -> Option<ConversationId> {
+        of(&wake.news().now_or_never().expect("something waits"))
+    }
+
     #[tokio::test]
     async fn each_conversation_has_its_turn() {
         let wake = Wake::default();
@@ -124,10 +129,10 @@ mod tests {
         for id in [a, b, a, c, b] {
             wake.ring(id);
         }
-        assert_eq!(of(&wake.news().await), Some(a));
+        assert_eq!(next(&wake), Some(a));
         wake.ring(a);
-        for next in [b, c, a] {
-            assert_eq!(of(&wake.news().await), Some(next));
+        for id in [b, c, a] {
+            assert_eq!(next(&wake), Some(id));
         }
         assert!(wake.news().now_or_never().is_none());
     }
@@ -141,13 +146,13 @@ mod tests {
             wake.say(Passing::Personal(Utf8Bytes::from_static("{}")));
         }
         wake.ring(b);
-        assert_eq!(of(&wake.news().now_or_never().expect("something waits")), Some(a));
+        assert_eq!(next(&wake), Some(a));
         for _ in 0..MAX_PASSING {
-            assert_eq!(of(&wake.news().now_or_never().expect("something waits")), None);
+            assert_eq!(next(&wake), None);
         }
-        assert_eq!(of(&wake.news().now_or_never().expect("something waits")), Some(b));
+        assert_eq!(next(&wake), Some(b));
         wake.say(Passing::Personal(Utf8Bytes::from_static("{}")));
-        assert_eq!(of(&wake.news().now_or_never().expect("something waits")), None, "there is room again");
+        assert_eq!(next(&wake), None, "there is room again");
         assert!(wake.news().now_or_never().is_none());
     }
 
@@ -163,14 +168,16 @@ mod tests {
             }
         });
         let mut heard = HashSet::new();
-        while heard.len() < ids.len() {
-            tokio::select! {
-                news = wake.news() => heard.extend(of(&news)),
-                // Something else of the socket's that is ready just as often.
-                () = tokio::task::yield_now() => {}
-                () = tokio::time::sleep(Duration::from_secs(5)) => panic!("{} of {} heard", heard.len(), ids.len()),
+        let all = async {
+            while heard.len() < ids.len() {
+                tokio::select! {
+                    news = wake.news() => heard.extend(of(&news)),
+                    // Something else of the socket's that is ready just as often.
+                    () = tokio::task::yield_now() => {}
+                }
             }
-        }
+        };
+        tokio::time::timeout(Duration::from_secs(5), all).await.expect("each is heard");
         ringer.await.unwrap();
     }
 }

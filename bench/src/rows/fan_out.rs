@@ -17,8 +17,8 @@ use crate::provider::{Provider, Script};
 use crate::report::{Row, Target};
 use crowd::{Crowd, Delivered};
 
-/// The times from one token to the next: as a usual model writes, which is as long as `BestChat` gathers text, so that most of
-/// its frames carry one token and gathering wins nothing; and as a fast one does.
+/// The times from one token to the next: as a usual model writes, which is as long as a worker gathers text, so that only an
+/// edge with many sockets puts several into a frame; and as a fast one does.
 const PACES: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(5)];
 /// How long an answer takes, in a quick run and otherwise.
 const ANSWER: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(8)];
@@ -38,6 +38,8 @@ struct Side {
     edge_cpu: Vec<f64>,
     /// Tokens in a frame.
     gathered: Vec<f64>,
+    /// For how long a token waited beyond what the first one did, in milliseconds, on average.
+    waited: Vec<f64>,
 }
 
 pub(super) async fn measure(plan: Plan, found: &mut Found) -> Result<(), Error> {
@@ -61,17 +63,17 @@ async fn at_pace(pace: Duration, plan: Plan, found: &mut Found) -> Result<(), Er
         say(&format!("  fan-out to {sockets} sockets, a token every {} ms", pace.as_millis()));
         let (mut ours, mut theirs) = (Side::default(), Side::default());
         // A crowd's first answer does not count: on both sides caches are cold, on theirs the code is not compiled yet.
-        let (mut here, _) = Crowd::ours(stack.api.address, CONVERSATIONS, followers).await?.hear_out().await?;
+        let (mut here, _) = Crowd::ours(stack.api.address, CONVERSATIONS, followers).await?.hear_out(pace).await?;
         let mut there = match &peer {
-            Ok(peer) => Some(Crowd::theirs(peer.address, CONVERSATIONS, followers).await?.hear_out().await?.0),
+            Ok(peer) => Some(Crowd::theirs(peer.address, CONVERSATIONS, followers).await?.hear_out(pace).await?.0),
             Err(_) => None,
         };
         for _ in 0..plan.pick(2, 5) {
             let (all, edge) = (|| stack.cpu(&fleet), || cpu(stack.api.process.pid()));
-            here = ours.run(here, all, edge).await?;
+            here = ours.run(here, pace, all, edge).await?;
             if let (Some(crowd), Ok(peer)) = (there.take(), &peer) {
                 let all = || cpu_of(&[peer.process.pid(), fleet.postgres.pid()]);
-                there = Some(theirs.run(crowd, all, || cpu(peer.process.pid())).await?);
+                there = Some(theirs.run(crowd, pace, all, || cpu(peer.process.pid())).await?);
             }
         }
         found.rows.extend(rows(&fleet, sockets, pace, &ours, &theirs));
@@ -86,12 +88,15 @@ fn rows(fleet: &Fleet, sockets: usize, pace: Duration, ours: &Side, theirs: &Sid
     let rate = 1.0 / pace.as_secs_f64();
     let note = format!(
         "{CONVERSATIONS} conversations, a token every {} ms, {} shards: {:.0} tokens/s are there to be delivered; \
-         tokens in a frame: ours {:.2}, theirs {:.2}; the load generator shares the processors",
+         tokens in a frame: ours {:.2}, theirs {:.2}; later than its socket's first, a token came by {:.0} ms here and {:.0} ms \
+         there, on average; the load generator shares the processors",
         pace.as_millis(),
         fleet.options().shards,
         number(sockets as u64) * rate,
         median(ours.gathered.clone()),
         median(theirs.gathered.clone()),
+        median(ours.waited.clone()),
+        median(theirs.waited.clone()),
     );
     let per_second = |cpu: &[f64]| 1e6 / median(cpu.to_vec());
     let what = format!("to {sockets} sockets at {rate:.0} tokens/s");
@@ -115,17 +120,19 @@ impl Side {
     async fn run(
         &mut self,
         crowd: Crowd,
+        pace: Duration,
         all: impl Fn() -> Result<Duration, Error>,
         edge: impl Fn() -> Result<Duration, Error>,
     ) -> Result<Crowd, Error> {
         let before = (all()?, edge()?);
-        let (crowd, Delivered { tokens, frames, took }) = crowd.hear_out().await?;
+        let (crowd, Delivered { tokens, frames, waited, took }) = crowd.hear_out(pace).await?;
         let used = (all()?.saturating_sub(before.0), edge()?.saturating_sub(before.1));
         let each = |used: Duration| used.as_secs_f64() * 1e6 / number(tokens);
         self.rate.push(number(tokens) / took.as_secs_f64());
         self.cpu.push(each(used.0));
         self.edge_cpu.push(each(used.1));
         self.gathered.push(number(tokens) / number(frames.max(1)));
+        self.waited.push(waited.as_secs_f64() * 1e3 / number(tokens));
         Ok(crowd)
     }
 }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::load::chat::message;
 use crate::load::{Chat, SocketIo};
+use crate::measure::number;
 use crate::provider::MARK;
 use crate::{Error, login};
 
@@ -29,11 +30,13 @@ pub(super) struct Crowd {
     followers: Vec<(Uuid, bool, Follower)>,
 }
 
-/// What all of them received.
-#[derive(Clone, Copy, Debug)]
+/// What was received, by one or by all.
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Delivered {
     pub(super) tokens: u64,
     pub(super) frames: u64,
+    /// For how long tokens waited, all together, beyond what the first of each socket did.
+    pub(super) waited: Duration,
     /// From the questions to the last socket's end.
     pub(super) took: Duration,
 }
@@ -73,7 +76,7 @@ impl Crowd {
     }
 
     /// A question in each conversation, until every socket has heard the answer out.
-    pub(super) async fn hear_out(self) -> Result<(Self, Delivered), Error> {
+    pub(super) async fn hear_out(self, pace: Duration) -> Result<(Self, Delivered), Error> {
         let mut hearing = JoinSet::new();
         let begun = Instant::now();
         for (conversation, asks, mut follower) in self.followers {
@@ -81,17 +84,18 @@ impl Crowd {
                 if asks {
                     follower.ask(conversation).await?;
                 }
-                let heard = timeout(DEADLINE, follower.hear_out()).await;
-                let (tokens, frames) = heard.map_err(|_| Error("a reply is not heard out".to_owned()))??;
-                Ok::<_, Error>(((conversation, asks, follower), tokens, frames))
+                let heard = timeout(DEADLINE, follower.hear_out(pace)).await;
+                let heard = heard.map_err(|_| Error("a reply is not heard out".to_owned()))??;
+                Ok::<_, Error>(((conversation, asks, follower), heard))
             });
         }
-        let (mut followers, mut delivered) = (Vec::new(), Delivered { tokens: 0, frames: 0, took: Duration::ZERO });
+        let (mut followers, mut delivered) = (Vec::new(), Delivered::default());
         while let Some(heard) = hearing.join_next().await {
-            let (follower, tokens, frames) = heard.map_err(Error::other)??;
+            let (follower, Delivered { tokens, frames, waited, .. }) = heard.map_err(Error::other)??;
             followers.push(follower);
             delivered.tokens += tokens;
             delivered.frames += frames;
+            delivered.waited += waited;
         }
         delivered.took = begun.elapsed();
         Ok((Self { followers }, delivered))
@@ -106,20 +110,35 @@ impl Follower {
         }
     }
 
-    /// Counts tokens and frames until the reply's end.
-    async fn hear_out(&mut self) -> Result<(u64, u64), Error> {
-        let (mut tokens, mut frames) = (0, 0);
+    /// Counts tokens and frames until the reply's end. A token's moment is told by the first one's, as the provider writes them
+    /// by the clock.
+    async fn hear_out(&mut self, pace: Duration) -> Result<Delivered, Error> {
+        let mut heard = Delivered::default();
+        let mut first = None;
         loop {
             let (text, delta, end) = match self {
                 Self::Ours(chat) => (chat.hear().await?, r#"{"type":"delta""#, r#""ReplyCompleted""#),
                 Self::Theirs(socket) => (socket.hear().await?, r#"42["delta""#, r#"42["reply""#),
             };
-            if text.starts_with(delta) {
-                frames += 1;
-                tokens += memchr::memchr_iter(MARK, text.as_bytes()).count() as u64;
-            } else if text.contains(end) {
-                return Ok((tokens, frames));
-            } else if text.contains("ReplyFailed") || text.starts_with(r#"42["failed""#) {
+            let now = Instant::now();
+            let tokens = || memchr::memchr_iter(MARK, text.as_bytes()).count() as u64;
+            // The end holds the whole answer, and may be the first to bring its last tokens.
+            let ends = text.contains(end);
+            let new = match text.starts_with(delta) {
+                true => tokens(),
+                false if ends => tokens().saturating_sub(heard.tokens),
+                false => 0,
+            };
+            heard.frames += u64::from(new > 0);
+            for _ in 0..new {
+                let due = *first.get_or_insert(now) + pace.mul_f64(number(heard.tokens));
+                heard.waited += now.saturating_duration_since(due);
+                heard.tokens += 1;
+            }
+            if ends {
+                return Ok(heard);
+            }
+            if text.contains("ReplyFailed") || text.starts_with(r#"42["failed""#) {
                 return Err(Error(format!("a reply failed: {text}")));
             }
         }
