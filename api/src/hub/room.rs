@@ -27,8 +27,8 @@ const MAX_EVENTS: usize = 128;
 const MAX_EVENT_BYTES: usize = 1024 * 1024;
 /// The events that may come while the room is being loaded; with more, it is loaded anew.
 const MAX_EARLY: usize = 4_096;
-/// For how long text gathers here for each socket that follows, beyond what the worker gathers. A frame costs some 10 µs of a
-/// processor to send, so a reply takes a twentieth of one, however many follow it, until the time is the longest there is.
+/// For how long text gathers here for each socket that follows; where that is less than the worker gathers, nothing more does. A
+/// frame costs some 10 µs of a processor to send, so a reply takes a twentieth of one, up to the longest time there is.
 const GATHER_PER_FOLLOWER: Duration = Duration::from_micros(200);
 /// The longest that text gathers: beyond it a reader would see it come in jerks.
 const MAX_GATHER: Duration = Duration::from_millis(100);
